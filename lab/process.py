@@ -1,0 +1,142 @@
+"""The local AWS as a child process: started, awaited, and gone without a trace."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+STATE = CHECKOUT / ".lab"
+PROVIDER_ACCOUNT = "111111111111"
+REGION = "eu-west-1"
+SPEED = 12.0
+"""How much faster than on AWS schedules and alarm periods run: a minute passes in five seconds."""
+
+
+class LabError(Exception):
+    """The local AWS did not start, or ended by itself; the message says why and where its log is."""
+
+
+def free_port() -> int:
+    """A TCP port on the loopback address that nothing listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class LabProcess:
+    """One local AWS on the loopback address; a context manager.
+
+    All that it writes lies in one folder below .lab/, removed at the end unless `keep_log` is set, and all
+    processes that it starts belong to its process group, so that ending it leaves nothing behind.
+    """
+
+    def __init__(self, port: int | None = None, speed: float = SPEED, concurrency: int = 6) -> None:
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._speed = speed
+        self._concurrency = concurrency
+        self._process: subprocess.Popen[bytes] | None = None
+        self.folder = STATE
+        self.log = STATE / "server.log"
+
+    def environment(self, account: str = PROVIDER_ACCOUNT) -> dict[str, str]:
+        """What a real AWS client needs in its environment to talk to this local AWS as `account`."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": account,
+            "AWS_SECRET_ACCESS_KEY": "lab",
+        }
+
+    def __enter__(self) -> Self:
+        STATE.mkdir(exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix="run-", dir=STATE))
+        self.log = self.folder / "server.log"
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "lab.server"],
+                cwd=CHECKOUT,
+                env=self._server_environment(os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the server and every process it started, then remove its folder."""
+        if self._process is not None:
+            self._end_group(self._process)
+            self._process = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _server_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        kept = {name: environ[name] for name in ("PATH", "HOME", "LANG") if name in environ}
+        return {
+            **kept,
+            **self.environment(),
+            "AUTH": "true",
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.port),
+            "IOT_MTLS_ENABLED": "0",
+            "MINISTACK_REGION": REGION,
+            "MINISTACK_ACCOUNT_ID": PROVIDER_ACCOUNT,
+            "CLOUDTRAIL_RECORDING": "0",
+            "DOCKER_HOST": "unix:///nonexistent",
+            "LAB_SPEED": str(self._speed),
+            "LAB_CONCURRENCY": str(self._concurrency),
+            "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(self.folder),
+        }
+
+    def _wait_until_ready(self, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self._process is not None
+            if self._process.poll() is not None:
+                raise LabError(f"the local AWS ended at once with status {self._process.returncode}:\n{self.tail()}")
+            with contextlib.suppress(urllib.error.URLError, OSError):
+                urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=1).close()
+                return
+            time.sleep(0.05)
+        raise LabError(f"the local AWS was not ready within {seconds:.0f} s:\n{self.tail()}")
+
+    def tail(self, lines: int = 20) -> str:
+        """The last lines of the server's log."""
+        with contextlib.suppress(OSError):
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        return "(no log)"
+
+    @staticmethod
+    def _end_group(process: subprocess.Popen[bytes]) -> None:
+        for signal_number, seconds in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal_number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+        # The leader is gone; what it left in its group goes with it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,27 @@
+"""The local AWS in one process: ministack, and the parts of AWS that it lacks or has otherwise.
+
+Started by lab.process.LabProcess with its whole configuration in the environment (see there).
+"""
+
+import os
+
+from lab import clock, functions, metrics, network, pipes, privatelink
+
+
+def main() -> None:
+    """Add what ministack lacks, then serve until SIGTERM."""
+    speed = float(os.environ["LAB_SPEED"])
+    privatelink.install()
+    plane = network.install()
+    functions.install(int(os.environ["LAB_CONCURRENCY"]), plane.launch)
+    pipes.install()
+    metrics.install(speed)
+    clock.install(speed)
+
+    import ministack.app
+
+    ministack.app.main()
+
+
+if __name__ == "__main__":
+    main()
