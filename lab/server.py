@@ -5,12 +5,13 @@ Started by lab.process.LabProcess with its whole configuration in the environmen
 
 import os
 
-from lab import clock, functions, metrics, network, pipes, privatelink
+from lab import clock, functions, metrics, network, pipes, privatelink, resources
 
 
 def main() -> None:
     """Add what ministack lacks, then serve until SIGTERM."""
     speed = float(os.environ["LAB_SPEED"])
+    resources.install()
     privatelink.install()
     plane = network.install()
     functions.install(int(os.environ["LAB_CONCURRENCY"]), plane.launch)

@@ -1,0 +1,77 @@
+"""Door: bells from the queue ring; judge the connections that they point at."""
+
+import functools
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from linkgate import bell, clients, metrics
+from linkgate.allowlist import AllowList
+from linkgate.approve import Approver, Report
+from linkgate.bus import Bus
+from linkgate.connections import Connections
+from linkgate.gate import Gates
+from linkgate.ledger import Ledger
+from linkgate.ring import Ringer
+from linkgate.settings import Settings
+
+REQUIRED = ("stack", "allow_list_table", "ledger_table", "bell_queue_url", "event_bus")
+logger = Logger(service="approve")
+
+
+@functools.cache
+def application() -> tuple[Settings, Approver]:
+    settings = Settings.from_env(os.environ, REQUIRED)
+    ec2, dynamodb = clients.client("ec2"), clients.tables()
+    approver = Approver(
+        gates=Gates(ec2),
+        connections=Connections(ec2),
+        allow_list=AllowList(dynamodb, settings.allow_list_table),
+        ledger=Ledger(dynamodb, settings.ledger_table),
+        bus=Bus(clients.client("events"), settings.event_bus),
+        bells=Ringer(clients.client("sqs"), settings.bell_queue_url),
+        now=lambda: datetime.now(UTC),
+    )
+    return settings, approver
+
+
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """SQS records in; the messages that must come back out, by Lambda's partial-batch contract."""
+    settings, approver = application()
+    rung = {record["messageId"]: bell.parse(record["body"]) for record in event["Records"]}
+    report = approver.answer(list(rung.values()))
+    _tell(settings.stack, report, event)
+
+    def settle(record: dict[str, Any]) -> None:
+        if error := report.failed.get(rung[record["messageId"]]):
+            raise error
+
+    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+    return process_partial_response(event, settle, processor, context)
+
+
+def _tell(stack: str, report: Report, event: dict[str, Any]) -> None:
+    for decision in report.decisions:
+        logger.info(
+            "decided", outcome=decision.outcome, reason=decision.reason, row=str(decision.row), mode=decision.mode
+        )
+    if report.unreadable:
+        bodies = [record["body"][:2000] for record in event["Records"] if bell.parse(record["body"]).everything]
+        logger.warning("no id in a notification: looking at every managed service", bodies=bodies)
+    for service in sorted(report.unmanaged):
+        logger.warning(f"{service} does not carry the tag linkgate = managed: nothing is done for it")
+    for endpoint, why in report.refused.items():
+        logger.error(f"EC2 refused {endpoint}: {why}; the sweep will ask again")
+    for endpoint in sorted(report.given_up):
+        logger.warning(f"EC2 does not show {endpoint}: left to the sweep")
+    for error in report.failed.values():
+        logger.error(f"a service could not be judged: {type(error).__name__}: {error}", exc_info=error)
+    counts = {
+        "Decisions": len(report.decisions),
+        "Failures": len(report.failed),
+        "Refusals": len(report.refused),
+        "UnreadableNotifications": report.unreadable,
+    }
+    metrics.emit(stack, {name: count for name, count in counts.items() if count})

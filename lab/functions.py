@@ -1,0 +1,105 @@
+"""Lambda functions of the python* runtimes through AWS's own runtime client, in a queue instead of a throttle.
+
+Not like AWS: the log stream of each invocation is its own, a stream's name in the function's environment is another,
+and REPORT names no memory used. Retries of asynchronous invocations wait 1 and 2 s, not 1 and 2 min.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ministack.core import lambda_runtime  # type: ignore[import-untyped]
+from ministack.services import lambda_svc  # type: ignore[import-untyped]
+
+from lab import batches, destinations, streams
+from lab.launch import Launch
+from lab.runtime import Environment
+from lab.sandbox import variables
+
+ACCOUNT_CONCURRENCY = 1000
+"""Lambda's default for an account. What the lab cannot run at once waits, so nothing is throttled below it."""
+
+_Record = dict[str, Any]
+
+
+def install(concurrency: int, launch: Callable[[Mapping[str, Any]], Launch]) -> None:
+    """Run python* functions as AWS does: at most `concurrency` executions at once, the others wait.
+
+    `launch` is asked before each cold start, with the function's configuration as GetFunctionConfiguration has it,
+    how the process enters its network. An invocation made by a function that waits for the answer is not queued,
+    since the waiting function holds a place: functions that call each other would wait for ever.
+    """
+    places = threading.BoundedSemaphore(concurrency)
+    _start_with_runtime_client(launch)
+    _queue(places)
+    batches.install()
+    streams.install()
+    destinations.install()
+
+
+def _is_python(config: Mapping[str, Any]) -> bool:
+    return str(config.get("Runtime", "")).startswith("python")
+
+
+def _start_with_runtime_client(launch: Callable[[Mapping[str, Any]], Launch]) -> None:
+    """Seams: the choice of a worker's class, and the environment of the process of a Runtime API worker."""
+    class_for = lambda_runtime._worker_class_for
+    environment_of = lambda_svc._provided_worker_env
+
+    def worker_class(config: _Record) -> Callable[..., Any]:
+        if not _is_python(config):
+            return class_for(config)  # type: ignore[no-any-return]
+        return lambda name, config, archive: Environment(name, config, archive, launch)
+
+    def environment(config: _Record, folder: str, port: int) -> dict[str, str]:
+        if not _is_python(config):
+            return environment_of(config, folder, port)  # type: ignore[no-any-return]
+        return variables(config, folder, port, os.environ)
+
+    lambda_runtime._worker_class_for = worker_class
+    lambda_svc._provided_worker_env = environment
+
+
+def _queue(places: threading.BoundedSemaphore) -> None:
+    """Seams: the dispatch of an accounted invocation, the start of an asynchronous one, the account's limit."""
+    dispatch = lambda_svc._execute_function_dispatch
+    invoke_async = lambda_svc.invoke_async_with_retry
+
+    def queued(func: _Record, config: _Record, event: object, request_id: str, started: float) -> _Record:
+        if not _is_python(config):
+            return dispatch(func, config, event, request_id, started)  # type: ignore[no-any-return]
+        with _place(places):
+            return _execute(func, event, request_id)
+
+    def unattended(func: _Record, event: object) -> None:
+        # Nobody waits for it: whoever called, it takes its place in the queue.
+        caller = lambda_svc._request_access_key.set("")
+        try:
+            invoke_async(func, event)
+        finally:
+            lambda_svc._request_access_key.reset(caller)
+
+    lambda_svc._execute_function_dispatch = queued
+    lambda_svc.invoke_async_with_retry = unattended
+    lambda_svc._ACCOUNT_CONCURRENCY_CAP = ACCOUNT_CONCURRENCY
+
+
+@contextmanager
+def _place(places: threading.BoundedSemaphore) -> Iterator[None]:
+    """A place among the running executions; not needed where a role's session (ASIA...) waits for the answer."""
+    if lambda_svc._request_access_key.get().startswith("ASIA"):
+        yield
+        return
+    with places:
+        yield
+
+
+def _execute(func: _Record, event: object, request_id: str) -> _Record:
+    started = time.monotonic()
+    result: _Record = lambda_svc._execute_function_provided_warm(func, event, request_id)
+    milliseconds = int((time.monotonic() - started) * 1000)
+    lambda_svc._emit_lambda_logs(func, request_id, result.get("log", ""), bool(result.get("error")), milliseconds)
+    return result

@@ -1,0 +1,96 @@
+"""What a data plane is built from: endpoints, the listeners behind them, and the functions' VPCs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from lab.privatelink.model import Endpoint
+
+Place = tuple[str, int]
+"""A host (an IPv4 literal) and a TCP port."""
+
+
+class Vpc(NamedTuple):
+    """A VPC; with its owner, because ministack gives every account's default VPC the same id."""
+
+    owner: str
+    vpc_id: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """A registered target: an instance id or an address, its port, and whether it is up as far as EC2 knows."""
+
+    id: str
+    port: int
+    up: bool
+
+    @property
+    def is_instance(self) -> bool:
+        return self.id.startswith("i-")
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A TCP listener of a Network Load Balancer with the targets of its target group."""
+
+    balancer: str
+    port: int
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True)
+class Topology:
+    """One look at the control plane; two equal looks need no work."""
+
+    endpoints: "tuple[Endpoint, ...]" = ()
+    listeners: tuple[Listener, ...] = ()
+
+
+@dataclass(frozen=True)
+class Route:
+    """What happens at one endpoint address and port: dropped unless open, else carried to one of the targets."""
+
+    open: bool
+    targets: tuple[Target, ...]
+
+
+def vpc_of(endpoint: "Endpoint") -> Vpc:
+    """The consumer's VPC."""
+    return Vpc(endpoint.owner, endpoint.vpc_id)
+
+
+def vpc_of_function(config: Mapping[str, Any]) -> Vpc | None:
+    """The VPC a Lambda function lives in; None without subnets.
+
+    ministack accepts subnets that do not exist (AWS refuses them) and then leaves VpcId empty: such a function lives in
+    an empty VPC of its own.
+    """
+    vpc = config.get("VpcConfig") or {}
+    subnets = vpc.get("SubnetIds") or []
+    if not subnets:
+        return None
+    owner = str(config["FunctionArn"]).split(":")[4]
+    return Vpc(owner, str(vpc.get("VpcId") or subnets[0]))
+
+
+def routes(topology: Topology, address: "Callable[[Endpoint, str], str]") -> dict[Place, Route]:
+    """A route for each endpoint address and each listener port of its service's load balancers.
+
+    `address(endpoint, subnet_id)` is the plane's own address of an endpoint in a subnet. Only in the state `available`
+    does anything pass: "Pending or Rejected" connections time out (AWS re:Post, connect-endpoint-service-vpc). Targets
+    of every zone are used, as with cross-zone load balancing on; a zone without a healthy target is not shown.
+    """
+    found: dict[Place, Route] = {}
+    behind: dict[str, list[Listener]] = {}
+    for listener in topology.listeners:
+        behind.setdefault(listener.balancer, []).append(listener)
+    for endpoint in topology.endpoints:
+        is_open = endpoint.state.lower() == "available"
+        for listener in (known for arn in endpoint.load_balancer_arns for known in behind.get(arn, ())):
+            for subnet in endpoint.addresses:
+                place = (address(endpoint, subnet.subnet_id), listener.port)
+                others = found[place].targets if place in found else ()
+                found[place] = Route(is_open, others + listener.targets)
+    return found

@@ -1,0 +1,76 @@
+"""Bells: an event says where to look, and nothing else. Ids are found by their pattern, never by field names.
+
+The body of an EC2 connection notification is not documented, and CloudTrail turns XML into JSON in ways that
+depend on the number of elements (lists or objects, "" for empty, numbers for account ids); ids survive all that.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ENDPOINT_ID = re.compile(r"vpce-[0-9a-f]{8,17}(?![0-9a-z])")
+SERVICE_ID = re.compile(r"vpce-svc-[0-9a-f]{8,17}(?![0-9a-z])")
+CLOUDTRAIL = "AWS API Call via CloudTrail"
+BELL = "Bell"
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """Where to look. Endpoints if it names any; else the whole of its services; else every managed service.
+
+    `cause` says what rang, for the ledger; `attempt` counts the delayed repeats of the same question.
+    """
+
+    endpoints: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
+    cause: str = ""
+    attempt: int = 0
+
+    @property
+    def everything(self) -> bool:
+        """Whether it names nothing: then every managed service is looked at."""
+        return not self.endpoints and not self.services
+
+    def again(self, endpoints: frozenset[str]) -> "Bell":
+        """The same bell for some endpoints, to be rung later."""
+        return Bell(endpoints, self.services, self.cause, self.attempt + 1)
+
+    def event(self) -> dict[str, object]:
+        """The bell in the form of an event, as `parse` reads it."""
+        detail = {
+            "endpoints": sorted(self.endpoints),
+            "services": sorted(self.services),
+            "cause": self.cause,
+            "attempt": self.attempt,
+        }
+        return {"source": "linkgate", "detail-type": BELL, "detail": detail}
+
+
+def parse(body: str) -> Bell:
+    """Read the body of a message in the bell queue: an EventBridge event, a bell of our own, or anything at all."""
+    try:
+        event = json.loads(body)
+    except ValueError:
+        event = None
+    if not isinstance(event, Mapping):
+        return _find(body, "unknown message")
+    detail, kind = event.get("detail"), str(event.get("detail-type", ""))
+    if kind == BELL and isinstance(detail, Mapping):
+        attempt = detail.get("attempt", 0)
+        found = _find(json.dumps([detail.get("endpoints"), detail.get("services")]), str(detail.get("cause", "")))
+        return Bell(found.endpoints, found.services, found.cause, attempt if isinstance(attempt, int) else 0)
+    if kind == CLOUDTRAIL and isinstance(detail, Mapping):
+        # detail.vpcEndpointId is the endpoint that the API request came through, not the one it is about.
+        spoken = json.dumps([detail.get("requestParameters"), detail.get("responseElements")])
+        return _find(spoken, f"CloudTrail {detail.get('eventName', '')} {_caller(detail)}".strip())
+    return _find(json.dumps(detail) if detail is not None else body, kind or "unknown message")
+
+
+def _find(text: str, cause: str) -> Bell:
+    return Bell(frozenset(ENDPOINT_ID.findall(text)), frozenset(SERVICE_ID.findall(text)), cause)
+
+
+def _caller(detail: Mapping[str, object]) -> str:
+    identity = detail.get("userIdentity")
+    return str(identity.get("arn", "")) if isinstance(identity, Mapping) else ""

@@ -1,0 +1,110 @@
+"""What Linkgate tells the world: events with source `linkgate` on its own bus (design section 7)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
+
+from linkgate.errors import Unavailable
+from linkgate.model import Decision, Mode, Outcome
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+SOURCE = "linkgate"
+VERSION = "1"
+ENTRIES_PER_CALL = 10
+"""Entries that one PutEvents takes (EventBridge API reference)."""
+
+_DONE = {
+    Outcome.ACCEPT: "Endpoint Connection Accepted",
+    Outcome.REJECT: "Endpoint Connection Rejected",
+    Outcome.HOLD: "Endpoint Connection Held",
+}
+_WOULD = _DONE | {Outcome.ACCEPT: "Would Accept", Outcome.REJECT: "Would Reject"}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: its detail-type and detail, which events/schemas/ describes."""
+
+    kind: str
+    detail: Mapping[str, object]
+
+
+class Bus:
+    """The bus `linkgate`."""
+
+    def __init__(self, events: "EventBridgeClient", name: str) -> None:
+        self._events = events
+        self._name = name
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Put events on the bus, ten a call; raises Unavailable if the bus did not take one of them."""
+        rest = iter(events)
+        while batch := list(islice(rest, ENTRIES_PER_CALL)):
+            answer = self._events.put_events(
+                Entries=[
+                    {
+                        "Source": SOURCE,
+                        "DetailType": event.kind,
+                        "Detail": json.dumps({"version": VERSION, **event.detail}),
+                        "EventBusName": self._name,
+                    }
+                    for event in batch
+                ]
+            )
+            if answer["FailedEntryCount"]:
+                raise Unavailable(f"the bus {self._name} refused {answer['FailedEntryCount']} of {len(batch)} events")
+
+
+class Subject(Protocol):
+    """What an event can be about: a connection as EC2 describes it, or an endpoint as the ledger knows it."""
+
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def service(self) -> str: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+
+
+def about(subject: Subject) -> dict[str, object]:
+    """The part of a detail that says which endpoint an event is about."""
+    return {
+        "endpoint_id": subject.endpoint,
+        "service_id": subject.service,
+        "owner": subject.owner,
+        "region": subject.region,
+    }
+
+
+def decision_event(subject: Subject, decision: Decision, entry: str) -> Event:
+    """Accepted, Rejected or Held; in observe mode what would have been done."""
+    outcome, reason, row = decision.says()
+    detail = about(subject) | {
+        "decision_id": entry.rpartition("#")[2],
+        "outcome": outcome,
+        "reason": reason,
+        "row": row,
+        "mode": decision.mode,
+        "note": decision.note,
+        "people": dict(decision.people),
+    }
+    return Event((_DONE if decision.acts else _WOULD)[decision.outcome], detail)
+
+
+def finished_event(subject: Subject, says: tuple[str, str, str], entry: str) -> Event:
+    """The event of a decision that was acted on by a run that ended before it could tell."""
+    outcome, reason, row = says
+    detail = about(subject) | {
+        "decision_id": entry.rpartition("#")[2],
+        "outcome": outcome,
+        "reason": reason,
+        "row": row,
+        "mode": Mode.ENFORCE,
+    }
+    return Event(_DONE[Outcome(outcome)], detail)

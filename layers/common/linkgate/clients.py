@@ -1,0 +1,25 @@
+"""Real AWS clients, made once by each door on its first call."""
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBServiceResource
+
+CONFIG = Config(connect_timeout=3, read_timeout=20, retries={"mode": "adaptive", "total_max_attempts": 4})
+"""Adaptive retries slow down when EC2 throttles; what then still fails goes back to the queue."""
+
+PATIENT = Config(connect_timeout=3, read_timeout=70, retries={"total_max_attempts": 1})
+"""For the synchronous call of the canary: it takes as long as its probes, and a repeat would probe twice."""
+
+
+def client(name: str) -> Any:
+    """A client of the function's own Region and role."""
+    return boto3.client(name, config=PATIENT if name == "lambda" else CONFIG)  # type: ignore[call-overload]
+
+
+def tables() -> "DynamoDBServiceResource":
+    """DynamoDB with Python's own types."""
+    return boto3.resource("dynamodb", config=CONFIG)

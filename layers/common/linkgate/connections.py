@@ -1,0 +1,128 @@
+"""EC2's endpoint connections: what they are now, and telling EC2 to accept or reject them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from linkgate.errors import Throttled, Unavailable
+from linkgate.model import Connection, Outcome, State
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, UnsuccessfulItemTypeDef, VpcEndpointConnectionTypeDef
+
+THROTTLES = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "RequestThrottled"})
+FILTER_VALUES = 200
+"""Values that one filter of a Describe may carry (EC2 API reference, "Filters")."""
+PAGE = 1000
+NOT_FOUND = frozenset({"InvalidVpcEndpointId.NotFound", "InvalidVpcEndpoint.NotFound"})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """EC2 did not do what it was told for one endpoint: its own code and words."""
+
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class Connections:
+    """The endpoint connections of the account's services in this Region.
+
+    Raises Throttled when EC2 asks for fewer calls, Unavailable when it cannot be reached, and lets every other
+    ClientError through: that is a wrong deployment (a missing permission), which waiting does not mend.
+    """
+
+    def __init__(self, ec2: "EC2Client") -> None:
+        self._ec2 = ec2
+
+    def named(self, endpoints: Iterable[str]) -> list[Connection]:
+        """The connections of these endpoint ids, whatever their service; those EC2 does not show are left out."""
+        rest = iter(sorted(endpoints))
+        found: list[Connection] = []
+        while values := list(islice(rest, FILTER_VALUES)):
+            found += self._describe([{"Name": "vpc-endpoint-id", "Values": values}])
+        return found
+
+    def of(self, service: str) -> list[Connection]:
+        """Every connection of one service, in any state."""
+        return list(self._describe([{"Name": "service-id", "Values": [service]}]))
+
+    def apply(self, service: str, outcome: Outcome, endpoints: Sequence[str]) -> dict[str, Refusal]:
+        """Accept or reject connections of one service; returns what EC2 refused, by endpoint id.
+
+        EC2 hides refusals in the `Unsuccessful` list of an answer with status 200. Where it refuses the whole
+        list instead, the list is halved until the culprit is alone, so that one bad id holds nobody else up.
+        """
+        try:
+            unsuccessful = self._tell(service, outcome, endpoints)
+        except ClientError as error:
+            if throttled(error):
+                return dict.fromkeys(endpoints, _refusal(error.response["Error"]))
+            if error.response["Error"]["Code"] not in NOT_FOUND:
+                raise
+            if len(endpoints) == 1:
+                return {endpoints[0]: _refusal(error.response["Error"])}
+            half = len(endpoints) // 2
+            parts = (endpoints[:half], endpoints[half:])
+            return {endpoint: why for part in parts for endpoint, why in self.apply(service, outcome, part).items()}
+        return {item.get("ResourceId", ""): _refusal(item.get("Error", {})) for item in unsuccessful}
+
+    def _tell(self, service: str, outcome: Outcome, endpoints: Sequence[str]) -> "list[UnsuccessfulItemTypeDef]":
+        call = (
+            self._ec2.accept_vpc_endpoint_connections
+            if outcome is Outcome.ACCEPT
+            else self._ec2.reject_vpc_endpoint_connections
+        )
+        return call(ServiceId=service, VpcEndpointIds=list(endpoints)).get("Unsuccessful", [])
+
+    def _describe(self, filters: "list[FilterTypeDef]") -> Iterator[Connection]:
+        with translated():
+            pages = self._ec2.get_paginator("describe_vpc_endpoint_connections").paginate(
+                Filters=filters, PaginationConfig={"PageSize": PAGE}
+            )
+            for page in pages:
+                yield from map(_connection, page.get("VpcEndpointConnections", []))
+
+
+def throttled(error: ClientError) -> bool:
+    """Whether AWS asks for fewer calls."""
+    return error.response["Error"]["Code"] in THROTTLES
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """EC2's ways of saying "not now" as Throttled and Unavailable; every other error passes through."""
+    try:
+        yield
+    except ClientError as error:
+        if throttled(error):
+            raise Throttled(str(error)) from error
+        raise
+    except BotoCoreError as error:
+        raise Unavailable(str(error)) from error
+
+
+def _refusal(error: object) -> Refusal:
+    fields = error if isinstance(error, dict) else {}
+    return Refusal(str(fields.get("Code", "")), str(fields.get("Message", "")))
+
+
+def _connection(wire: "VpcEndpointConnectionTypeDef") -> Connection:
+    return Connection(
+        service=wire["ServiceId"],
+        endpoint=wire["VpcEndpointId"],
+        # Owners are digits; a JSON number on the way would have lost leading zeros.
+        owner=wire.get("VpcEndpointOwner", "").zfill(12),
+        region=wire.get("VpcEndpointRegion", ""),
+        state=State.read(wire.get("VpcEndpointState", "")),
+        created=wire["CreationTimestamp"],
+        dns_names=tuple(entry["DnsName"] for entry in wire.get("DnsEntries", []) if "DnsName" in entry),
+    )

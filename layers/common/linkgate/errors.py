@@ -1,0 +1,28 @@
+"""What can stop Linkgate from deciding. A refusal is a Decision, never an exception.
+
+* LinkgateError
+  x SettingsError       the deployment is wrong: terminal, names the variable
+  x Unavailable         AWS cannot answer now: worth another try, later
+    - Throttled         EC2 asks for fewer calls
+    - Contended         somebody else is deciding on the same connection at this moment
+"""
+
+
+class LinkgateError(Exception):
+    """Anything that stops Linkgate from deciding."""
+
+
+class SettingsError(LinkgateError):
+    """A function's environment lacks something or holds nonsense; the message names the variable."""
+
+
+class Unavailable(LinkgateError):
+    """AWS cannot answer now; the same question may be answered later."""
+
+
+class Throttled(Unavailable):
+    """EC2 answered RequestLimitExceeded or one of its relatives."""
+
+
+class Contended(Unavailable):
+    """Another approver recorded a decision on this connection between our look and our record."""

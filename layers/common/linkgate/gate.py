@@ -1,0 +1,88 @@
+"""The gates themselves: which endpoint services are managed, whether they ring, and what leaves them open or shut."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from linkgate.connections import translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import ServiceConfigurationTypeDef
+
+TAG, MANAGED = "linkgate", "managed"
+EVENTS = ("Accept", "Connect", "Delete", "Reject")
+"""Every event that EC2's connection notifications know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One managed endpoint service, as EC2 describes its configuration."""
+
+    service: str
+    acceptance_required: bool
+    state: str
+    private_dns_state: str
+
+    def problems(self) -> tuple[str, ...]:
+        """What leaves the gate open or shut, one sentence each."""
+        found = []
+        if not self.acceptance_required:
+            found.append("AcceptanceRequired is off: EC2 accepts every connection by itself")
+        if self.state.lower() != "available":
+            found.append(f"the service is {self.state or 'in no state'}, not Available")
+        if self.private_dns_state.lower() not in ("", "verified"):
+            found.append(f"the private DNS name is {self.private_dns_state}, not verified")
+        return tuple(found)
+
+
+class Gates:
+    """The endpoint services of this account and Region that carry the tag linkgate = managed."""
+
+    def __init__(self, ec2: "EC2Client") -> None:
+        self._ec2 = ec2
+
+    def managed(self) -> dict[str, Gate]:
+        """Every managed service by its id. Untagged services are none of our business."""
+        pages = self._ec2.get_paginator("describe_vpc_endpoint_service_configurations").paginate(
+            Filters=[{"Name": f"tag:{TAG}", "Values": [MANAGED]}]
+        )
+        with translated():
+            gates = [_gate(wire) for page in pages for wire in page.get("ServiceConfigurations", [])]
+        return {gate.service: gate for gate in gates}
+
+    def wire(self, services: Mapping[str, Gate], topic: str) -> dict[str, str]:
+        """Make every service ring the topic; returns why not, by service id, where one still does not."""
+        wired = self._wired(topic)
+        return {service: why for service in services if (why := self._mend(service, wired.get(service), topic))}
+
+    def _wired(self, topic: str) -> dict[str, bool]:
+        """By service id, whether its notification to our topic is enabled for every event."""
+        found: dict[str, bool] = {}
+        pages = self._ec2.get_paginator("describe_vpc_endpoint_connection_notifications").paginate()
+        for page in pages:
+            for note in page.get("ConnectionNotificationSet", []):
+                if note.get("ConnectionNotificationArn") == topic and "ServiceId" in note:
+                    complete = set(EVENTS) <= set(note.get("ConnectionEvents", []))
+                    enabled = note.get("ConnectionNotificationState") == "Enabled"
+                    found[note["ServiceId"]] = found.get(note["ServiceId"], False) or (complete and enabled)
+        return found
+
+    def _mend(self, service: str, healthy: bool | None, topic: str) -> str:
+        if healthy:
+            return ""
+        if healthy is False:
+            return "its connection notification is disabled or does not carry every event"
+        self._ec2.create_vpc_endpoint_connection_notification(
+            ServiceId=service, ConnectionNotificationArn=topic, ConnectionEvents=list(EVENTS)
+        )
+        return ""
+
+
+def _gate(wire: "ServiceConfigurationTypeDef") -> Gate:
+    return Gate(
+        service=wire["ServiceId"],
+        acceptance_required=wire.get("AcceptanceRequired", False),
+        state=wire.get("ServiceState", ""),
+        private_dns_state=wire.get("PrivateDnsNameConfiguration", {}).get("State", ""),
+    )

@@ -1,0 +1,214 @@
+"""The nouns: connections, rows of the allow-list, decisions. Standard library only; nothing here acts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Outcome(StrEnum):
+    """What a decision says about a connection that waits for an answer."""
+
+    ACCEPT = "accept"
+    HOLD = "hold"
+    REJECT = "reject"
+
+
+class Effect(StrEnum):
+    """What a row says about the consumers it names."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    REVIEW = "review"
+
+
+class Mode(StrEnum):
+    """Whether Linkgate acts on a service's connections or only says what it would do."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+
+
+class Reason(StrEnum):
+    """Why a decision came out as it did (design section 5, "Decision")."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    REVIEW = "review"
+    FROZEN = "frozen"
+    MALFORMED_ROW = "malformed_row"
+    UNKNOWN_REGION = "unknown_region"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    WRONG_REGION = "wrong_region"
+    NOT_LISTED = "not_listed"
+
+
+class Status(StrEnum):
+    """Where an endpoint stands in Linkgate's own ledger."""
+
+    HELD = "HELD"
+    ACCEPTED = "ACCEPTED"
+    VERIFIED = "VERIFIED"
+    UNHEALTHY = "UNHEALTHY"
+    REJECTED = "REJECTED"
+    CUT = "CUT"
+    CLOSED = "CLOSED"
+
+    @property
+    def live(self) -> bool:
+        """Whether traffic may pass in this status."""
+        return self in (Status.ACCEPTED, Status.VERIFIED, Status.UNHEALTHY)
+
+
+class State(StrEnum):
+    """A connection's state in EC2, in lower case: the API's model and its wire disagree about letter case."""
+
+    PENDING_ACCEPTANCE = "pendingacceptance"
+    PENDING = "pending"
+    AVAILABLE = "available"
+    DELETING = "deleting"
+    DELETED = "deleted"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    PARTIAL = "partial"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def read(cls, text: object) -> "State":
+        """The state that EC2 wrote, in any letter case; UNKNOWN for one that this code has never heard of."""
+        lowered = str(text).strip().lower()
+        return cls(lowered) if lowered in cls._value2member_map_ else cls.UNKNOWN
+
+    @property
+    def live(self) -> bool:
+        """Accepted: traffic passes or is about to."""
+        return self in (State.PENDING, State.AVAILABLE, State.PARTIAL)
+
+    @property
+    def gone(self) -> bool:
+        """Nothing will ever pass again: the consumer must create a new endpoint."""
+        return self in (State.DELETING, State.DELETED, State.FAILED, State.EXPIRED)
+
+
+class RowKey(NamedTuple):
+    """The key of one row of the allow-list: `vpce-svc-…` or `*`, and the consumer or a reserved word."""
+
+    service: str
+    consumer: str
+
+    def __str__(self) -> str:
+        return f"{self.service}/{self.consumer}"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One endpoint connection as EC2 describes it. `region` is "" where EC2 does not say."""
+
+    service: str
+    endpoint: str
+    owner: str
+    region: str
+    state: State
+    created: datetime
+    dns_names: tuple[str, ...] = ()
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody has to accept or reject it."""
+        return self.state is State.PENDING_ACCEPTANCE
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row of the allow-list that can be read. Empty `regions` means any Region."""
+
+    key: RowKey
+    effect: Effect
+    starts_at: datetime | None = None
+    expires_at: datetime | None = None
+    regions: frozenset[str] = frozenset()
+    people: Mapping[str, str] = field(default_factory=dict)
+    """owner, reason, ticket and note: for people, copied into the decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class MalformedRow:
+    """A row that cannot be read: it never widens access. `problem` is a sentence for the row's editor."""
+
+    key: RowKey
+    attribute: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"row {self.key}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """The `@settings` of a service after its own row was laid over that of `*` (design section 5)."""
+
+    mode: Mode = Mode.OBSERVE
+    default: Outcome = Outcome.HOLD
+    frozen_until: datetime | None = None
+    stale_after: timedelta = timedelta(days=3)
+    probe: tuple[str, ...] = ()
+
+
+class NearMiss(NamedTuple):
+    """A row that would have applied, had its condition held."""
+
+    key: RowKey
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer, which carries its own reason.
+
+    `row` is the row that decided (None: no row, the default did), `applied` every row that applied, the most
+    specific first, `policy_hash` the SHA-256 of all that was read from the table for it.
+    """
+
+    outcome: Outcome
+    reason: Reason
+    mode: Mode
+    policy_hash: str
+    row: RowKey | None = None
+    applied: tuple[RowKey, ...] = ()
+    near_misses: tuple[NearMiss, ...] = ()
+    people: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+    """One sentence about what is wrong where the reason alone does not say it: the malformed row."""
+
+    def says(self) -> tuple[str, str, str]:
+        """What people care about: outcome, reason, deciding row."""
+        return self.outcome, self.reason, str(self.row or "")
+
+    @property
+    def acts(self) -> bool:
+        """Whether EC2 is to be told."""
+        return self.mode is Mode.ENFORCE and self.outcome is not Outcome.HOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one probe of one address found (design section 8). Phase times in milliseconds; `cause` "" is good."""
+
+    endpoint: str
+    service: str
+    name: str
+    url: str
+    address: str = ""
+    cause: str = ""
+    detail: str = ""
+    phases: Mapping[str, float] = field(default_factory=dict)
+    tls_days_left: float | None = None
+    http_status: int | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether the probe saw what it expected."""
+        return not self.cause

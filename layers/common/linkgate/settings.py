@@ -1,0 +1,42 @@
+"""What the template tells a function through its environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from linkgate.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment of a function, checked.
+
+    Resources that a function does not have are "" and are never asked for by its door; `from_env` demands
+    those named in `required`.
+    """
+
+    stack: str = ""
+    account: str = ""
+    region: str = ""
+    allow_list_table: str = ""
+    ledger_table: str = ""
+    bell_queue_url: str = ""
+    patrol_queue_url: str = ""
+    event_bus: str = ""
+    notification_topic_arn: str = ""
+    canary_function: str = ""
+    default_probe: str = ""
+    canary_names: str = ""
+    canary_ports: str = ""
+    canary_cidrs: str = ""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], required: tuple[str, ...]) -> "Settings":
+        """Read every known variable; raise SettingsError that names each missing one of `required`."""
+        values = {field: environ.get(field.upper(), "").strip() for field in cls.__slots__}
+        missing = [field.upper() for field in required if not values[field]]
+        if missing:
+            raise SettingsError(
+                f"environment variable {', '.join(missing)} is missing or empty: "
+                "deploy template.yaml as it is, it sets all of them"
+            )
+        return cls(**values)
