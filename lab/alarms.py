@@ -109,7 +109,7 @@ def decide(alarm: Alarm, looked_at: Sequence[Period]) -> str | None:
     lacking = alarm.evaluation_periods - len(real)
     if breaching + (lacking if alarm.missing == "breaching" else 0) >= alarm.datapoints_to_alarm:
         return ALARM
-    if not lacking or alarm.missing in ("breaching", "notBreaching") or breaching < len(real):
+    if alarm.missing in ("breaching", "notBreaching") or breaching < len(real):
         return OK
     if alarm.missing == "ignore":
         return None

@@ -14,7 +14,7 @@ from typing import Any
 from ministack.core import lambda_runtime  # type: ignore[import-untyped]
 from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
-from lab import batches, destinations, streams
+from lab import batches, destinations, roles, streams
 from lab.launch import Launch
 from lab.runtime import Environment
 from lab.sandbox import variables
@@ -38,6 +38,7 @@ def install(concurrency: int, launch: Callable[[Mapping[str, Any]], Launch]) -> 
     batches.install()
     streams.install()
     destinations.install()
+    roles.install()
 
 
 def _is_python(config: Mapping[str, Any]) -> bool:

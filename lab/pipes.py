@@ -25,6 +25,11 @@ PACE = 0.1
 PAUSE = 1.0
 """Seconds that a pipe rests after a refusal."""
 
+SERVICE = "pipes.amazonaws.com"
+TO_POLL = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+"""What a pipe's role needs on its queue. What it needs on the bus shows when it puts events: without it messages
+return to the queue after their visibility timeout, and so reach its dead-letter queue."""
+
 _PARAMETERS = ("SourceParameters", "TargetParameters")
 _Record = dict[str, Any]
 
@@ -104,7 +109,7 @@ class _Runner:
         arn = pipe["Arn"]
         try:
             while pipe["CurrentState"] == "RUNNING" and arn == _arn_now(pipe) and _has_messages(pipe["Source"]):
-                self._mover(pipe).move(pipe)
+                self._mover(pipe).move(pipe, sqs._queue_url(pipe["Source"].rsplit(":", 1)[1]))
                 self._complaints.pop(arn, None)
         except (Refused, ClientError, BotoCoreError) as refusal:
             self._resting[arn] = time.monotonic() + PAUSE
@@ -116,14 +121,16 @@ class _Runner:
             log.exception("%s failed", arn)
 
     def _mover(self, pipe: _Record) -> Mover:
-        if not roles.trusts(pipe["RoleArn"], "pipes.amazonaws.com"):
-            raise Refused(f"{pipe['RoleArn']} does not exist or does not trust pipes.amazonaws.com")
-        key = pipe["Arn"], pipe["RoleArn"]
+        role = pipe["RoleArn"]
+        if not roles.trusts(role, SERVICE):
+            raise Refused(f"{role} does not exist or does not trust {SERVICE}")
+        lacking = [action for action in TO_POLL if not roles.role_allows(role, SERVICE, action, pipe["Source"])]
+        if lacking:
+            raise Refused(f"{role} lacks {', '.join(lacking)} on {pipe['Source']}")
+        key = pipe["Arn"], role
         if key not in self._movers:
-            session = boto3.Session(
-                region_name=pipe["Arn"].split(":")[3],
-                **roles.session(pipe["RoleArn"], "pipes.amazonaws.com", pipe["Name"]),  # type: ignore[arg-type]
-            )
+            keys: Any = roles.session(role, SERVICE, pipe["Name"])
+            session = boto3.Session(region_name=pipe["Arn"].split(":")[3], **keys)
             self._movers[key] = Mover(session.client("sqs"), session.client("events"))
         return self._movers[key]
 

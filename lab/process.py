@@ -1,6 +1,7 @@
 """The local AWS as a child process: started, awaited, and gone without a trace."""
 
 import contextlib
+import http.client
 import os
 import shutil
 import signal
@@ -9,8 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -62,14 +61,17 @@ class LabProcess:
 
     def __enter__(self) -> Self:
         STATE.mkdir(exist_ok=True)
+        remove_remains()
         self.folder = Path(tempfile.mkdtemp(prefix="run-", dir=STATE))
+        (self.folder / "owner").write_text(str(os.getpid()))
         self.log = self.folder / "server.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "lab.server"],
                 cwd=CHECKOUT,
                 env=self._server_environment(os.environ),
-                stdin=subprocess.DEVNULL,
+                # The lifeline: its end tells the server that this process is gone, however it went.
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -89,7 +91,7 @@ class LabProcess:
     def stop(self) -> None:
         """End the server and every process it started, then remove its folder."""
         if self._process is not None:
-            self._end_group(self._process)
+            _end_group(self._process)
             self._process = None
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -115,11 +117,13 @@ class LabProcess:
     def _wait_until_ready(self, seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            assert self._process is not None
-            if self._process.poll() is not None:
-                raise LabError(f"the local AWS ended at once with status {self._process.returncode}:\n{self.tail()}")
-            with contextlib.suppress(urllib.error.URLError, OSError):
-                urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=1).close()
+            if self._process is None or self._process.poll() is not None:
+                raise LabError(f"the local AWS ended at once:\n{self.tail()}")
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                health = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
+                health.request("GET", "/_ministack/health")
+                health.getresponse().read()
+                health.close()
                 return
             time.sleep(0.05)
         raise LabError(f"the local AWS was not ready within {seconds:.0f} s:\n{self.tail()}")
@@ -130,13 +134,27 @@ class LabProcess:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
         return "(no log)"
 
-    @staticmethod
-    def _end_group(process: subprocess.Popen[bytes]) -> None:
-        for signal_number, seconds in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal_number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(seconds)
-        # The leader is gone; what it left in its group goes with it.
+
+def remove_remains() -> None:
+    """Remove the folders of runs whose owner was killed; their processes ended with the lifeline."""
+    for folder in STATE.glob("run-*"):
+        with contextlib.suppress(OSError, ValueError):
+            owner = int((folder / "owner").read_text())
+            try:
+                os.kill(owner, 0)
+            except ProcessLookupError:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    for signal_number, seconds in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, signal_number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+            break
+    # The leader is gone; what it left in its group goes with it.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    if process.stdin:
+        process.stdin.close()

@@ -4,12 +4,16 @@ Started by lab.process.LabProcess with its whole configuration in the environmen
 """
 
 import os
+import signal
+import sys
+import threading
 
 from lab import clock, functions, metrics, network, pipes, privatelink, resources
 
 
 def main() -> None:
     """Add what ministack lacks, then serve until SIGTERM."""
+    threading.Thread(target=_end_with_owner, daemon=True).start()
     speed = float(os.environ["LAB_SPEED"])
     resources.install()
     privatelink.install()
@@ -22,6 +26,12 @@ def main() -> None:
     import ministack.app
 
     ministack.app.main()
+
+
+def _end_with_owner() -> None:
+    """The owner holds the other end of stdin; when it is gone, so is this whole process group."""
+    sys.stdin.buffer.read()
+    os.killpg(os.getpgrp(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

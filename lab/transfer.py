@@ -26,14 +26,14 @@ class Mover:
     sqs: Any
     events: Any
 
-    def move(self, pipe: _Record) -> None:
-        """Move up to ten messages. Those that a filter drops are deleted, those that the bus does not take stay:
-        the queue shows them again after its visibility timeout, or gives them to its dead-letter queue.
+    def move(self, pipe: _Record, url: str) -> None:
+        """Move up to ten messages of the queue at `url`.
+
+        Those that a filter drops are deleted. Those that the bus does not take stay: the queue shows them again
+        after its visibility timeout, or gives them to its dead-letter queue.
 
         Raises botocore's ClientError where the role may not do something, Refused where an event is not taken.
         """
-        url = self.sqs.get_queue_url(QueueName=pipe["Source"].rsplit(":", 1)[1])["QueueUrl"]
-        self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         received = self.sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"], MessageAttributeNames=["All"]
         )

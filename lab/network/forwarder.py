@@ -50,6 +50,12 @@ class Forwarder:
         self.update(Route(False, ()))
         self._socket.close()
 
+    def abort(self) -> None:
+        """Listen no more, and reset what is open."""
+        self.close()
+        for crossing in tuple(self._crossings):
+            crossing.reset()
+
     def _accept(self) -> None:
         try:
             client, _ = self._socket.accept()

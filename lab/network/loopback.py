@@ -58,7 +58,7 @@ class LoopbackPlane:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close every socket and end the thread."""
+        """Close the plane's sockets and end its thread."""
         self._loop.call_soon_threadsafe(self._following.cancel)
         self._thread.join()
         self.addresses.release()

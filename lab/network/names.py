@@ -73,7 +73,7 @@ class Resolver(asyncio.DatagramProtocol):
         addresses = zone.look_up(self._vpc, name)
         if addresses is None:
             reply.header.rcode = RCODE.NXDOMAIN if zone.owns(name) else RCODE.REFUSED
-        else:
+        elif query.q.qtype == QTYPE.A:
             for address in addresses:
                 reply.add_answer(RR(query.q.qname, QTYPE.A, rdata=A(address), ttl=TTL_SECONDS))
         return reply

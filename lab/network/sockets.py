@@ -58,9 +58,9 @@ class Sockets:
             self._forward(place, route)
 
     def close(self) -> None:
-        """Close everything that listens."""
+        """Close everything; what still hangs of deleted endpoints goes with the process."""
         for forwarder in self._forwarders.values():
-            forwarder.close()
+            forwarder.abort()
         for transport in self._resolvers.values():
             transport.close()
         self._instances.close()
@@ -94,7 +94,7 @@ class Sockets:
     def _locate(self, target: Target) -> Place | None:
         """Where a target listens; None for an address that is no loopback one: the lab stays on its machine."""
         if target.is_instance:
-            return self._instances.place(target.id) if target.up else None
+            return self._instances.place(target.id)
         return (target.id, target.port) if target.id.startswith("127.") else None
 
 

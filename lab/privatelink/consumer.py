@@ -8,7 +8,7 @@ from typing import Any
 
 from lab.privatelink import connections, host, listing
 from lab.privatelink.acceptance import HOSTED_ZONE
-from lab.privatelink.model import NAME_PREFIX, Caller, Connection, Failure, Refusal, Service, Subnet
+from lab.privatelink.model import Caller, Connection, Failure, Refusal, Service, Subnet
 from lab.privatelink.provider import given_tags, shown_tags, unsuccessful
 from lab.privatelink.state import State
 
@@ -16,8 +16,8 @@ Values = dict[str, Any]
 
 
 def is_custom(service_name: str) -> bool:
-    """Whether the name is one of a custom service, not of a service of AWS."""
-    return service_name.startswith(f"{NAME_PREFIX}.") and ".vpce-svc-" in service_name
+    """Whether the name is meant for a custom service, not for a service of AWS; it may still be misspelt."""
+    return ".vpce-svc-" in service_name
 
 
 def create(state: State, caller: Caller, request: Values) -> Values | None:

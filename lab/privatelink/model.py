@@ -13,8 +13,9 @@ DELETING = "deleting"
 """States of a connection as they are spelt on the wire: lower camel case, unlike the enum in botocore's model."""
 
 EVENTS = ("Accept", "Connect", "Delete", "Reject")
-NAME_PREFIX = "com.amazonaws.vpc"
-"""What the name of a custom service begins with."""
+NAME_PREFIX = "com.amazonaws.vpce"
+"""What the name of a custom service begins with: of the form com.amazonaws.vpce.us-east-1.vpce-svc-… are the names
+that providers publish; a sample in AWS's documentation reads com.amazonaws.vpc."""
 
 
 class Refusal(Exception):

@@ -112,14 +112,16 @@ def becomes(cloudwatch: Any, name: str, state: str) -> dict[str, Any]:
     return alarm
 
 
-def statistics(cloudwatch: Any, namespace: str, metric: str, **dimensions: str) -> list[dict[str, Any]]:
+def statistics(
+    cloudwatch: Any, namespace: str, metric: str, period: int = 86400, **dimensions: str
+) -> list[dict[str, Any]]:
     found = cloudwatch.get_metric_statistics(
         Namespace=namespace,
         MetricName=metric,
         Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
         StartTime=datetime.now(UTC) - timedelta(hours=1),
         EndTime=datetime.now(UTC) + timedelta(hours=1),
-        Period=86400,
+        Period=period,
         Statistics=["SampleCount", "Sum", "Maximum"],
     )
     datapoints: list[dict[str, Any]] = found["Datapoints"]
@@ -146,12 +148,27 @@ def test_a_message_in_a_dead_letter_queue_rings_and_a_purge_ends_it(
     rung = inbox.next_notification()
     assert (rung["AlarmName"], rung["OldStateValue"], rung["NewStateValue"]) == (name, "OK", "ALARM")
     assert "[1.0 (" in rung["NewStateReason"]
-    assert statistics(cloudwatch, "AWS/SQS", "ApproximateAgeOfOldestMessage", QueueName=name)
-
-    sqs.receive_message(QueueUrl=url)
-    eventually(lambda: statistics(cloudwatch, "AWS/SQS", "ApproximateNumberOfMessagesNotVisible", QueueName=name))
     sqs.purge_queue(QueueUrl=url)
     assert inbox.next_notification()["NewStateValue"] == "OK"
+    sqs.delete_queue(QueueUrl=url)
+
+
+def test_a_message_in_flight_is_counted_as_such_and_has_an_age(client: Client, cloudwatch: Any, name: str) -> None:
+    sqs = client("sqs")
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+
+    def newest(metric: str) -> Any:
+        values = [datapoint["Maximum"] for datapoint in statistics(cloudwatch, "AWS/SQS", metric, 1, QueueName=name)]
+        return values[-1] if values else None
+
+    eventually(lambda: newest("ApproximateNumberOfMessagesVisible"), lambda it: it == 0)
+    assert newest("ApproximateNumberOfMessagesNotVisible") is None
+    assert newest("ApproximateAgeOfOldestMessage") is None
+    sqs.send_message(QueueUrl=url, MessageBody="in flight")
+    sqs.receive_message(QueueUrl=url)
+    eventually(lambda: newest("ApproximateNumberOfMessagesNotVisible"), lambda it: it == 1)
+    assert newest("ApproximateNumberOfMessagesVisible") == 0
+    assert 0 < newest("ApproximateAgeOfOldestMessage") < DEADLINE_SECONDS
     sqs.delete_queue(QueueUrl=url)
 
 
@@ -248,13 +265,20 @@ def test_only_a_topic_whose_policy_lets_cloudwatch_publish_is_notified(
     sns.delete_topic(TopicArn=closed)
 
 
-def test_a_change_of_state_is_an_event_on_the_default_bus(
-    client: Client, cloudwatch: Any, inbox: Inbox, name: str
-) -> None:
+@pytest.fixture
+def rule(client: Client, inbox: Inbox, name: str) -> Iterator[str]:
+    """A rule of the default bus that sends to the inbox each change of the alarm `name` to ALARM."""
     events = client("events")
     pattern = {"source": ["aws.cloudwatch"], "detail": {"alarmName": [name], "state": {"value": ["ALARM"]}}}
     events.put_rule(Name=name, EventPattern=json.dumps(pattern))
     events.put_targets(Rule=name, Targets=[{"Id": "inbox", "Arn": inbox.queue}])
+    yield name
+    events.remove_targets(Rule=name, Ids=["inbox"])
+    events.delete_rule(Name=name)
+
+
+@pytest.mark.usefixtures("rule")
+def test_a_change_of_state_is_an_event_on_the_default_bus(cloudwatch: Any, inbox: Inbox, name: str) -> None:
     put_alarm(cloudwatch, name, Dimensions=[{"Name": "Service", "Value": "a"}])
     put(cloudwatch, name, 1, Dimensions=[{"Name": "Service", "Value": "a"}])
     [event] = eventually(inbox.receive)
@@ -264,17 +288,17 @@ def test_a_change_of_state_is_an_event_on_the_default_bus(
     assert json.loads(event["detail"]["state"]["reasonData"])["recentDatapoints"] == [1.0]
     [metric] = event["detail"]["configuration"]["metrics"]
     assert metric["metricStat"]["metric"] == {"namespace": "Test", "name": name, "dimensions": {"Service": "a"}}
-    events.remove_targets(Rule=name, Ids=["inbox"])
-    events.delete_rule(Name=name)
 
 
-def test_a_state_set_by_hand_notifies_and_lasts_until_the_next_evaluation(
+@pytest.mark.usefixtures("rule")
+def test_a_state_set_by_hand_is_an_event_too_and_lasts_until_the_next_evaluation(
     cloudwatch: Any, inbox: Inbox, name: str
 ) -> None:
-    put_alarm(cloudwatch, name, AlarmActions=[inbox.topic], TreatMissingData="notBreaching")
+    put_alarm(cloudwatch, name, TreatMissingData="notBreaching")
     becomes(cloudwatch, name, "OK")
     cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a drill")
-    assert inbox.next_notification()["NewStateReason"] == "a drill"
+    [event] = eventually(inbox.receive)
+    assert event["detail"]["state"]["reason"] == "a drill"
     becomes(cloudwatch, name, "OK")
 
 

@@ -84,6 +84,16 @@ def handler(event, context):
         assert "not authorized to perform: sqs:PurgeQueue" in answer["errorMessage"]
         assert [message["Body"] for message in received(client, url)] == ["m"]
 
+    def test_sending_a_batch_is_covered_by_the_permission_to_send(self, client: Client) -> None:
+        url, arn = queue(client)
+        code = """
+import boto3
+def handler(event, context):
+    boto3.client("sqs").send_message_batch(QueueUrl=event, Entries=[{"Id": "1", "MessageBody": "m"}])
+"""
+        assert invoke(client, function(client, code, allow("sqs:SendMessage", on=arn)), url) == (None, None)
+        assert [message["Body"] for message in received(client, url)] == ["m"]
+
     def test_an_exception_has_its_type_and_trace_and_leaves_the_process_alive(self, client: Client) -> None:
         code = """
 calls = 0

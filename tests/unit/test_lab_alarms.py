@@ -64,8 +64,6 @@ INSUFFICIENT = "INSUFFICIENT_DATA"
         ("- - - - -", (INSUFFICIENT, None, "ALARM", "OK")),
         ("0 X X - X", ("ALARM", "ALARM", "ALARM", "ALARM")),
         ("- - X - -", ("ALARM", None, "ALARM", "OK")),
-        ("- - - - X", (INSUFFICIENT, None, "ALARM", "OK")),
-        ("- - - X -", (INSUFFICIENT, None, "ALARM", "OK")),
     ],
 )
 def test_three_of_three_is_as_in_the_guides_first_table(pattern: str, states: tuple[str | None, ...]) -> None:
@@ -87,6 +85,21 @@ def test_two_of_three_is_as_in_the_guides_second_table(pattern: str, states: tup
     two = alarm(DatapointsToAlarm=2)
     found = tuple(state_of(replace(two, missing=treatment), minutes(pattern)) for treatment in TREATMENTS)
     assert found == states
+
+
+@pytest.mark.parametrize(
+    ("pattern", "state"),
+    [
+        ("- - - - X", INSUFFICIENT),
+        ("- - - X -", INSUFFICIENT),
+        ("- - - X X", INSUFFICIENT),
+        ("- - X - X", "ALARM"),
+        ("X - - - -", "ALARM"),
+        ("0 - X - -", "OK"),
+    ],
+)
+def test_a_lone_breach_fires_early_once_it_is_as_old_as_the_datapoints_to_alarm(pattern: str, state: str) -> None:
+    assert state_of(alarm(), minutes(pattern)) == state
 
 
 def test_three_of_five_fires_at_the_third_breach_and_recovers_when_too_few_are_left() -> None:
@@ -112,11 +125,16 @@ def test_the_running_minute_is_not_looked_at_until_it_is_over() -> None:
 
 def test_a_window_of_five_minutes_slides_by_the_minute() -> None:
     one = alarm(Period=300, EvaluationPeriods=1, DatapointsToAlarm=1, Statistic="Sum", Threshold=1.0)
-    points = [point(MIDNIGHT - 290, 1.0), point(MIDNIGHT + 50, 1.0)]
-    assert state_of(one, points, MIDNIGHT + 30) == "OK"
-    # At 00:01 the window reaches from 23:56 to 00:01 and holds the second alone; a minute before, the first alone.
-    assert state_of(one, points, MIDNIGHT + 60) == "OK"
-    assert state_of(one, [*points, point(MIDNIGHT - 230, 1.0)], MIDNIGHT + 60) == "ALARM"
+    points = [point(MIDNIGHT - 230, 1.0), point(MIDNIGHT + 50, 1.0)]
+    states = [state_of(one, points, MIDNIGHT + 60 * minute) for minute in range(3)]
+    # Both are in the window from 23:56 to 00:01, one in that before and in that after.
+    assert states == ["OK", "ALARM", "OK"]
+
+
+def test_a_window_of_ten_seconds_slides_by_ten_seconds() -> None:
+    one = alarm(Period=10, EvaluationPeriods=1, DatapointsToAlarm=1, TreatMissingData="notBreaching")
+    states = [state_of(one, [point(MIDNIGHT + 1, 1.0)], MIDNIGHT + seconds) for seconds in (9.9, 10, 39.9, 40)]
+    assert states == ["OK", "ALARM", "ALARM", "OK"]
 
 
 def test_a_speed_of_twelve_makes_a_minute_five_seconds() -> None:
@@ -235,11 +253,17 @@ def test_the_reason_of_an_alarm_names_the_breaching_datapoints_newest_first() ->
 
 
 def test_the_reason_of_ok_names_the_datapoints_within_the_threshold() -> None:
-    verdict = verdict_of(alarm(EvaluationPeriods=1, DatapointsToAlarm=1), minutes("0"))
+    verdict = verdict_of(alarm(EvaluationPeriods=5, DatapointsToAlarm=3), minutes("X 0 X - - 0 0"))
     assert verdict.reason == (
-        "Threshold Crossed: 1 out of the last 1 datapoints [0.0 (14/11/23 23:59:00)] was not greater than the "
-        "threshold (0.0) (minimum 1 datapoint for ALARM -> OK transition)."
+        "Threshold Crossed: 3 out of the last 5 datapoints [0.0 (14/11/23 23:59:00), 0.0 (14/11/23 23:58:00), "
+        "0.0 (14/11/23 23:54:00)] were not greater than the threshold (0.0) "
+        "(minimum 3 datapoints for ALARM -> OK transition)."
     )
+
+
+def test_the_reason_of_one_of_five_says_that_all_must_be_within_the_threshold() -> None:
+    verdict = verdict_of(alarm(EvaluationPeriods=5, DatapointsToAlarm=1), minutes("0 0 0 0 0"))
+    assert "(minimum 5 datapoints for ALARM -> OK transition)" in verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -263,7 +287,8 @@ def test_the_reason_says_how_missing_data_was_treated(treatment: str, reason: st
 
 
 def test_the_reason_data_holds_what_was_evaluated() -> None:
-    verdict = verdict_of(alarm(Unit="Count"), minutes("X X - X"), MIDNIGHT + 6.384)
+    points = [*minutes("X X - X"), point(MIDNIGHT - 30, 2.0)]
+    verdict = verdict_of(alarm(Unit="Count"), points, MIDNIGHT + 6.384)
     assert verdict.data == {
         "version": "1.0",
         "queryDate": "2023-11-15T00:00:06.384+0000",
@@ -271,10 +296,10 @@ def test_the_reason_data_holds_what_was_evaluated() -> None:
         "unit": "Count",
         "statistic": "Maximum",
         "period": 60,
-        "recentDatapoints": [1.0, 1.0, 1.0],
+        "recentDatapoints": [1.0, 1.0, 2.0],
         "threshold": 0.0,
         "evaluatedDatapoints": [
-            {"timestamp": "2023-11-14T23:59:00.000+0000", "sampleCount": 1.0, "value": 1.0},
+            {"timestamp": "2023-11-14T23:59:00.000+0000", "sampleCount": 2.0, "value": 2.0},
             {"timestamp": "2023-11-14T23:57:00.000+0000", "sampleCount": 1.0, "value": 1.0},
             {"timestamp": "2023-11-14T23:56:00.000+0000", "sampleCount": 1.0, "value": 1.0},
         ],

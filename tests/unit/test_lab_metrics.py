@@ -83,8 +83,8 @@ def test_among_several_values_only_the_numbers_are_kept() -> None:
     assert values(message) == [(1.0, 2.0)]
 
 
-def test_a_line_with_nan_is_not_json() -> None:
-    assert values(line(DIRECTIVE, ProbedEndpoints=float("nan"))) == []
+def test_a_line_with_nan_anywhere_is_not_json() -> None:
+    assert values(line(DIRECTIVE, Remark=float("nan"))) == []
 
 
 def test_a_unit_that_cloudwatch_does_not_know_is_skipped() -> None:

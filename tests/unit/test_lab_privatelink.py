@@ -85,7 +85,7 @@ def test_importing_the_package_starts_nothing_and_does_not_need_ministack() -> N
 
 def test_a_service_is_named_after_its_region_and_id(state: State) -> None:
     service = offer(state)
-    assert service.name == f"com.amazonaws.vpc.eu-west-1.{service.service_id}"
+    assert service.name == f"com.amazonaws.vpce.eu-west-1.{service.service_id}"
     assert len(service.service_id.removeprefix("vpce-svc-")) == 17
 
 

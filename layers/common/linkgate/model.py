@@ -197,8 +197,8 @@ class Decision:
 class Verdict:
     """What one probe of one address found (design section 8). Phase times in milliseconds; `cause` "" is good."""
 
-    endpoint: str
-    service: str
+    endpoint_id: str
+    service_id: str
     name: str
     url: str
     address: str = ""

@@ -91,8 +91,8 @@ def probe_all(targets: Sequence[Mapping[str, object]], limits: Limits) -> list[V
 def probe(target: Mapping[str, object], limits: Limits) -> list[Verdict]:
     """Probe every address of one target. Never raises: what goes wrong is a verdict's cause."""
     blank = Verdict(
-        endpoint=str(target.get("endpoint_id", "")),
-        service=str(target.get("service_id", "")),
+        endpoint_id=str(target.get("endpoint_id", "")),
+        service_id=str(target.get("service_id", "")),
         name=str(target.get("name", "")),
         url=str(target.get("url", "")),
     )

@@ -1,0 +1,62 @@
+# Everything sets itself up: virtual environments in .venv, state in .lab, both ignored by git.
+PYTHON ?= python3
+LAB := .venv/lab/bin
+SAM := .venv/sam/bin
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo lab test check setup setup-dev lock clean
+
+help: ## list these targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
+
+demo: setup ## watch the whole story on this machine (KEEP=1 leaves it up)
+	@$(LAB)/python -m lab demo $(if $(KEEP),--keep)
+
+lab: setup ## a local AWS with both stacks deployed, until Ctrl-C
+	@$(LAB)/python -m lab up
+
+test: setup-dev ## every test: unit, infrastructure, integration in the lab
+	@$(LAB)/python -m pytest
+
+check: setup-dev ## ruff, strict mypy, cfn-lint, sam validate
+	@$(LAB)/ruff check .
+	@$(LAB)/ruff format --check .
+	@$(LAB)/mypy
+	@$(SAM)/cfn-lint template.yaml stacks/*.yaml
+	@$(SAM)/sam validate --lint --region eu-west-1 >/dev/null
+
+lock: ## renew the lock files in requirements/ and layers/common/ (needs uv)
+	@for name in requirements/dev requirements/lab requirements/sam layers/common/requirements; do \
+	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	    $$([ $$name = requirements/dev ] || [ $$name = requirements/sam ] || echo --constraints requirements/dev.txt) \
+	    --quiet --output-file $$name.txt $$name.in; done
+
+clean: ## remove what the other targets made
+	@rm -rf .venv .lab .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+setup: python-is-there
+	@$(MAKE) --no-print-directory -j2 .venv/lab/ready .venv/sam/ready
+
+setup-dev: setup
+	@$(MAKE) --no-print-directory .venv/lab/dev-ready
+
+.PHONY: python-is-there
+python-is-there:
+	@command -v $(PYTHON) >/dev/null || { echo "Linkgate needs Python 3.11 or newer, and there is no $(PYTHON): install it, or set PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Linkgate needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1): set PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Linkgate needs Python's venv module (Debian: apt-get install python3-venv)"; exit 1; }
+
+# A lock file lists everything with hashes, so nothing is left to resolve: --no-deps.
+INSTALL = -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+
+.venv/%/ready: requirements/%.txt
+	@echo "setting up .venv/$* (once)"
+	@rm -rf .venv/$* && $(PYTHON) -m venv .venv/$*
+	@.venv/$*/bin/python $(INSTALL) -r $<
+	@touch $@
+
+.venv/lab/dev-ready: requirements/dev.txt .venv/lab/ready
+	@echo "adding test tools to .venv/lab (once)"
+	@$(LAB)/python $(INSTALL) -r $<
+	@touch $@

@@ -1,0 +1,133 @@
+"""Deploying the real templates into the local AWS with the real SAM CLI."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from lab.process import CHECKOUT, PROVIDER_ACCOUNT, REGION, STATE, LabError, LabProcess
+
+STACK, DEMO_STACK = "linkgate", "linkgate-demo"
+PORT = 8080
+"""The demo server's port: above 1024, so that the loopback data plane needs no privilege."""
+CONSUMERS = ("222222222222", "333333333333")
+"""Accounts that may ask for a connection, beside the provider's own."""
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """Both stacks' outputs, by their names."""
+
+    linkgate: Mapping[str, str]
+    demo: Mapping[str, str]
+
+    @property
+    def service(self) -> str:
+        return self.demo["ServiceId"]
+
+
+def client(lab: LabProcess, service: str, account: str = PROVIDER_ACCOUNT) -> Any:
+    """A real boto3 client towards the lab, as root of an account."""
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        endpoint_url=lab.url,
+        region_name=REGION,
+        aws_access_key_id=account,
+        aws_secret_access_key="lab",  # noqa: S106 - the lab takes any
+    )
+
+
+def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None) -> Deployed:
+    """Build and deploy stacks/demo.yaml and template.yaml; `step` is told what begins. Raises LabError."""
+    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    step("sam deploy: two VPCs, a server behind a load balancer, an endpoint service, an endpoint")
+    principals = ",".join(f"arn:aws:iam::{account}:root" for account in (PROVIDER_ACCOUNT, *CONSUMERS))
+    _deploy(lab, CHECKOUT / "stacks" / "demo.yaml", DEMO_STACK, {"Port": str(PORT), "AllowedPrincipals": principals})
+    demo = outputs(lab, DEMO_STACK)
+    step("sam build: four functions and their layer")
+    build = STATE / "build"
+    _sam(
+        lab,
+        "build",
+        "--template-file",
+        str(CHECKOUT / "template.yaml"),
+        "--build-dir",
+        str(build),
+        "--parameter-overrides",
+        f"PythonRuntime={runtime}",
+    )
+    step("sam deploy: Linkgate")
+    parameters = {
+        "PythonRuntime": runtime,
+        "CanarySubnetIds": demo["ConsumerSubnetIds"],
+        "CanarySecurityGroupIds": demo["ConsumerSecurityGroupId"],
+        "CanaryPorts": str(PORT),
+        "CanaryCidrs": "127.0.0.0/8",
+        "DefaultProbe": f"http://:{PORT}/",
+        "SweepRate": "rate(1 minute)",
+        "DeletionProtection": "false",
+    }
+    _deploy(lab, build / "template.yaml", STACK, parameters)
+    return Deployed(outputs(lab, STACK), demo)
+
+
+def enforce(lab: LabProcess, deployed: Deployed) -> None:
+    """The row that lets Linkgate act on the demo's service."""
+    client(lab, "dynamodb").put_item(
+        TableName=deployed.linkgate["AllowListTable"],
+        Item={"service": {"S": deployed.service}, "consumer": {"S": "@settings"}, "mode": {"S": "enforce"}},
+    )
+
+
+def outputs(lab: LabProcess, stack: str) -> dict[str, str]:
+    """A stack's outputs."""
+    described = client(lab, "cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+
+def _deploy(lab: LabProcess, template: Path, stack: str, parameters: Mapping[str, str]) -> None:
+    _sam(
+        lab,
+        "deploy",
+        "--template-file",
+        str(template),
+        "--stack-name",
+        stack,
+        "--capabilities",
+        "CAPABILITY_IAM",
+        "--resolve-s3",
+        "--no-confirm-changeset",
+        "--no-fail-on-empty-changeset",
+        "--parameter-overrides",
+        *(f'{name}="{value}"' for name, value in parameters.items()),
+    )
+
+
+def _sam(lab: LabProcess, *arguments: str) -> None:
+    """Run the SAM CLI; its output goes to the run's folder and is shown where it fails."""
+    tools = Path(sys.prefix).parent / "sam" / "bin"
+    environment = {
+        **os.environ,
+        **lab.environment(),
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), str(tools), os.environ.get("PATH", ""))),
+        "SAM_CLI_TELEMETRY": "0",
+        "TMPDIR": str(lab.folder),
+        "HOME": str(lab.folder),
+    }
+    done = subprocess.run(  # noqa: S603 - our own arguments
+        [str(tools / "sam"), *arguments],
+        cwd=lab.folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    (lab.folder / f"sam-{arguments[0]}.log").write_text(done.stdout)
+    if done.returncode:
+        raise LabError(f"sam {arguments[0]} failed with status {done.returncode}:\n{done.stdout[-4000:]}")

@@ -1,0 +1,110 @@
+"""A template as CloudFormation would see it: SAM transformed offline, conditions evaluated, parameters filled in."""
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+from tests.infrastructure.intrinsics import Resolver
+
+ROOT = Path(__file__).parents[2]
+BUCKET = "s3://packaged/"
+REFERENCE = re.compile(r"\$\{(\w+)(?:\.(\w+))?\}")
+
+Properties = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Resources, outputs and parameter values; the resources whose condition is false are not there."""
+
+    resources: dict[str, dict[str, Any]]
+    outputs: dict[str, Any]
+    parameters: dict[str, Any]
+
+    def of(self, kind: str) -> dict[str, Properties]:
+        """The properties of every resource of a type, by logical id."""
+        return {name: self.properties(name) for name, one in self.resources.items() if one["Type"] == kind}
+
+    def properties(self, name: str) -> Properties:
+        """The properties of one resource; what is changed there changes the stack."""
+        properties: Properties = self.resources[name].setdefault("Properties", {})
+        return properties
+
+    def kind(self, reference: object) -> str:
+        """The type of the resource that `${Name}` or `${Name.Attribute}` refers to; "" if it is none of the stack's."""
+        return str(self.resources.get(named(reference), {}).get("Type", ""))
+
+    def functions(self) -> dict[str, Properties]:
+        return self.of("AWS::Lambda::Function")
+
+
+def named(reference: object) -> str:
+    """The logical id in `${Name}` or `${Name.Attribute}`; "" if it is not such a reference and nothing else."""
+    match = REFERENCE.fullmatch(str(reference))
+    return match[1] if match else ""
+
+
+def arn(name: str) -> str:
+    """The symbolic ARN of a resource."""
+    return f"${{{name}.Arn}}"
+
+
+def door(function: Properties) -> Path:
+    """The source of a function: what its CodeUri said before it was packaged."""
+    return ROOT / str(function["Code"]["S3Key"]) / "app.py"
+
+
+def listed(value: Any) -> list[Any]:
+    """What CloudFormation takes as one or as a list, as a list."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def walk(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every value below a node, with the keys that lead to it; entries of lists have their list's path."""
+    yield path, node
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from walk(value, (*path, str(key)))
+    elif isinstance(node, list):
+        for value in node:
+            yield from walk(value, path)
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    """A template as it is written, its intrinsics in their long form."""
+    document: dict[str, Any] = yaml_parse(path.read_text())  # type: ignore[no-untyped-call]
+    return document
+
+
+def transformed(document: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+    """A SAM template as plain CloudFormation. Needs a Region in the environment, as the SAM translator does."""
+    packaged = copy.deepcopy(dict(document))
+    for resource in packaged["Resources"].values():
+        for key in ("CodeUri", "ContentUri"):
+            if key in resource.get("Properties", {}):
+                resource["Properties"][key] = BUCKET + resource["Properties"][key]
+    plain: dict[str, Any] = Translator({}, Parser()).translate(packaged, dict(values))  # type: ignore[no-untyped-call]
+    return plain
+
+
+def resolved(template: Mapping[str, Any], values: Mapping[str, str]) -> Stack:
+    """A plain template with these parameter values."""
+    resolver = Resolver(template, values)
+    resources = {
+        name: resolver.resolve({key: value for key, value in resource.items() if key != "Condition"})
+        for name, resource in template["Resources"].items()
+        if resolver.holds(resource.get("Condition"))
+    }
+    outputs = {
+        name: resolver.resolve(output["Value"])
+        for name, output in template.get("Outputs", {}).items()
+        if resolver.holds(output.get("Condition"))
+    }
+    return Stack(resources, outputs, resolver.values)
