@@ -7,11 +7,14 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from lab.account import Provider
 from lab.deploy import CONSUMERS, Deployed, client, deploy, enforce
 from lab.process import CHECKOUT, PROVIDER_ACCOUNT, STATE, LabProcess
 
@@ -31,6 +34,7 @@ class Demo:
     lab: LabProcess
     console: Console
     deployed: Deployed = field(init=False)
+    provider: Provider = field(init=False)
     accepted: list[float] = field(default_factory=list)
     verified: list[float] = field(default_factory=list)
 
@@ -39,6 +43,7 @@ class Demo:
         self.chapter("The real templates, deployed by the real SAM CLI into a local AWS")
         with self.console.status("") as status:
             self.deployed = deploy(self.lab, lambda text: self._stage(status, text))
+        self.provider = Provider(self.lab, self.deployed)
         self.line("both stacks stand; Linkgate only observes until a row says mode = enforce")
         self.open_and_shut()
         self.repeat()
@@ -51,37 +56,37 @@ class Demo:
         """An allowed, an unlisted and a denied consumer."""
         self.chapter("One row is all it takes")
         endpoint = self.deployed.demo["EndpointId"]
-        self.expect("the demo's endpoint waits", lambda: self.state(endpoint), "pendingAcceptance")
+        self.expect("the demo's endpoint waits", lambda: self.provider.state(endpoint), "pendingAcceptance")
         enforce(self.lab, self.deployed)
-        self.row(PROVIDER_ACCOUNT, effect="allow", owner="platform team", reason="the demo's consumer")
+        self.provider.put_row(PROVIDER_ACCOUNT, effect="allow", owner="platform team", reason="the demo's consumer")
         start = time.monotonic()
         self.line(f"row put: {PROVIDER_ACCOUNT} may connect; its endpoint {endpoint} waits already")
-        self.expect("accepted because of the row", lambda: self.state(endpoint), "available", start)
-        self.expect("verified: the canary crossed it", lambda: self.known(endpoint).get("status"), "VERIFIED", start)
+        self.expect("accepted because of the row", lambda: self.provider.state(endpoint), "available", start)
+        self.expect("verified: the canary crossed it", lambda: self.provider.status(endpoint), "VERIFIED", start)
         self.line(f"phases {self.phases(endpoint)}")
 
-        self.row(DENIED, effect="deny", reason="contract ended")
+        self.provider.put_row(DENIED, effect="deny", reason="contract ended")
         start = time.monotonic()
-        waiting, denied = self.connect(UNLISTED), self.connect(DENIED)
+        waiting, denied = self.provider.connect(UNLISTED), self.provider.connect(DENIED)
         self.line(f"{UNLISTED} (no row) and {DENIED} (a deny row) ask for a connection")
-        self.expect("rejected because of the row", lambda: self.state(denied), "rejected", start)
+        self.expect("rejected because of the row", lambda: self.provider.state(denied), "rejected", start)
         held = {"status": "HELD", "reason": "not_listed"}
         self.expect("held: no row, no entry", lambda: self.part(waiting, held), held, start)
-        self.expect("and EC2 leaves it waiting", lambda: self.state(waiting), "pendingAcceptance", start)
+        self.expect("and EC2 leaves it waiting", lambda: self.provider.state(waiting), "pendingAcceptance", start)
 
     def repeat(self) -> None:
         """How long a request takes, warm."""
         self.chapter(f"{REPEATS} requests one after another")
         for _ in range(REPEATS):
             start = time.monotonic()
-            endpoint = self.connect(PROVIDER_ACCOUNT, self.deployed.demo["ConsumerVpcId"])
-            self.expect("available", lambda e=endpoint: self.state(e), "available", start, tell=False)
+            endpoint = self.provider.connect()
+            self.expect("available", partial(self.provider.state, endpoint), "available", start, tell=False)
             self.accepted.append(time.monotonic() - start)
-            self.expect("verified", lambda e=endpoint: self.known(e).get("status"), "VERIFIED", start, tell=False)
+            self.expect("verified", partial(self.provider.status, endpoint), "VERIFIED", start, tell=False)
             self.verified.append(time.monotonic() - start - self.accepted[-1])
             self.line(f"{endpoint} accepted after {self.accepted[-1]:.2f} s, crossed {self.verified[-1]:.2f} s later")
-            client(self.lab, "ec2").delete_vpc_endpoints(VpcEndpointIds=[endpoint])
-        self.expect("deleted endpoints are closed in the ledger", lambda: self.known(endpoint).get("status"), "CLOSED")
+            self.provider.disconnect(endpoint)
+        self.expect("deleted endpoints are closed in the ledger", lambda: self.provider.status(endpoint), "CLOSED")
 
     def outage(self) -> None:
         """The service behind the endpoint dies and comes back."""
@@ -93,14 +98,14 @@ class Demo:
         self.line("both servers stopped")
         self.expect("alarm endpoint-unhealthy rings", self.alarm, "ALARM", start)
         endpoint = self.deployed.demo["EndpointId"]
-        self.expect("the ledger says so", lambda: self.known(endpoint).get("status"), "UNHEALTHY", start)
-        health = self.known(endpoint)["health"]
+        self.expect("the ledger says so", lambda: self.provider.status(endpoint), "UNHEALTHY", start)
+        health = self.provider.known(endpoint)["health"]
         self.line(f"cause {health['cause']}: {health['detail']}")
         start = time.monotonic()
         ec2.start_instances(InstanceIds=servers)
         self.line("both servers started")
         self.expect("alarm endpoint-unhealthy is quiet again", self.alarm, "OK", start)
-        self.expect("the endpoint is verified again", lambda: self.known(endpoint).get("status"), "VERIFIED", start)
+        self.expect("the endpoint is verified again", lambda: self.provider.status(endpoint), "VERIFIED", start)
 
     def summary(self) -> None:
         """What stands at the end."""
@@ -140,82 +145,31 @@ class Demo:
         status.update(f"{text} …")
         self.line(text)
 
-    # ------------------------------------------------------------------ looking and doing, as anybody could
-
-    def row(self, consumer: str, **attributes: str) -> None:
-        item = {"service": self.deployed.service, "consumer": consumer, **attributes}
-        client(self.lab, "dynamodb").put_item(
-            TableName=self.deployed.linkgate["AllowListTable"],
-            Item={name: {"S": value} for name, value in item.items()},
-        )
-
-    def connect(self, account: str, vpc: str | None = None) -> str:
-        """An interface endpoint of an account, in a VPC of its own unless one is given."""
-        ec2 = client(self.lab, "ec2", account)
-        subnets = self.deployed.demo["ConsumerSubnetIds"].split(",") if vpc else []
-        if not vpc:
-            vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
-            subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]]
-        created = ec2.create_vpc_endpoint(
-            VpcEndpointType="Interface",
-            VpcId=vpc,
-            ServiceName=self.deployed.demo["ServiceName"],
-            SubnetIds=subnets,
-        )
-        return str(created["VpcEndpoint"]["VpcEndpointId"])
-
-    def state(self, endpoint: str) -> str | None:
-        """EC2's word for a connection."""
-        found = client(self.lab, "ec2").describe_vpc_endpoint_connections(
-            Filters=[{"Name": "vpc-endpoint-id", "Values": [endpoint]}]
-        )["VpcEndpointConnections"]
-        return str(found[0]["VpcEndpointState"]) if found else None
-
-    def known(self, endpoint: str) -> dict[str, Any]:
-        """The ledger's word for an endpoint."""
-        from boto3.dynamodb.types import TypeDeserializer
-
-        item = client(self.lab, "dynamodb").get_item(
-            TableName=self.deployed.linkgate["LedgerTable"],
-            Key={"endpoint_id": {"S": endpoint}, "entry": {"S": "current"}},
-        )
-        return {name: TypeDeserializer().deserialize(value) for name, value in item.get("Item", {}).items()}
-
     def part(self, endpoint: str, like: dict[str, Any]) -> dict[str, Any]:
-        known = self.known(endpoint)
+        known = self.provider.known(endpoint)
         return {name: known.get(name) for name in like}
 
     def phases(self, endpoint: str) -> str:
-        phases = self.known(endpoint)["health"]["phases"]
+        phases = self.provider.known(endpoint)["health"]["phases"]
         return ", ".join(f"{name} {float(value):.1f} ms" for name, value in phases.items())
 
     def alarm(self) -> str:
-        named = f"{self.deployed.linkgate['DashboardName']}-endpoint-unhealthy"
-        found = client(self.lab, "cloudwatch").describe_alarms(AlarmNames=[named])["MetricAlarms"]
-        return str(found[0]["StateValue"])
+        return self.provider.alarm("endpoint-unhealthy")
 
     def _connections(self) -> Table:
-        table = Table("endpoint", "consumer", "decision", "reason", "row", "EC2 says", "health", title="connections")
-        ledger = client(self.lab, "dynamodb").scan(
-            TableName=self.deployed.linkgate["LedgerTable"],
-            FilterExpression="#entry = :current AND attribute_exists(#owner)",
-            ExpressionAttributeNames={"#entry": "entry", "#owner": "owner"},
-            ExpressionAttributeValues={":current": {"S": "current"}},
-        )["Items"]
+        table = Table(title="connections", box=SIMPLE_HEAD)
+        for column in ("endpoint", "consumer", "decision", "reason", "health"):
+            table.add_column(column, no_wrap=True)
         colours = {"VERIFIED": "green", "HELD": "yellow", "REJECTED": "red", "CLOSED": "dim"}
-        for item in sorted(ledger, key=lambda one: one["requested_at"]["S"]):
-            text = {name: value["S"] for name, value in item.items() if "S" in value}
-            row = text.get("row", "").rpartition("/")[2] or "none"
-            told = self.state(text["endpoint_id"]) or "gone"
-            health = f"[{colours.get(text['status'], 'white')}]{text['status']}[/]"
-            table.add_row(text["endpoint_id"], text["owner"], text["outcome"], text["reason"], row, told, health)
+        for known in self.provider.endpoints():
+            health = f"[{colours.get(known['status'], 'white')}]{known['status']}[/]"
+            table.add_row(known["endpoint_id"], known["owner"], known["outcome"], known["reason"], health)
         return table
 
     def _alarms(self) -> Table:
-        table = Table("alarm", "state", title="alarms")
-        for alarm in client(self.lab, "cloudwatch").describe_alarms()["MetricAlarms"]:
-            state = alarm["StateValue"]
-            table.add_row(alarm["AlarmName"], f"[{'green' if state == 'OK' else 'red'}]{state}[/]")
+        table = Table("alarm", "state", title="alarms", box=SIMPLE_HEAD)
+        for name, state in self.provider.alarms():
+            table.add_row(name, f"[{'green' if state == 'OK' else 'red'}]{state}[/]")
         return table
 
 

@@ -136,7 +136,7 @@ class _Runner:
 
 
 def _is_from_queue_to_bus(pipe: _Record) -> bool:
-    return ":sqs:" in pipe["Source"] and ":event-bus/" in pipe["Target"] and pipe["CurrentState"] == "RUNNING"
+    return ":sqs:" in pipe["Source"] and ":event-bus/" in pipe["Target"]
 
 
 def _arn_now(pipe: _Record) -> str | None:

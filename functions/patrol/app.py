@@ -50,20 +50,21 @@ def handler(event: dict[str, Any], context: Any) -> None:
     except Exception:
         metrics.emit(settings.stack, {"Failures": 1})
         raise
-    _tell(settings.stack, seen, whole="Records" not in event)
+    _tell(settings.stack, seen, round_is_whole="Records" not in event)
 
 
-def _tell(stack: str, seen: Round, whole: bool) -> None:
+def _tell(stack: str, seen: Round, round_is_whole: bool) -> None:
     for milliseconds in seen.times_to_verified:
         metrics.emit(stack, {"TimeToVerified": milliseconds})
-    if not whole:
+    if not round_is_whole:
         return
     parts = {
         "ProbedEndpoints": seen.probed,
         "UnhealthyEndpoints": seen.unhealthy,
         "UnprobedEndpoints": seen.unprobed,
     }
-    logger.info("round", **{name: sum(by.values()) for name, by in parts.items()})
-    metrics.emit(stack, {name: sum(by.values()) for name, by in parts.items()})
+    whole_stack = {name: sum(by.values()) for name, by in parts.items()}
+    logger.info("round", extra=whole_stack)
+    metrics.emit(stack, whole_stack)
     for service in seen.probed:
         metrics.emit(stack, {name: by.get(service, 0) for name, by in parts.items()}, service)

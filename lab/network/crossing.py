@@ -5,14 +5,18 @@ import socket
 from collections.abc import Callable
 from typing import cast
 
-from lab.network import packets
+from lab.network.gate import reset_on_close
 
 IDLE_SECONDS = 350.0
 """An NLB forgets a TCP flow that is idle this long, and answers what comes later with RST (NLB user guide)."""
 
 
 class Crossing:
-    """A connection in the middle of which the plane sits; cut, it hangs as if every packet were dropped."""
+    """A connection in the middle of which the plane sits; cut, it hangs for both ends.
+
+    A cut is that nothing is read any more. Both ends see silence and no reset, as when packets are dropped; but the
+    kernel still acknowledges what they send until its buffers are full, which on AWS would be sent again and again.
+    """
 
     def __init__(self, ended: "Callable[[Crossing], None]") -> None:
         self._ended = ended
@@ -39,7 +43,6 @@ class Crossing:
         if self.is_cut:
             return
         for side in (self._client, self._target):
-            packets.drop(side.transport.get_extra_info("socket"))
             side.transport.pause_reading()
         self._expiry = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.reset)
 
@@ -50,7 +53,6 @@ class Crossing:
         self._expiry.cancel()
         self._expiry = None
         for side in (self._client, self._target):
-            packets.let_pass(side.transport.get_extra_info("socket"))
             side.transport.resume_reading()
 
     def reset(self) -> None:
@@ -105,5 +107,5 @@ class _Side(asyncio.Protocol):
 
     def reset(self) -> None:
         if not self.transport.is_closing():
-            packets.reset_on_close(self.transport.get_extra_info("socket"))
+            reset_on_close(self.transport.get_extra_info("socket"))
         self.transport.abort()

@@ -5,11 +5,10 @@ import itertools
 import socket
 from collections.abc import Callable
 
-from lab.network import packets
 from lab.network.crossing import Crossing
+from lab.network.gate import Gate, reset_on_close
 from lab.network.topology import Place, Route, Target
 
-_BACKLOG = 128
 _CONNECT_SECONDS = 1.0
 
 
@@ -26,29 +25,29 @@ class Forwarder:
         self._crossings: set[Crossing] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = itertools.count()
-        self._socket = _listening(place)
+        self._gate = Gate(place)
 
     def update(self, route: Route) -> None:
         """Follow a change of the connection's state or of the targets; open connections keep their target."""
         was_open, self._route = self._route.open, route
         if route.open and not was_open:
-            packets.let_pass(self._socket)
-            self._loop.add_reader(self._socket, self._accept)
+            self._gate.open()
+            self._loop.add_reader(self._gate, self._accept)
             for crossing in self._crossings:
                 crossing.mend()
         elif was_open and not route.open:
             self._shut()
 
     def _shut(self) -> None:
-        packets.drop(self._socket)
-        self._loop.remove_reader(self._socket)
+        self._gate.shut()
+        self._loop.remove_reader(self._gate)
         for crossing in self._crossings:
             crossing.cut()
 
     def close(self) -> None:
         """Listen no more; what is open hangs until an NLB would have forgotten it."""
         self.update(Route(False, ()))
-        self._socket.close()
+        self._gate.close()
 
     def abort(self) -> None:
         """Listen no more, and reset what is open."""
@@ -57,11 +56,9 @@ class Forwarder:
             crossing.reset()
 
     def _accept(self) -> None:
-        try:
-            client, _ = self._socket.accept()
-        except (BlockingIOError, ConnectionAbortedError):
+        client = self._gate.accept()
+        if client is None:
             return
-        client.setblocking(False)
         task = self._loop.create_task(self._carry(client))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -69,7 +66,7 @@ class Forwarder:
     async def _carry(self, client: socket.socket) -> None:
         target = await self._reach()
         if target is None:
-            packets.reset_on_close(client)
+            reset_on_close(client)
             client.close()
             return
         crossing = Crossing(self._crossings.discard)
@@ -98,18 +95,3 @@ class Forwarder:
             sock.close()
             return None
         return sock
-
-
-def _listening(place: Place) -> socket.socket:
-    """A socket that listens at a place and drops whatever comes."""
-    sock = socket.socket()
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setblocking(False)
-        sock.bind(place)
-        packets.drop(sock)
-        sock.listen(_BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    return sock

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Set
 
-from lab.network import packets
+from lab.network.gate import reset_on_close
 from lab.network.topology import Place
 
 _LENGTH = re.compile(rb"^content-length:[ \t]*(\d+)", re.IGNORECASE | re.MULTILINE)
@@ -54,7 +54,7 @@ class _Server:
     def stop(self) -> None:
         self._server.close()
         for writer in self._writers:
-            packets.reset_on_close(writer.get_extra_info("socket"))
+            reset_on_close(writer.get_extra_info("socket"))
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

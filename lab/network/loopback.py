@@ -11,7 +11,7 @@ What it cannot show:
 - A port without a listener is refused in every state, and so is every port of an endpoint that was deleted (on AWS
   both are dropped unless the connection is available).
 - A VPC function is kept inside in Python only (lab/network/resolver/sitecustomize.py).
-- Without Linux's socket filters a connection that is not available accepts a connect and then never answers.
+- Packets of a cut connection are not dropped but left unread (lab.network.crossing).
 """
 
 import asyncio
@@ -97,10 +97,17 @@ class LoopbackPlane:
     def _run(self) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             self._loop.run_until_complete(self._following)
-        self._sockets.close()
-        # What was aborted is closed in the loop's next turn.
-        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(self._end())
         self._loop.close()
+
+    async def _end(self) -> None:
+        await self._sockets.close()
+        # What was aborted is closed in the loop's next turn, and ends the tasks that served it.
+        await asyncio.sleep(0)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _follow_on(self) -> None:
         complaint = ""

@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-import socket
 from typing import TYPE_CHECKING
 
-from lab.network import packets
 from lab.network.addresses import Addresses
 from lab.network.forwarder import Forwarder
+from lab.network.gate import Gate
 from lab.network.instances import Instances
 from lab.network.names import Resolver, Zone
 from lab.network.topology import Place, Route, Target, Topology, Vpc, routes, vpc_of
@@ -28,13 +27,12 @@ class Sockets:
         self._resolvers: dict[Vpc, asyncio.DatagramTransport] = {}
         self._zone = Zone((), self._address)
         self._unbound: set[tuple[int, str]] = set()
-        self._void = _void(addresses.own)
+        self._void = Gate((addresses.own, 0))
 
     @property
     def void(self) -> Place:
         """A place where every packet is dropped."""
-        place: Place = self._void.getsockname()
-        return place
+        return self._void.place
 
     async def resolver(self, vpc: Vpc) -> Place:
         """The DNS server of a VPC, started when first asked for."""
@@ -57,7 +55,7 @@ class Sockets:
         for place, route in wanted.items():
             self._forward(place, route)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close everything; what still hangs of deleted endpoints goes with the process."""
         for forwarder in self._forwarders.values():
             forwarder.abort()
@@ -101,11 +99,3 @@ class Sockets:
 def _name_of(transport: asyncio.DatagramTransport) -> Place:
     place: Place = transport.get_extra_info("sockname")
     return place
-
-
-def _void(host: str) -> socket.socket:
-    sock = socket.socket()
-    sock.bind((host, 0))
-    packets.drop(sock)
-    sock.listen(1)
-    return sock

@@ -52,6 +52,13 @@ def _values(query: Mapping[str, str], name: str) -> list[str]:
     return [value for key, value in query.items() if key == name or key.startswith(f"{name}.")]
 
 
+def _tags() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    from ministack.services import ec2
+
+    for (account, region, resource_id), pairs in ec2._tags.all_items():
+        yield f"arn:aws:ec2:{region}:{account}:{ec2._guess_resource_type(resource_id)}/{resource_id}", pairs
+
+
 def install(state: State) -> None:
     """Teach ministack's IAM the resources, its EC2 their types, and both their tags."""
     from ministack.core import iam_actions  # type: ignore[import-untyped]
@@ -75,11 +82,7 @@ def install(state: State) -> None:
     def guess_resource_type(resource_id: str) -> Any:
         return next((kind for prefix, kind in _TYPES.items() if resource_id.startswith(prefix)), guess(resource_id))
 
-    def tags() -> Iterator[tuple[str, list[dict[str, str]]]]:
-        for (account, region, resource_id), pairs in ec2._tags.all_items():
-            yield f"arn:aws:ec2:{region}:{account}:{guess_resource_type(resource_id)}/{resource_id}", pairs
-
     iam_actions.extract_resource_arn = extract_resource_arn
     iam_actions.verified_access_resource_arns = verified_access_resource_arns
     ec2._guess_resource_type = guess_resource_type
-    tagging._RESOURCE_TAG_COLLECTORS["ec2"] = tags
+    tagging._RESOURCE_TAG_COLLECTORS["ec2"] = _tags

@@ -43,27 +43,32 @@ def connect(
     DuplicateSubnetsInSameZone, InsufficientFreeAddressesInSubnet.
     """
     service = services.offered(state, caller, service_name)
-    endpoint_id = new_id("vpce")
     with state.change() as news:
-        connection = Connection(
-            connection_id=new_id("vpce-con"),
-            endpoint_id=endpoint_id,
-            label=new_label(endpoint_id),
-            service_id=service.service_id,
-            service_owner=service.owner,
-            owner=caller.account,
-            region=caller.region,
-            vpc_id=vpc_id,
-            state=PENDING_ACCEPTANCE if service.acceptance_required else AVAILABLE,
-            created=datetime.now(UTC),
-            addresses=_stand(state, service, (), subnets),
-            security_group_ids=tuple(security_group_ids),
-        )
+        connection = _request(caller, service, vpc_id, security_group_ids)
+        connection = replace(connection, addresses=_stand(state, service, (), subnets))
         if private_dns:
             connection = _with_private_dns(connection, service)
-        state.connections[endpoint_id] = connection
+        state.connections[connection.endpoint_id] = connection
         news.append(state.news("Connect", connection))
     return connection
+
+
+def _request(caller: Caller, service: Service, vpc_id: str, security_group_ids: Sequence[str]) -> Connection:
+    endpoint_id = new_id("vpce")
+    return Connection(
+        connection_id=new_id("vpce-con"),
+        endpoint_id=endpoint_id,
+        label=new_label(endpoint_id),
+        service_id=service.service_id,
+        service_owner=service.owner,
+        owner=caller.account,
+        region=caller.region,
+        vpc_id=vpc_id,
+        state=PENDING_ACCEPTANCE if service.acceptance_required else AVAILABLE,
+        created=datetime.now(UTC),
+        addresses=(),
+        security_group_ids=tuple(security_group_ids),
+    )
 
 
 def _stand(state: State, service: Service, held: tuple[Address, ...], subnets: Sequence[Subnet]) -> tuple[Address, ...]:

@@ -32,8 +32,7 @@ def create(state: State, caller: Caller, request: Values) -> Values | None:
         raise Refusal("InvalidParameter", f"Endpoint type ({request.get('VpcEndpointType')}) does not match {name}.")
     vpc_id = request["VpcId"]
     groups = request.get("SecurityGroupIds") or [host.default_security_group(caller, vpc_id)]
-    for group in groups:
-        host.group_name(caller, group)
+    host.require_groups(caller, groups)
     connection = connections.connect(
         state,
         caller,
@@ -55,7 +54,7 @@ def _subnets(caller: Caller, vpc_id: str, subnet_ids: Sequence[str]) -> list[Sub
 def _endpoint(state: State, caller: Caller, connection: Connection) -> Values:
     with state.lock:
         service = state.services[connection.service_id]
-    groups = [{"GroupId": g, "GroupName": host.group_name(caller, g)} for g in connection.security_group_ids]
+    groups = [{"GroupId": g, "GroupName": host.group_name(caller, g) or g} for g in connection.security_group_ids]
     return {
         "VpcEndpointId": connection.endpoint_id,
         "VpcEndpointType": "Interface",
@@ -125,8 +124,7 @@ def modify(state: State, caller: Caller, request: Values) -> Values | None:
     dropped = request.get("RemoveSecurityGroupIds", [])
     groups = [g for g in connection.security_group_ids if g not in dropped]
     groups = list(dict.fromkeys([*groups, *request.get("AddSecurityGroupIds", [])]))
-    for group in groups:
-        host.group_name(caller, group)
+    host.require_groups(caller, request.get("AddSecurityGroupIds", []))
     connection = connections.modify(
         state,
         caller,

@@ -87,12 +87,17 @@ def default_security_group(owner: Caller, vpc_id: str) -> str:
     return str(record["DefaultSecurityGroupId"])
 
 
-def group_name(owner: Caller, group_id: str) -> str:
-    """The name of a security group. Raises Refusal InvalidSecurityGroupId.NotFound."""
-    record = ec2._security_groups.get_scoped(owner.account, owner.region, group_id)
-    if record is None:
-        raise Refusal("InvalidSecurityGroupId.NotFound", f"The security group ID '{group_id}' does not exist")
-    return str(record["GroupName"])
+def group_name(owner: Caller, group_id: str) -> str | None:
+    """The name of a security group, None if it does not exist (any more: ministack deletes groups in use)."""
+    record = ec2._security_groups.get_scoped(owner.account, owner.region, group_id) or {}
+    return record.get("GroupName")
+
+
+def require_groups(owner: Caller, group_ids: Sequence[str]) -> None:
+    """Raises Refusal InvalidSecurityGroupId.NotFound for a security group that does not exist."""
+    for group_id in group_ids:
+        if group_name(owner, group_id) is None:
+            raise Refusal("InvalidSecurityGroupId.NotFound", f"The security group ID '{group_id}' does not exist")
 
 
 def zones(owner: Caller, load_balancer_arns: Sequence[str]) -> tuple[str, ...]:
@@ -129,7 +134,7 @@ def hide_interfaces(connection: Connection) -> None:
 
 
 def _interface(owner: Caller, connection: Connection, address: Address) -> dict[str, Any]:
-    groups = [{"GroupId": g, "GroupName": group_name(owner, g)} for g in connection.security_group_ids]
+    groups = [{"GroupId": g, "GroupName": group_name(owner, g) or g} for g in connection.security_group_ids]
     return {
         "NetworkInterfaceId": address.interface_id,
         "SubnetId": address.subnet_id,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
-from samtranslator.yaml_helper import yaml_parse
+from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
+from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 from tests.infrastructure.intrinsics import Resolver
 
@@ -79,7 +79,7 @@ def walk(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...
 
 def parsed(path: Path) -> dict[str, Any]:
     """A template as it is written, its intrinsics in their long form."""
-    document: dict[str, Any] = yaml_parse(path.read_text())  # type: ignore[no-untyped-call]
+    document: dict[str, Any] = yaml_parse(path.read_text())
     return document
 
 
@@ -90,7 +90,7 @@ def transformed(document: Mapping[str, Any], values: Mapping[str, str]) -> dict[
         for key in ("CodeUri", "ContentUri"):
             if key in resource.get("Properties", {}):
                 resource["Properties"][key] = BUCKET + resource["Properties"][key]
-    plain: dict[str, Any] = Translator({}, Parser()).translate(packaged, dict(values))  # type: ignore[no-untyped-call]
+    plain: dict[str, Any] = Translator({}, Parser()).translate(packaged, dict(values))
     return plain
 
 

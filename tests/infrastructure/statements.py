@@ -35,9 +35,7 @@ def admits(statement: Statement, service: str, action: str, resource: str) -> bo
 def sources(statement: Statement) -> set[str]:
     """The ARNs that a statement's condition on `aws:SourceArn` admits."""
     conditions = statement.get("Condition", {})
-    return {
-        source for operator in SAME_SOURCE for source in listed(conditions.get(operator, {}).get("aws:SourceArn"))
-    }
+    return {source for operator in SAME_SOURCE for source in listed(conditions.get(operator, {}).get("aws:SourceArn"))}
 
 
 def attached(stack: Stack, kind: str, key: str, resource: str) -> list[Properties]:

@@ -5,7 +5,7 @@ import json
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -113,7 +113,7 @@ def becomes(cloudwatch: Any, name: str, state: str) -> dict[str, Any]:
 
 
 def statistics(
-    cloudwatch: Any, namespace: str, metric: str, period: int = 86400, **dimensions: str
+    cloudwatch: Any, namespace: str, metric: str, dimensions: Mapping[str, str], period: int = 86400
 ) -> list[dict[str, Any]]:
     found = cloudwatch.get_metric_statistics(
         Namespace=namespace,
@@ -158,7 +158,9 @@ def test_a_message_in_flight_is_counted_as_such_and_has_an_age(client: Client, c
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
 
     def newest(metric: str) -> Any:
-        values = [datapoint["Maximum"] for datapoint in statistics(cloudwatch, "AWS/SQS", metric, 1, QueueName=name)]
+        values = [
+            datapoint["Maximum"] for datapoint in statistics(cloudwatch, "AWS/SQS", metric, {"QueueName": name}, 1)
+        ]
         return values[-1] if values else None
 
     eventually(lambda: newest("ApproximateNumberOfMessagesVisible"), lambda it: it == 0)
@@ -362,9 +364,9 @@ def test_a_log_line_in_the_embedded_metric_format_is_a_metric(client: Client, cl
     assert sorted((it["Dimensions"] for it in listed), key=len) == [[], [{"Name": "Service", "Value": "a"}]]
     # Without dimensions it is the metric that has none, not the sum of all.
     for dimensions in ({}, {"Service": "a"}):
-        [datapoint] = statistics(cloudwatch, "Test", name, **dimensions)
+        [datapoint] = statistics(cloudwatch, "Test", name, dimensions)
         assert (datapoint["SampleCount"], datapoint["Sum"], datapoint["Unit"]) == (2, 7, "Count")
-    assert statistics(cloudwatch, "Test", name, Service="b") == []
+    assert statistics(cloudwatch, "Test", name, {"Service": "b"}) == []
 
 
 def test_a_log_line_fires_an_alarm_of_its_own_account_alone(client: Client, cloudwatch: Any, name: str) -> None:
@@ -374,7 +376,7 @@ def test_a_log_line_fires_an_alarm_of_its_own_account_alone(client: Client, clou
     log(lambda service: client(service, account=OTHER_ACCOUNT), name, emf(name, 1, []))
     becomes(other, name, "ALARM")
     assert shown(cloudwatch, name)["StateValue"] == "OK"
-    assert statistics(cloudwatch, "Test", name) == []
+    assert statistics(cloudwatch, "Test", name, {}) == []
 
 
 FUNCTION = """
@@ -412,11 +414,11 @@ def test_a_functions_output_is_a_metric_and_each_invocation_is_counted_once(
     functions.invoke(FunctionName=function, Payload=payload)
     functions.invoke(FunctionName=function, Payload=json.dumps({"metric": function, "fail": True}))
     functions.invoke(FunctionName=function, Payload=payload, InvocationType="Event")
-    [emitted] = eventually(lambda: statistics(cloudwatch, "Test", function), lambda it: it and it[0]["Sum"] == 3)
+    [emitted] = eventually(lambda: statistics(cloudwatch, "Test", function, {}), lambda it: it and it[0]["Sum"] == 3)
     assert emitted["Unit"] == "None"
 
     def total(metric: str) -> Any:
-        return statistics(cloudwatch, "AWS/Lambda", metric, FunctionName=function)[0]["Sum"]
+        return statistics(cloudwatch, "AWS/Lambda", metric, {"FunctionName": function})[0]["Sum"]
 
     eventually(lambda: total("Invocations"), lambda it: it == 3)
     assert (total("Errors"), total("Throttles")) == (1, 0)
@@ -428,6 +430,6 @@ def test_a_throttle_is_counted_and_is_no_invocation(client: Client, cloudwatch: 
     functions.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
     with pytest.raises(functions.exceptions.TooManyRequestsException):
         functions.invoke(FunctionName=function, Payload=json.dumps({"metric": function}))
-    [throttled] = statistics(cloudwatch, "AWS/Lambda", "Throttles", FunctionName=function)
+    [throttled] = statistics(cloudwatch, "AWS/Lambda", "Throttles", {"FunctionName": function})
     assert throttled["Sum"] >= 1
-    assert statistics(cloudwatch, "AWS/Lambda", "Invocations", FunctionName=function) == []
+    assert statistics(cloudwatch, "AWS/Lambda", "Invocations", {"FunctionName": function}) == []

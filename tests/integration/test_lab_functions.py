@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 
+from lab.output import Output
 from lab.process import PROVIDER_ACCOUNT, REGION, LabProcess
 from tests.integration.conftest import Client
 from tests.integration.deploy import (
@@ -32,6 +33,16 @@ import json
 def handler(event, context):
     print(json.dumps([record["body"] for record in event["Records"]]))
 """
+
+
+def test_what_was_written_is_there_at_once_even_if_no_thread_has_read_it_yet() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as stream:
+        output = Output(stream)
+        os.write(writing, b"one\ntwo\n")
+        assert output.take() == "one\ntwo"
+        assert output.take() == ""
+        os.close(writing)
 
 
 class TestOneInvocation:

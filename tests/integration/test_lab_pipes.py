@@ -174,16 +174,24 @@ class TestTemplates:
 
 
 class TestPermissions:
-    @pytest.mark.parametrize("missing", NEEDED)
-    def test_without_one_of_its_permissions_a_pipe_moves_nothing_and_says_so(
+    @pytest.mark.parametrize("missing", NEEDED[:3])
+    def test_without_a_permission_on_its_queue_a_pipe_takes_nothing_and_says_so(
         self, lab: LabProcess, client: Client, missing: str
     ) -> None:
         pipe = pipe_of(client, actions=tuple(action for action in NEEDED if action != missing))
         pipe.sent(client, "kept")
-        assert eventually(lambda: [line for line in _log(lab) if f"pipe/{pipe.name} moves nothing" in line])
-        (line,) = [line for line in _log(lab) if f"pipe/{pipe.name} moves nothing" in line]
-        assert missing in line
-        assert waiting(client, pipe.source) + waiting(client, pipe.dead) == 1
+        assert missing in eventually(lambda: _complaints(lab, pipe))[0]
+        assert waiting(client, pipe.source) == 1
+        assert waiting(client, pipe.sink) == 0
+
+    def test_without_the_permission_to_put_events_messages_end_in_the_dlq_and_one_line_says_so(
+        self, lab: LabProcess, client: Client
+    ) -> None:
+        pipe = pipe_of(client, actions=NEEDED[:3])
+        pipe.sent(client, "kept")
+        assert [message["Body"] for message in received(client, pipe.dead)] == ["kept"]
+        (complaint,) = _complaints(lab, pipe)
+        assert "events:PutEvents" in complaint
 
     def test_a_role_that_does_not_trust_pipes_moves_nothing(self, lab: LabProcess, client: Client) -> None:
         source, arn = queue(client)
@@ -323,3 +331,7 @@ class TestTopics:
 
 def _log(lab: LabProcess) -> list[str]:
     return lab.log.read_text(errors="replace").splitlines()
+
+
+def _complaints(lab: LabProcess, pipe: Pipe) -> list[str]:
+    return [line for line in _log(lab) if f"pipe/{pipe.name} moves nothing" in line]

@@ -248,6 +248,18 @@ def test_a_full_subnet_takes_no_more_endpoints(provider: Any, consumer: Any) -> 
     assert refused(consumer.create_vpc_endpoint, **asked) == "InsufficientFreeAddressesInSubnet"
 
 
+def test_endpoints_are_still_described_when_their_security_group_is_gone(provider: Any, consumer: Any) -> None:
+    vpc = consumer.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    group = consumer.create_security_group(GroupName="web", Description="web", VpcId=vpc)["GroupId"]
+    made = create_endpoint(consumer, create_service(provider), vpc, SecurityGroupIds=[group])
+    assert made["Groups"] == [{"GroupId": group, "GroupName": "web"}]
+    consumer.delete_security_group(GroupId=group)
+    (shown,) = consumer.describe_vpc_endpoints(VpcEndpointIds=[made["VpcEndpointId"]])["VpcEndpoints"]
+    assert [g["GroupId"] for g in shown["Groups"]] == [group]
+    asked = {"VpcEndpointId": made["VpcEndpointId"], "AddSecurityGroupIds": ["sg-00000000000000000"]}
+    assert refused(consumer.modify_vpc_endpoint, **asked) == "InvalidSecurityGroupId.NotFound"
+
+
 def test_connections_are_filtered_and_come_in_pages(client: Client, provider: Any, consumer: Any) -> None:
     service = create_service(provider)
     other = client("ec2", STRANGER)
@@ -646,7 +658,7 @@ def stack(client: Client) -> Iterator[Stack]:
     made.delete()
 
 
-def test_cloudformation_makes_changes_and_deletes_a_service_and_an_endpoint(
+def test_cloudformation_makes_a_service_and_an_endpoint_and_deletes_both(
     provider: Any, stack: Stack, template: Answer
 ) -> None:
     outputs = stack.deploy(template)
@@ -659,6 +671,21 @@ def test_cloudformation_makes_changes_and_deletes_a_service_and_an_endpoint(
     first = shown["DnsEntries"][0]
     assert outputs["Name"] == f"{first['HostedZoneId']}:{first['DnsName']}"
 
+    by_service = [{"Name": "service-id", "Values": [service]}]
+    assert stack.delete() == "DELETE_COMPLETE"
+    gone = {"ServiceIds": [service]}
+    code = refused(provider.describe_vpc_endpoint_service_configurations, **gone)
+    assert code == "InvalidVpcEndpointServiceId.NotFound"
+    assert (
+        provider.describe_vpc_endpoint_connection_notifications(Filters=by_service)["ConnectionNotificationSet"] == []
+    )
+
+
+def test_cloudformation_changes_a_service_and_an_endpoint_in_place(
+    provider: Any, stack: Stack, template: Answer
+) -> None:
+    outputs = stack.deploy(template)
+    service, endpoint = outputs["Service"], outputs["Endpoint"]
     resources = template["Resources"]
     resources["Service"]["Properties"].update(AcceptanceRequired=False, Tags=[{"Key": "team", "Value": "core"}])
     resources["Permissions"]["Properties"]["AllowedPrincipals"] = ["*"]
@@ -675,12 +702,6 @@ def test_cloudformation_makes_changes_and_deletes_a_service_and_an_endpoint(
     assert told["ConnectionEvents"] == ["Connect", "Delete"]
     (shown,) = provider.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"]
     assert (shown["SubnetIds"], shown["NetworkInterfaceIds"]) == ([], [])
-
-    assert stack.delete() == "DELETE_COMPLETE"
-    gone = {"ServiceIds": [service]}
-    code = refused(provider.describe_vpc_endpoint_service_configurations, **gone)
-    assert code == "InvalidVpcEndpointServiceId.NotFound"
-    assert provider.describe_vpc_endpoint_connection_notifications(**by_service)["ConnectionNotificationSet"] == []
 
 
 def test_cloudformation_cannot_delete_a_service_that_has_connections(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from linkgate.dynamo import translated
 from linkgate.errors import Unavailable
 from linkgate.model import Connection, RowKey
 from linkgate.policy import Rows, keys_for
@@ -43,7 +44,10 @@ class AllowList:
     def _get(self, keys: list[dict[str, str]]) -> list[Item]:
         items: list[Item] = []
         for attempt in range(TRIES):
-            answer = self._dynamodb.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
+            with translated(self._table):
+                answer = self._dynamodb.batch_get_item(
+                    RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}
+                )
             items += answer["Responses"].get(self._table, [])
             unprocessed = answer.get("UnprocessedKeys", {}).get(self._table)
             if not unprocessed:

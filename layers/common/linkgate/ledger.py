@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from linkgate.errors import Contended, Unavailable
+from linkgate.dynamo import translated
+from linkgate.errors import Unavailable
 from linkgate.model import Connection, Decision, State, Status
 from linkgate.policy import Rows, keys_for
 from linkgate.rows import plain
@@ -101,7 +102,8 @@ class Ledger:
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues={":service": service, ":status": status},
         )
-        return [_current(item) for page in pages for item in page["Items"]]
+        with translated(self._table.name):
+            return [_current(item) for page in pages for item in page["Items"]]
 
     def decided(
         self, connection: Connection, decision: Decision, rows: Rows, known: Current | None, cause: str, now: datetime
@@ -190,16 +192,16 @@ class Ledger:
 
         What is told on change only asks here first. "" is the text of a subject never heard of.
         """
+        known = "attribute_not_exists(#text) OR " if text else "attribute_exists(#text) AND "
         try:
-            self._table.update_item(
-                Key={"endpoint_id": subject, "entry": CURRENT},
-                UpdateExpression="SET #text = :text",
-                ConditionExpression="attribute_exists(#text) AND #text <> :text"
-                if not text
-                else "attribute_not_exists(#text) OR #text <> :text",
-                ExpressionAttributeNames={"#text": "text"},
-                ExpressionAttributeValues={":text": text},
-            )
+            with translated(self._table.name):
+                self._table.update_item(
+                    Key={"endpoint_id": subject, "entry": CURRENT},
+                    UpdateExpression="SET #text = :text",
+                    ConditionExpression=f"{known}#text <> :text",
+                    ExpressionAttributeNames={"#text": "text"},
+                    ExpressionAttributeValues={":text": text},
+                )
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 return False
@@ -217,7 +219,10 @@ class Ledger:
             )
 
     def _get(self, keys: list[dict[str, str]]) -> list[dict[str, Any]]:
-        answer = self._dynamodb.batch_get_item(RequestItems={self._table.name: {"Keys": keys, "ConsistentRead": True}})
+        with translated(self._table.name):
+            answer = self._dynamodb.batch_get_item(
+                RequestItems={self._table.name: {"Keys": keys, "ConsistentRead": True}}
+            )
         if answer.get("UnprocessedKeys"):
             raise Unavailable(f"DynamoDB left keys of {self._table.name} unprocessed")
         return answer["Responses"].get(self._table.name, [])
@@ -253,12 +258,8 @@ class Ledger:
         }
 
     def _write(self, *actions: dict[str, Any]) -> None:
-        try:
+        with translated(self._table.name):
             self._dynamodb.meta.client.transact_write_items(TransactItems=list(actions))  # type: ignore[arg-type]
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("TransactionCanceledException", "TransactionConflictException"):
-                raise Contended(f"the ledger changed meanwhile: {error}") from error
-            raise
 
 
 def stamp(moment: datetime) -> str:

@@ -1,0 +1,69 @@
+"""The whole house on fakes: bells ring through a queue, the approver answers them, time passes at will."""
+
+from datetime import timedelta
+
+from linkgate.approve import Approver, Report
+from linkgate.bell import Bell
+from linkgate.ledger import Current
+from linkgate.model import State
+from linkgate.patrol import Patrol
+from linkgate.sweep import Finding, Sweeper, touched
+
+from tests.fakes import FakeAllowList, FakeBus, FakeCanary, FakeConnections, FakeGates, FakeLedger, FakeRinger
+from tests.world import CONSUMER, REGION, World, service_id
+
+SERVICE = service_id(1)
+TOPIC = "arn:aws:sns:eu-west-1:111111111111:linkgate"
+PROBE = "tcp://:443"
+
+
+class House:
+    """Linkgate over a world with one enforced service, `SERVICE`."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.gates, self.connections = FakeGates(self.world), FakeConnections(self.world)
+        self.allow_list, self.ledger, self.bus = FakeAllowList(), FakeLedger(), FakeBus()
+        self.bells, self.visits, self.canary = FakeRinger(self.world), FakeRinger(self.world), FakeCanary()
+        shared = (self.gates, self.connections, self.allow_list, self.ledger, self.bus)
+        self.approver = Approver(*shared, self.bells, self.world.clock)
+        self.sweeper = Sweeper(*shared, self.bells, TOPIC, self.world.clock)
+        self.patrol = Patrol(*shared, self.visits, self.canary, CONSUMER, (PROBE,), self.world.clock)
+        self.world.offer(SERVICE)
+        self.allow_list.put(SERVICE, "@settings", mode="enforce")
+
+    def connect(self, endpoint: str, owner: str = CONSUMER, region: str = REGION, service: str = SERVICE) -> None:
+        """A consumer creates an endpoint, and the notification of it rings."""
+        self.world.connect(endpoint, service, owner, region)
+        self.ring(endpoint, cause="Connect")
+
+    def ring(self, *endpoints: str, cause: str = "") -> None:
+        """A bell for some endpoints, or for nothing in particular."""
+        self.bells.ring([Bell(frozenset(endpoints), frozenset(), cause)])
+
+    def edit(self, service: str, consumer: str, **attributes: object) -> Finding:
+        """Somebody writes a row, and the table's stream tells the sweep."""
+        key = self.allow_list.put(service, consumer, **attributes)
+        return self.sweeper.sweep("allow-list edited", touched([key]))
+
+    def work(self, seconds: float = 0) -> Report:
+        """Let time pass; every bell is answered when it is due, all that are due together. The last report."""
+        end, report = self.world.now + timedelta(seconds=seconds), Report()
+        while (due := self.bells.next_due()) and due <= end:
+            self.world.now = max(self.world.now, due)
+            report = self.approver.answer(self.bells.take())
+        self.world.now = end
+        return report
+
+    def settle(self) -> Finding:
+        """A sweep, and all that it rings."""
+        finding = self.sweeper.sweep("sweep")
+        self.work()
+        return finding
+
+    def state(self, endpoint: str) -> State | None:
+        return self.world.state(endpoint)
+
+    def known(self, endpoint: str) -> Current:
+        """What the ledger knows of an endpoint."""
+        return self.ledger.currents[endpoint]

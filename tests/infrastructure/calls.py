@@ -1,0 +1,146 @@
+"""Which AWS operations a function can call, read from its code.
+
+From everything in its door, along the calls that the annotated types of fields, parameters and constructors tell
+apart. Where they do not, every method of that name is taken to be called: too much is found rather than too little.
+"""
+
+import ast
+import functools
+from pathlib import Path
+from typing import NamedTuple
+
+import botocore.session
+from botocore import xform_name
+
+from tests.infrastructure.house import Module, annotated, classes, fields, house, imported, methods, parameters
+
+TRANSACTIONAL = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+"""What each part of a TransactWriteItems needs (DynamoDB developer guide, "IAM with transactions")."""
+RENAMED = {
+    "lambda:Invoke": "lambda:InvokeFunction",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+}
+"""Operations that IAM knows by another name (Service Authorization Reference)."""
+
+
+class Call(NamedTuple):
+    """An IAM action such as `dynamodb:Query`, the class that needs it, and the index that it reads, or ""."""
+
+    action: str
+    owner: str
+    by: str = ""
+
+
+class Place(NamedTuple):
+    """A function or method: its module ("" is the door), its class or "", its name."""
+
+    module: str
+    owner: str
+    name: str
+
+
+@functools.cache
+def operations(service: str) -> dict[str, str]:
+    """The operations of an AWS service by the name that boto3 gives them: send_message -> SendMessage."""
+    model = botocore.session.get_session().get_service_model(service)
+    return {xform_name(name): name for name in model.operation_names}
+
+
+@functools.cache
+def calls(path: Path) -> frozenset[Call]:
+    """The AWS calls that a door can make."""
+    reach = Reach(Module(path))
+    found = set()
+    for service in reach.services:
+        for asked in reach.asked:
+            if operation := operations(service).get(asked.action):
+                action = RENAMED.get(f"{service}:{operation}", f"{service}:{operation}")
+                parts = reach.transactional if operation == "TransactWriteItems" else {Call(action, *asked[1:])}
+                found |= {part for part in parts if part.owner == asked.owner}
+    return frozenset(found)
+
+
+class Reach:
+    """A walk over the house: what the code behind one door asks of things that are not of the house."""
+
+    def __init__(self, door: Module) -> None:
+        self.door = door
+        self.services: set[str] = set()
+        """Names that clients are made with."""
+        self.asked: set[Call] = set()
+        """Every attribute asked for, in the place of an action."""
+        self.transactional: set[Call] = set()
+        self._seen: set[Place] = set()
+        self._known = [name for module in sorted(imported(door)) for name in house()[module].classes]
+        self._follow(Place("", "", ""), door.tree, {})
+
+    def _module(self, name: str) -> Module:
+        return house()[name] if name else self.door
+
+    def _visit(self, place: Place) -> None:
+        if place not in self._seen:
+            self._seen.add(place)
+            where = methods(place.owner) if place.owner else self._module(place.module).functions
+            self._follow(place, where[place.name], parameters(where[place.name]))
+
+    def _follow(self, place: Place, body: ast.AST, types: dict[str, str]) -> None:
+        nodes = list(ast.walk(body))
+        for node in nodes:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                types = types | {node.targets[0].id: self._type(node.value, place, types)}
+        module = self._module(place.module)
+        indexes = [one.value for one in nodes if isinstance(one, ast.keyword) and one.arg == "IndexName"]
+        index = module.text(indexes[0]) if indexes else ""
+        for node in nodes:
+            if isinstance(node, ast.Name):
+                self._name(node.id, place.module)
+            elif isinstance(node, ast.Attribute):
+                self._attribute(node, place, types, index)
+            elif isinstance(node, ast.Call):
+                self._call(node, place, index)
+            elif isinstance(node, ast.Dict):
+                keys = {one.value for one in node.keys if isinstance(one, ast.Constant)} & TRANSACTIONAL.keys()
+                self.transactional |= {Call(f"dynamodb:{TRANSACTIONAL[str(key)]}", place.owner) for key in keys}
+
+    def _type(self, node: ast.expr, place: Place, types: dict[str, str]) -> str:
+        """The class of the house that an expression is an instance of, or ""."""
+        if isinstance(node, ast.Name):
+            return place.owner if node.id == "self" else types.get(node.id, "")
+        if isinstance(node, ast.Attribute):
+            owner = self._type(node.value, place, types)
+            return fields(owner).get(node.attr, "") if owner else ""
+        return annotated(node.func) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+
+    def _name(self, name: str, home: str) -> None:
+        if name in self._module(home).imports:
+            home, name = self._module(home).imports[name]
+        if name in self._module(home).functions:
+            self._visit(Place(home, "", name))
+        elif home and name in self._module(home).classes and "__init__" in methods(name):
+            self._visit(Place(home, name, "__init__"))
+
+    def _attribute(self, node: ast.Attribute, place: Place, types: dict[str, str], index: str) -> None:
+        owner = self._type(node.value, place, types)
+        home, name = self._module(place.module).imports.get(ast.unparse(node.value), ("", ""))
+        if home and not name:
+            self._name(node.attr, home)
+            return
+        if not owner and not name:
+            self.asked.add(Call(node.attr, place.owner, index))
+        for one in [owner or name] if owner or name else self._known:
+            if one in classes() and node.attr in methods(one):
+                self._visit(Place(classes()[one], one, node.attr))
+
+    def _call(self, node: ast.Call, place: Place, index: str) -> None:
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        texts = {one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+        if called in ("client", "resource"):
+            self.services |= texts
+        elif called in ("get_paginator", "get_waiter"):
+            self.asked |= {Call(text, place.owner, index) for text in texts}
