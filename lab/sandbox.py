@@ -25,11 +25,8 @@ def variables(config: Mapping[str, Any], folder: str, port: int, environ: Mappin
     """The whole environment of the process of a function, with its role's credentials.
 
     Names are Lambda's (developer guide, "Defined runtime environment variables"), and TMPDIR, since the lab has no
-    /tmp for each function. Nothing of the lab's own environment but PATH and the addresses of the lab gets in.
+    /tmp for each function. Nothing of the lab's own environment but PATH and the address of the lab gets in.
     """
-    name = config["FunctionName"]
-    region = config["FunctionArn"].split(":")[3]
-    logging = config.get("LoggingConfig") or {}
     launch: Launch = config["Launch"]
     return {
         "PATH": environ.get("PATH", os.defpath),
@@ -40,25 +37,36 @@ def variables(config: Mapping[str, Any], folder: str, port: int, environ: Mappin
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
         **_own_variables(config),
+        **_reserved(config, port),
+        **_credentials(config),
+        "AWS_ENDPOINT_URL": environ["AWS_ENDPOINT_URL"],
+        "LAMBDA_TASK_ROOT": folder,
+        "PYTHONPATH": os.pathsep.join([*launch.python_path, folder, *_layer_paths(config), _packages()]),
+        **launch.environment,
+    }
+
+
+def _reserved(config: Mapping[str, Any], port: int) -> dict[str, str]:
+    """What Lambda says about the function, which its own variables cannot replace."""
+    name, version = config["FunctionName"], config.get("Version", "$LATEST")
+    region = config["FunctionArn"].split(":")[3]
+    logging = config.get("LoggingConfig") or {}
+    level = logging.get("ApplicationLogLevel")
+    return {
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{config['Runtime']}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),
         "AWS_LAMBDA_FUNCTION_NAME": name,
-        "AWS_LAMBDA_FUNCTION_VERSION": config.get("Version", "$LATEST"),
+        "AWS_LAMBDA_FUNCTION_VERSION": version,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat", "Text").upper(),
+        "AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat", "Text"),
         "AWS_LAMBDA_LOG_GROUP_NAME": logging.get("LogGroup") or f"/aws/lambda/{name}",
-        **({"AWS_LAMBDA_LOG_LEVEL": logging["ApplicationLogLevel"]} if "ApplicationLogLevel" in logging else {}),
-        "AWS_LAMBDA_LOG_STREAM_NAME": f"[{config.get('Version', '$LATEST')}]{port}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"[{version}]{port}",
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
         "AWS_DEFAULT_REGION": region,
         "AWS_REGION": region,
-        **_credentials(config),
-        "AWS_ENDPOINT_URL": environ["AWS_ENDPOINT_URL"],
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
-        "LAMBDA_TASK_ROOT": folder,
         "_HANDLER": config["Handler"],
-        "PYTHONPATH": os.pathsep.join([*launch.python_path, folder, *_layer_paths(config), _packages()]),
-        **launch.environment,
+        **({"AWS_LAMBDA_LOG_LEVEL": level} if level else {}),
     }
 
 

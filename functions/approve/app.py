@@ -37,6 +37,7 @@ def application() -> tuple[Settings, Approver]:
     return settings, approver
 
 
+@logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> Any:
     """SQS records in; the messages that must come back out, by Lambda's partial-batch contract."""
     settings, approver = application()

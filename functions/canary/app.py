@@ -18,6 +18,7 @@ def application() -> Limits:
     return Limits.parse(settings.canary_names, settings.canary_ports, settings.canary_cidrs)
 
 
+@logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`{"targets": [...]}` in, `{"verdicts": [...]}` out (design section 8)."""
     verdicts = [asdict(verdict) for verdict in probe_all(event["targets"], application())]

@@ -39,6 +39,7 @@ def application() -> tuple[Settings, Patrol]:
     return settings, patrol
 
 
+@logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> None:
     """SQS records about endpoints just accepted, or the schedule's event (anything without records)."""
     settings, patrol = application()

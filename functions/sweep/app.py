@@ -46,6 +46,7 @@ def application() -> tuple[Settings, Sweeper]:
     return settings, sweeper
 
 
+@logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> None:
     """A batch of the allow-list's stream, or the schedule's event (anything without records)."""
     settings, sweeper = application()
