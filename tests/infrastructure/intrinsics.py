@@ -36,6 +36,7 @@ class Resolver:
             "Fn::Sub": self._sub,
             "Fn::If": lambda it: self.resolve(it[1] if self.holds(it[0]) else it[2]),
             "Fn::Join": lambda it: it[0].join(map(str, self.resolve(it[1]))),
+            "Fn::Split": lambda it: str(self.resolve(it[1])).split(it[0]),
             "Fn::Select": lambda it: self.resolve(it[1])[int(it[0])],
             "Fn::GetAZs": lambda _: [f"{PSEUDO['AWS::Region']}{zone}" for zone in "abc"],
             "Fn::Base64": self.resolve,

@@ -27,12 +27,7 @@ CHECKS = [
     shut_functions,
     loose_ends,
     strangers,
-    pytest.param(
-        conditional_topics,
-        marks=pytest.mark.xfail(
-            strict=True, reason="AlarmTopicPolicy: EventBridge cannot meet a condition in a topic policy"
-        ),
-    ),
+    conditional_topics,
     silenced_topics,
 ]
 

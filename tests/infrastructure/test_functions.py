@@ -1,0 +1,115 @@
+"""The template tells each function what its door demands, and the times in code and template fit together."""
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from linkgate import clients, ledger
+from linkgate.settings import Settings
+
+from tests.infrastructure.house import Module
+from tests.infrastructure.stack import Properties, Stack, door
+
+
+def demanded(function: Properties) -> set[str]:
+    """The variables that a door demands: the second argument of its Settings.from_env."""
+    module = Module(door(function))
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Settings.from_env":
+            given = node.args[1]
+            names = module.constant(given.id) if isinstance(given, ast.Name) else given
+            return {str(name).upper() for name in ast.literal_eval(names or given)}
+    raise AssertionError(f"{door(function)} reads no settings")
+
+
+def misinformed(stack: Stack) -> list[str]:
+    """Functions whose door demands what the template does not give, or which are given what nobody reads."""
+    known = {name.upper() for name in Settings.__slots__}
+    problems = []
+    for name, function in stack.functions().items():
+        given = function["Environment"]["Variables"]
+        problems += [f"{name} is not given {one}" for one in sorted(demanded(function)) if not given.get(one)]
+        problems += [f"{name} is given {one}, which Settings does not know" for one in sorted(given.keys() - known)]
+    return problems
+
+
+def odd_ones_out(stack: Stack) -> list[str]:
+    """Functions with another runtime, layer or handler than the rest, and aliases.
+
+    A change of the layer alone publishes no new version, so behind an alias it would be deployed and never run.
+    """
+    (layer,) = stack.of("AWS::Lambda::LayerVersion")
+    runtime = stack.parameters["PythonRuntime"]
+    problems = []
+    for name, function in stack.functions().items():
+        seen = (function["Runtime"], function.get("Layers"), function["Handler"])
+        if seen != (wanted := (runtime, [f"${{{layer}}}"], "app.handler")):
+            problems.append(f"{name} has {seen}, not {wanted}")
+        if not door(function).exists():
+            problems.append(f"{name} has no code at {door(function)}")
+        if "FunctionName" in function:
+            problems.append(f"{name} has a name that its replacement could not take")
+    kinds = ("AWS::Lambda::Alias", "AWS::Lambda::Version")
+    return problems + [f"{name} is a {kind}" for kind in kinds for name in stack.of(kind)]
+
+
+def mistimed(stack: Stack) -> list[str]:
+    """Timeouts that contradict those in the code."""
+    functions = stack.functions()
+    canary = functions.get("CanaryFunction", {"Timeout": 0})["Timeout"]
+    waits: float = clients.PATIENT.read_timeout  # type: ignore[attr-defined]
+    fits = {
+        f"patrol waits {waits} s for the canary, which may take {canary} s": canary < waits,
+        f"patrol's {functions['PatrolFunction']['Timeout']} s end before a wait for the canary": waits
+        < functions["PatrolFunction"]["Timeout"],
+        f"a decision's lease of {ledger.LEASE} ends before the approver": functions["ApproveFunction"]["Timeout"]
+        <= ledger.LEASE.total_seconds(),
+    }
+    return [problem for problem, holds in fits.items() if not holds]
+
+
+CHECKS = [misinformed, odd_ones_out, mistimed]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_function_is_what_its_code_expects(stack: Stack, check: Callable[[Stack], list[str]]) -> None:
+    assert check(stack) == []
+
+
+def test_every_door_is_deployed(whole: Stack, document: dict[str, Any]) -> None:
+    doors = {door(function) for function in whole.functions().values()}
+    folder = next(iter(doors)).parents[1]
+    assert doors == set(folder.glob("*/app.py"))
+
+
+def _variables(stack: Stack) -> dict[str, str]:
+    variables: dict[str, str] = stack.properties("ApproveFunction")["Environment"]["Variables"]
+    return variables
+
+
+SPOILED: list[tuple[Callable[[Stack], list[str]], Callable[[Stack], object], str]] = [
+    (misinformed, lambda it: _variables(it).pop("LEDGER_TABLE"), "ApproveFunction is not given LEDGER_TABLE"),
+    (misinformed, lambda it: _variables(it).update(STACK=""), "ApproveFunction is not given STACK"),
+    (misinformed, lambda it: _variables(it).update(LEDGER="x"), "is given LEDGER, which Settings does not know"),
+    (
+        misinformed,
+        lambda it: it.properties("CanaryFunction")["Environment"]["Variables"].pop("CANARY_CIDRS"),
+        "CanaryFunction is not given CANARY_CIDRS",
+    ),
+    (odd_ones_out, lambda it: it.properties("SweepFunction").update(Runtime="python3.13"), "SweepFunction has"),
+    (odd_ones_out, lambda it: it.properties("SweepFunction").pop("Layers"), "SweepFunction has"),
+    (odd_ones_out, lambda it: it.properties("SweepFunction")["Code"].update(S3Key="functions/x"), "has no code"),
+    (odd_ones_out, lambda it: it.resources.update(Live={"Type": "AWS::Lambda::Alias"}), "Live is a AWS::Lambda::Alias"),
+    (mistimed, lambda it: it.properties("CanaryFunction").update(Timeout=70), "the canary, which may take 70 s"),
+    (mistimed, lambda it: it.properties("PatrolFunction").update(Timeout=60), "patrol's 60 s end before"),
+    (mistimed, lambda it: it.properties("ApproveFunction").update(Timeout=90), "ends before the approver"),
+]
+
+
+@pytest.mark.parametrize(("check", "spoil", "problem"), SPOILED)
+def test_a_function_that_would_fail_at_its_first_event_is_named(
+    draft: Stack, check: Callable[[Stack], list[str]], spoil: Callable[[Stack], object], problem: str
+) -> None:
+    spoil(draft)
+    assert any(problem in found for found in check(draft)), check(draft)

@@ -1,0 +1,139 @@
+"""What users hold on to: parameters, outputs, names, samconfig.toml; and what CloudFormation reads of a template."""
+
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.infrastructure.intrinsics import PSEUDO
+from tests.infrastructure.stack import REFERENCE, ROOT, Stack, walk
+
+PARAMETERS = {
+    "AlarmEmail",
+    "CanarySecurityGroupIds",
+    "CanarySubnetIds",
+    "DefaultProbe",
+    "LogRetentionDays",
+    "PatrolRate",
+    "SweepRate",
+}
+OUTPUTS = {
+    "AllowListTable",
+    "LedgerTable",
+    "EventBusName",
+    "BellQueueUrl",
+    "ApproveFunction",
+    "SweepFunction",
+    "PatrolFunction",
+    "AlarmTopic",
+    "DashboardName",
+}
+TEMPLATES = [ROOT / "template.yaml", *sorted((ROOT / "stacks").glob("*.yaml"))]
+
+
+def dangling(stack: Stack) -> list[str]:
+    """References to resources that are not there, perhaps because their condition is false."""
+    below = {"Outputs": stack.outputs, **stack.resources}
+    return [
+        f"{name} refers to {reference[0]}"
+        for name, node in below.items()
+        for _, value in walk(node)
+        for reference in (REFERENCE.finditer(value) if isinstance(value, str) else ())
+        if reference[1] not in stack.resources
+    ]
+
+
+def clashing_names(stack: Stack) -> list[str]:
+    """Resources whose name a second stack of the same template in the same account and Region would take too."""
+    problems = []
+    for name, resource in stack.resources.items():
+        for key in ("Name", resource["Type"].rpartition("::")[2] + "Name"):
+            given = resource.get("Properties", {}).get(key)
+            if given is not None and PSEUDO["AWS::StackName"] not in given:
+                problems.append(f"{name} is called {given} in every stack")
+    return problems
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        dangling,
+        clashing_names,
+    ],
+)
+def test_the_stack_can_be_deployed_as_often_as_somebody_likes(
+    stack: Stack, check: Callable[[Stack], list[str]]
+) -> None:
+    assert check(stack) == []
+
+
+def test_outputs_are_those_of_the_contract_and_none_is_empty(bare: Stack, whole: Stack) -> None:
+    assert set(bare.outputs) >= OUTPUTS
+    assert set(whole.outputs) - set(bare.outputs) == {"CanaryFunction"}
+    assert all(whole.outputs.values())
+
+
+def test_every_parameter_has_a_default_and_a_description(document: dict[str, Any]) -> None:
+    assert set(document["Parameters"]) >= PARAMETERS
+    assert [name for name, one in document["Parameters"].items() if not {"Default", "Description"} <= one.keys()] == []
+
+
+def test_every_parameter_is_used(document: dict[str, Any]) -> None:
+    text = str([document[part] for part in ("Conditions", "Globals", "Resources")])
+    used = {name for name in document["Parameters"] if f"'Ref': '{name}'" in text or f"${{{name}}}" in text}
+    assert set(document["Parameters"]) - used == set()
+
+
+def test_a_dangling_reference_is_named(draft: Stack) -> None:
+    del draft.resources["CanaryFunction"]
+    found = dangling(draft)
+    assert "PatrolFunction refers to ${CanaryFunction}" in found
+    assert "Outputs refers to ${CanaryFunction}" in found
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("ApproveLog", "LogGroupName"), ("EventBus", "Name"), ("StaleAlarm", "AlarmName")]
+)
+def test_a_name_without_the_stacks_is_named(draft: Stack, name: str, key: str) -> None:
+    draft.properties(name)[key] = "linkgate"
+    assert f"{name} is called linkgate in every stack" in clashing_names(draft)
+
+
+def anchors(text: str) -> Iterator[str]:
+    """YAML anchors and aliases, which CloudFormation does not take."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if anchor := getattr(event, "anchor", None):
+            yield str(anchor)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_no_template_uses_yaml_anchors(path: Path) -> None:
+    assert list(anchors(path.read_text())) == []
+
+
+def test_yaml_anchors_are_found() -> None:
+    assert list(anchors("a: &one\n  b: 1\nc: *one\n")) == ["one", "one"]
+
+
+def unspoken(config: dict[str, Any]) -> list[str]:
+    """What environments of samconfig.toml leave out: they inherit nothing from `default`."""
+    environments = {name: one for name, one in config.items() if isinstance(one, dict)}
+    return [
+        f"{name}.{command} does not say {key}"
+        for name, environment in environments.items()
+        for command, said in environments["default"].items()
+        for key in said["parameters"]
+        if key not in environment.get(command, {}).get("parameters", {})
+    ]
+
+
+def test_every_environment_of_samconfig_spells_out_what_default_says() -> None:
+    assert unspoken(tomllib.loads((ROOT / "samconfig.toml").read_text())) == []
+
+
+def test_an_environment_that_relies_on_inheritance_is_named() -> None:
+    config = {"default": {"build": {"parameters": {"cached": True}}}, "prod": {"build": {"parameters": {}}}, "dev": {}}
+    assert unspoken(config) == ["prod.build does not say cached", "dev.build does not say cached"]
