@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 
-from lab import clock, functions, metrics, network, pipes, privatelink, resources
+from lab import clock, delivery, functions, metrics, network, pipes, privatelink, resources
 
 
 def main() -> None:
@@ -20,6 +20,7 @@ def main() -> None:
     plane = network.install()
     functions.install(int(os.environ["LAB_CONCURRENCY"]), plane.launch)
     pipes.install()
+    delivery.install()
     metrics.install(speed)
     clock.install(speed)
 

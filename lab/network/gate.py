@@ -57,6 +57,8 @@ class Gate:
         if self._plug is None:
             self._plug = socket.socket()
             self._plug.setblocking(False)
+            # A plug in TIME_WAIT would keep its port from a later gate at the same address.
+            reset_on_close(self._plug)
             # No client has this address: that is how accept() knows the plug.
             self._plug.bind((self.place[0], 0))
             with contextlib.suppress(BlockingIOError):

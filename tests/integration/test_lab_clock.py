@@ -62,9 +62,9 @@ def test_a_rule_fires_after_each_minute_of_the_lab_and_not_at_its_creation(clien
     let_in(client, url, queue_arn, "events", arn)
     created = time.time()
     client("events").put_targets(Rule=name, Targets=[{"Id": "target", "Arn": queue_arn}])
-    messages = received(client, url, 2)
+    messages = received(client, url, 3)
     events = [json.loads(message["Body"]) for message in messages]
-    assert [event["detail-type"] for event in events] == ["Scheduled Event"] * 2
+    assert [event["detail-type"] for event in events] == ["Scheduled Event"] * 3
     assert events[0]["resources"] == [arn]
     # Whole seconds are all that an event tells.
     assert sent_at(messages[0]) - created > MINUTE - 2

@@ -16,6 +16,7 @@ import pytest
 from dnslib import RCODE, DNSRecord  # type: ignore[import-untyped]
 
 from lab.launch import Launch
+from lab.network.gate import Gate
 from lab.network.loopback import LoopbackPlane
 from lab.network.topology import Listener, Target, Topology, Vpc, vpc_of
 from lab.privatelink.model import Address, Endpoint
@@ -207,6 +208,28 @@ def test_a_server_that_does_not_read_makes_the_client_wait(world: World) -> None
         with world.connect(NOT_YET) as client, pytest.raises(TimeoutError):
             send_much(client)
         is_over.set()
+
+
+def test_an_opened_gate_keeps_a_burst_of_clients_and_shows_nothing_of_its_own() -> None:
+    gate = Gate(("127.0.0.2", 0))
+    gate.open()
+    clients = [socket.create_connection(gate.place, timeout=10) for _ in range(20)]
+    accepted = [one for one in (gate.accept() for _ in range(22)) if one is not None]
+    assert [one.getpeername() for one in accepted] == [one.getsockname() for one in clients]
+    gate.close()
+    for one in clients + accepted:
+        one.close()
+
+
+def test_a_gate_that_was_open_leaves_every_port_of_its_address_free() -> None:
+    gate = Gate(("127.0.0.2", 0))
+    plug = gate._plug
+    assert plug is not None
+    port = plug.getsockname()[1]
+    gate.open()
+    gate.accept()
+    gate.close()
+    Gate(("127.0.0.2", port)).close()
 
 
 # What is cut

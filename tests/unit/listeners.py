@@ -1,0 +1,178 @@
+"""Real listening sockets on loopback, well and badly behaved, and certificates made for the occasion."""
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+HOST = "127.0.0.1"
+
+
+@dataclass
+class Listener:
+    """A port on loopback; `requests` is what came in, `leaving` is set when the test is over."""
+
+    port: int
+    requests: list[bytes] = field(default_factory=list)
+    leaving: threading.Event = field(default_factory=threading.Event)
+
+
+Behaviour = Callable[[socket.socket, Listener], None]
+
+
+@contextlib.contextmanager
+def listening(behave: Behaviour, context: ssl.SSLContext | None = None) -> Iterator[Listener]:
+    """Serve every connection with `behave`, over TLS if there is a context, until the block ends."""
+    with socket.create_server((HOST, 0)) as server:
+        listener = Listener(server.getsockname()[1])
+
+        def serve() -> None:
+            while not listener.leaving.is_set():
+                with contextlib.suppress(OSError):
+                    plain, _ = server.accept()
+                    plain.settimeout(5)
+                    with context.wrap_socket(plain, server_side=True) if context else plain as stream:
+                        behave(stream, listener)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield listener
+        finally:
+            listener.leaving.set()
+            with socket.socket() as last:
+                last.settimeout(1)
+                last.connect_ex((HOST, listener.port))
+            thread.join(5)
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[int]:
+    """A port on which nobody listens, kept from everybody else."""
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        yield taken.getsockname()[1]
+
+
+@contextlib.contextmanager
+def dropping() -> Iterator[int]:
+    """A port whose queue of connections is full, so that the kernel drops what else comes."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind((HOST, 0))
+        server.listen(0)
+        for _ in range(8):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
+
+
+def answering(answer: bytes) -> Behaviour:
+    """Take one request, send an answer, hang up."""
+
+    def behave(stream: socket.socket, listener: Listener) -> None:
+        listener.requests.append(stream.recv(65536))
+        stream.sendall(answer)
+
+    return behave
+
+
+def accepting(stream: socket.socket, listener: Listener) -> None:
+    """Take the connection and hang up."""
+
+
+def silent(stream: socket.socket, listener: Listener) -> None:
+    """Take a request and never answer."""
+    listener.requests.append(stream.recv(65536))
+    listener.leaving.wait(5)
+
+
+def resetting(stream: socket.socket, listener: Listener) -> None:
+    """Take what comes first and reset the connection."""
+    listener.requests.append(stream.recv(65536))
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def endless(stream: socket.socket, listener: Listener) -> None:
+    """Answer with a status line that never ends."""
+    listener.requests.append(stream.recv(65536))
+    with contextlib.suppress(OSError):
+        while not listener.leaving.is_set():
+            stream.sendall(b"HTTP/1.1 200 " + b"O" * 4096)
+
+
+def dripping(stream: socket.socket, listener: Listener) -> None:
+    """Answer a byte now and then, each well within any timeout, and never come to the end of the line."""
+    listener.requests.append(stream.recv(65536))
+    with contextlib.suppress(OSError):
+        while not listener.leaving.wait(0.05):
+            stream.sendall(b"H")
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority of the test's own, in a folder of the test's own."""
+
+    folder: Path
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @classmethod
+    def create(cls, folder: Path) -> "Authority":
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority for one test")])
+        builder = _certificate(name, name, key.public_key(), timedelta(days=-1), timedelta(days=1))
+        certificate = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(
+            key, hashes.SHA256()
+        )
+        (folder / "authority.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        return cls(folder, key, certificate)
+
+    @property
+    def path(self) -> Path:
+        """The authority's certificate in PEM: what SSL_CERT_FILE names to trust it."""
+        return self.folder / "authority.pem"
+
+    def server(self, name: str, since: timedelta, until: timedelta) -> ssl.SSLContext:
+        """A server's context with a certificate for one name, valid between two times from now."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = _certificate(subject, self.certificate.subject, key.public_key(), since, until)
+        certificate = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False).sign(
+            self.key, hashes.SHA256()
+        )
+        form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        path = self.folder / f"{name}-{until.days}.pem"
+        path.write_bytes(
+            key.private_bytes(serialization.Encoding.PEM, form, plain)
+            + certificate.public_bytes(serialization.Encoding.PEM)
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        return context
+
+
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, since: timedelta, until: timedelta
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + since)
+        .not_valid_after(now + until)
+    )

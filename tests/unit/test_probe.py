@@ -1,0 +1,469 @@
+"""The prober against real sockets: what each kind of trouble is called, and what may not be touched at all."""
+
+import ipaddress
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from linkgate.cause import CAUSES
+from linkgate.model import Verdict
+from linkgate.probe import Limits, probe, probe_all
+
+from tests.unit.listeners import (
+    HOST,
+    Authority,
+    accepting,
+    answering,
+    dripping,
+    dropping,
+    endless,
+    listening,
+    refusing,
+    resetting,
+    silent,
+)
+
+LOOPBACK = "127.0.0.0/8,::1/128"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+SHORT, LONG = 0.3, 5.0
+"""Timeouts in seconds: for what will never come, and for what comes at once."""
+NAME = "orders.example"
+Answer = list[str] | Exception | None
+
+
+def limits(*ports: int, names: str = HOST, cidrs: str = LOOPBACK) -> Limits:
+    return Limits.parse(names, ",".join(map(str, ports)), cidrs)
+
+
+def verdict(port: int, rest: str = "", scheme: str = "http", timeout: float = LONG, **wishes: object) -> Verdict:
+    """The one verdict on a port of loopback."""
+    target = {"endpoint_id": "vpce-1", "service_id": "vpce-svc-1", "name": HOST, "timeout_seconds": timeout}
+    (found,) = probe(target | {"url": f"{scheme}://{HOST}:{port}{rest}"} | wishes, limits(port))
+    assert found.cause == "" or found.cause in CAUSES
+    return found
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Answer]]:
+    """Names of the test's own: addresses to answer, an exception to raise, or None: no answer at all."""
+    answers: dict[str, Answer] = {}
+    real = socket.getaddrinfo
+    release = threading.Event()
+
+    def getaddrinfo(host: str, port: int, *rest: int, **options: int) -> list[Any]:
+        if host not in answers:
+            return real(host, port, *rest, **options)
+        answer = answers[host]
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is None:
+            release.wait(5)
+        return [entry for address in answer or () for entry in real(address, port, *rest, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield answers
+    release.set()
+
+
+def named(name: str, allowed: Limits, **wishes: object) -> list[Verdict]:
+    """The verdicts on a name; port 443 is only the limits' unless a test listens there."""
+    port = min(allowed.ports)
+    return probe({"name": name, "url": f"tcp://{name}:{port}", "timeout_seconds": SHORT} | wishes, allowed)
+
+
+# ------------------------------------------------------------------ TCP and HTTP
+
+
+def test_an_open_port_is_good_and_its_phases_are_timed() -> None:
+    with listening(accepting) as listener:
+        found = verdict(listener.port, scheme="tcp")
+    assert found.good
+    assert (found.endpoint_id, found.service_id, found.name, found.address) == ("vpce-1", "vpce-svc-1", HOST, HOST)
+    assert found.phases.keys() == {"dns", "tcp", "total"}
+    assert found.phases["total"] == pytest.approx(found.phases["dns"] + found.phases["tcp"])
+
+
+def test_a_closed_port_refuses() -> None:
+    with refusing() as port:
+        assert verdict(port, scheme="tcp").cause == "tcp_refused"
+
+
+def test_dropped_packets_are_a_timeout() -> None:
+    with dropping() as port:
+        found = verdict(port, scheme="tcp", timeout=SHORT)
+    assert found.cause == "tcp_timeout"
+    assert "within 0.3 s" in found.detail
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"204 No Content", b"302 Found", b"399 Odd"])
+def test_any_status_from_200_to_399_is_good(status: bytes) -> None:
+    with listening(answering(b"HTTP/1.1 " + status + b"\r\n\r\n")) as listener:
+        found = verdict(listener.port)
+    assert found.good
+    assert found.http_status == int(status[:3])
+    assert found.phases.keys() == {"dns", "tcp", "first_byte", "total"}
+
+
+@pytest.mark.parametrize(
+    "status", [b"503 Service Unavailable", b"404 Not Found", b"100 Continue", b"199 Odd", b"400 x"]
+)
+def test_any_other_status_is_bad_and_is_told(status: bytes) -> None:
+    with listening(answering(b"HTTP/1.0 " + status + b"\r\n\r\n")) as listener:
+        found = verdict(listener.port)
+    assert (found.cause, found.http_status) == ("http_status", int(status[:3]))
+    assert f"status {int(status[:3])}, expected 200 to 399" in found.detail
+
+
+def test_the_status_that_is_expected_is_the_only_good_one() -> None:
+    with listening(answering(b"HTTP/1.1 401 Unauthorized\r\n\r\n")) as listener:
+        assert verdict(listener.port, expect_status=401).good
+    with listening(answering(OK)) as listener:
+        assert verdict(listener.port, expect_status=401).detail == "status 200, expected 401"
+
+
+@pytest.mark.parametrize(
+    ("rest", "line"),
+    [
+        ("", b"GET / HTTP/1.1\r\n"),
+        ("/healthz", b"GET /healthz HTTP/1.1\r\n"),
+        ("/healthz?deep=1", b"GET /healthz?deep=1 HTTP/1.1\r\n"),
+    ],
+)
+def test_the_path_of_the_probe_is_asked_for_by_its_host(rest: str, line: bytes) -> None:
+    with listening(answering(OK)) as listener:
+        assert verdict(listener.port, rest).good
+    assert listener.requests[0].startswith(line)
+    assert b"\r\nHost: 127.0.0.1\r\n" in listener.requests[0]
+
+
+def test_the_server_name_is_the_host_that_is_asked_for() -> None:
+    with listening(answering(OK)) as listener:
+        assert verdict(listener.port, server_name=NAME).good
+    assert b"\r\nHost: orders.example\r\n" in listener.requests[0]
+
+
+def test_no_url_puts_a_line_of_its_own_into_the_request() -> None:
+    with listening(answering(OK)) as listener:
+        verdict(listener.port, "/a\r\nX-Evil: 1\r\n\r\nGET /b")
+    assert listener.requests[0].count(b"\r\n") == 5
+    assert b"\r\nX-Evil" not in listener.requests[0]
+
+
+def test_a_server_that_never_answers_is_a_timeout() -> None:
+    with listening(silent) as listener:
+        found = verdict(listener.port, timeout=SHORT)
+    assert (found.cause, found.detail) == ("http_timeout", "no answer within 0.3 s")
+
+
+def test_a_server_that_never_comes_to_the_end_of_its_line_is_a_timeout() -> None:
+    with listening(dripping) as listener:
+        assert verdict(listener.port, timeout=SHORT).cause == "http_timeout"
+
+
+def test_a_reset_instead_of_an_answer_is_a_refusal() -> None:
+    with listening(resetting) as listener:
+        found = verdict(listener.port)
+    assert (found.cause, found.detail) == ("tcp_refused", "reset before an answer: Connection reset by peer")
+
+
+def test_of_an_endless_header_a_little_is_read() -> None:
+    with listening(endless) as listener:
+        found = verdict(listener.port)
+    assert found.good
+    assert found.http_status == 200
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"HTTP/1.1\r\n",
+        b"HTTP/1.1 OK\r\n",
+        b"HTTP/1.1 \xff\xfe\r\n",
+        b"200 OK\r\n",
+        b"\x00" * 70_000,
+        b"HTTP/1.1 -200 OK\r\n",
+    ],
+)
+def test_an_answer_that_is_not_http_is_a_bad_status(answer: bytes) -> None:
+    with listening(answering(answer)) as listener:
+        found = verdict(listener.port)
+    assert (found.cause, found.http_status) == ("http_status", None)
+    assert "not an HTTP answer" in found.detail
+
+
+@pytest.mark.xfail(strict=True, reason="int() refuses more than 4300 digits with a ValueError", raises=ValueError)
+def test_a_status_of_five_thousand_digits_is_a_bad_status() -> None:
+    with listening(answering(b"HTTP/1.1 " + b"9" * 5000 + b" OK\r\n")) as listener:
+        assert verdict(listener.port).cause == "http_status"
+
+
+# ------------------------------------------------------------------ TLS
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority.create(tmp_path)
+
+
+@pytest.fixture
+def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    """The authority among those that OpenSSL trusts by default."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    return authority
+
+
+YESTERDAY, SOON = timedelta(days=-2), timedelta(days=10)
+
+
+def test_https_with_a_trusted_certificate_is_good_and_tells_how_long_it_lasts(trusted: Authority) -> None:
+    with listening(answering(OK), trusted.server(NAME, YESTERDAY, SOON)) as listener:
+        found = verdict(listener.port, "/healthz", "https", server_name=NAME)
+    assert (found.cause, found.detail) == ("", "")
+    assert found.phases.keys() == {"dns", "tcp", "tls", "first_byte", "total"}
+    assert found.tls_days_left is not None
+    assert 9.9 < found.tls_days_left <= 10
+    assert b"\r\nHost: orders.example\r\n" in listener.requests[0]
+
+
+def test_a_tls_probe_ends_with_the_handshake(trusted: Authority) -> None:
+    with listening(accepting, trusted.server(NAME, YESTERDAY, SOON)) as listener:
+        found = verdict(listener.port, scheme="tls", server_name=NAME)
+    assert found.good
+    assert found.phases.keys() == {"dns", "tcp", "tls", "total"}
+
+
+def test_a_certificate_of_an_unknown_authority_is_untrusted(authority: Authority) -> None:
+    with listening(accepting, authority.server(NAME, YESTERDAY, SOON)) as listener:
+        found = verdict(listener.port, scheme="tls", server_name=NAME)
+    assert (found.cause, found.tls_days_left) == ("tls_untrusted", None)
+
+
+@pytest.mark.parametrize(("since", "until"), [(YESTERDAY, timedelta(days=-1)), (timedelta(days=1), SOON)])
+def test_a_certificate_out_of_date_is_expired_also_if_it_is_not_yet_valid(
+    trusted: Authority, since: timedelta, until: timedelta
+) -> None:
+    with listening(accepting, trusted.server(NAME, since, until)) as listener:
+        assert verdict(listener.port, scheme="tls", server_name=NAME).cause == "tls_expired"
+
+
+def test_a_certificate_for_another_name_is_a_mismatch(trusted: Authority) -> None:
+    with listening(accepting, trusted.server("stock.example", YESTERDAY, SOON)) as listener:
+        assert verdict(listener.port, scheme="tls", server_name=NAME).cause == "tls_name_mismatch"
+
+
+def test_without_a_server_name_the_certificate_must_be_for_the_name_that_is_probed(
+    trusted: Authority, resolver: dict[str, Answer]
+) -> None:
+    resolver[NAME] = [HOST]
+    with listening(accepting, trusted.server(NAME, YESTERDAY, SOON)) as listener:
+        target = {"name": NAME, "url": f"tls://{NAME}:{listener.port}"}
+        (found,) = probe(target, limits(listener.port, names="example"))
+    assert found.good
+
+
+def test_a_port_that_does_not_speak_tls_fails_the_handshake() -> None:
+    with listening(answering(b"220 mail.example ESMTP\r\n")) as listener:
+        assert verdict(listener.port, scheme="tls").cause == "tls_failed"
+
+
+def test_a_port_that_hangs_up_fails_the_handshake_or_refuses() -> None:
+    with listening(accepting) as listener:
+        assert verdict(listener.port, scheme="tls").cause in ("tls_failed", "tcp_refused")
+
+
+def test_a_reset_during_the_handshake_is_a_refusal() -> None:
+    with listening(resetting) as listener:
+        assert verdict(listener.port, scheme="tls").cause == "tcp_refused"
+
+
+def test_a_handshake_that_is_never_answered_fails() -> None:
+    with listening(silent) as listener:
+        assert verdict(listener.port, scheme="tls", timeout=SHORT).cause == "tls_failed"
+
+
+# ------------------------------------------------------------------ names and addresses
+
+
+def test_every_address_of_a_name_gets_a_verdict(resolver: dict[str, Answer]) -> None:
+    resolver[NAME] = [HOST, "127.0.0.2", HOST]
+    with listening(accepting) as listener:
+        found = named(NAME, limits(listener.port, names="example"))
+    assert [(one.address, one.cause) for one in found] == [(HOST, ""), ("127.0.0.2", "tcp_refused")]
+
+
+def test_an_address_outside_the_cidrs_is_not_touched(resolver: dict[str, Answer]) -> None:
+    resolver[NAME] = [HOST, "127.0.0.2"]
+    with listening(answering(OK)) as listener:
+        first, second = named(NAME, limits(listener.port, names="example", cidrs="127.0.0.2/32"))
+    assert (first.cause, sorted(first.phases)) == ("dns_unexpected_address", ["dns", "total"])
+    assert second.cause == "tcp_refused"
+    assert listener.requests == []
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "dns_not_found"),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), "dns_timeout"),
+        (OSError(5, "Input/output error"), "dns_not_found"),
+    ],
+)
+def test_a_name_that_cannot_be_resolved_says_how(resolver: dict[str, Answer], error: OSError, cause: str) -> None:
+    resolver[NAME] = error
+    (found,) = named(NAME, limits(443, names="example"))
+    assert (found.cause, found.address) == (cause, "")
+    assert found.detail.startswith(NAME)
+
+
+def test_a_resolver_that_never_answers_is_a_timeout(resolver: dict[str, Answer]) -> None:
+    resolver[NAME] = None
+    (found,) = named(NAME, limits(443, names="example"))
+    assert (found.cause, found.detail) == ("dns_timeout", f"{NAME} was not resolved within 0.3 s")
+
+
+@pytest.mark.xfail(strict=True, reason="the idna codec's UnicodeError is no OSError", raises=UnicodeError)
+@pytest.mark.parametrize("name", [f"{'a' * 64}.example", "a..example"])
+def test_a_name_that_dns_cannot_carry_is_a_verdict_too(name: str) -> None:
+    (found,) = named(name, limits(443, names="example"))
+    assert found.cause in ("dns_not_found", "probe_error")
+
+
+# ------------------------------------------------------------------ limits
+
+SUFFIXES = "vpce.amazonaws.com, .orders.example"
+FORBIDDEN = {
+    "another name": ("https://example.com:443/", "name 'example.com' does not end in vpce.amazonaws.com or"),
+    "a suffix without its dot": ("tcp://evilvpce.amazonaws.com:443", "does not end in"),
+    "a suffix in the middle": ("tcp://vpce.amazonaws.com.evil.example:443", "does not end in"),
+    "an address": ("tcp://169.254.169.254:443", "does not end in"),
+    "an address of version 6": ("tcp://[::1]:443", "does not end in"),
+    "no name": ("tcp://:443", "name '' does not end in"),
+    "another port": ("tcp://a.vpce.amazonaws.com:22", "port 22 is not one of 80, 443"),
+    "no port": ("https://a.vpce.amazonaws.com/", "port None is not one of 80, 443"),
+    "another scheme": ("ftp://a.vpce.amazonaws.com:443", "scheme 'ftp' is not tcp, tls, http or https"),
+    "a file": ("file:///etc/passwd", "scheme 'file' is not"),
+    "no scheme": ("a.vpce.amazonaws.com:443", "is not tcp, tls, http or https"),
+    "credentials": ("https://ada:secret@a.vpce.amazonaws.com:443", "a URL with credentials is not probed"),
+    "a user": ("https://ada@a.vpce.amazonaws.com:443", "a URL with credentials is not probed"),
+    "a name in the credentials": ("tcp://a.vpce.amazonaws.com:443@evil.example:443", "credentials"),
+    "a port that is none": ("tcp://a.vpce.amazonaws.com:https", "cannot be read"),
+    "a port too high": ("tcp://a.vpce.amazonaws.com:65536", "cannot be read"),
+    "a broken address": ("tcp://[::1:443", "cannot be read"),
+    "nothing": ("", "scheme '' is not"),
+}
+
+
+@pytest.mark.parametrize(("url", "words"), FORBIDDEN.values(), ids=FORBIDDEN.keys())
+def test_what_the_canarys_stack_does_not_allow_is_not_even_resolved(
+    url: str, words: str, resolver: dict[str, Answer]
+) -> None:
+    (found,) = probe({"url": url}, Limits.parse(SUFFIXES, "80,443", "10.0.0.0/8"))
+    assert found.cause == "probe_error"
+    assert words in found.detail
+    assert found.phases == {}
+
+
+@pytest.mark.parametrize("expect", ["open", "closed"])
+def test_what_may_not_be_touched_is_an_error_whatever_was_expected(expect: str) -> None:
+    (found,) = probe({"url": "tcp://example.com:443", "expect": expect}, Limits.parse(SUFFIXES, "443", "10.0.0.0/8"))
+    assert found.cause == "probe_error"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "tcp://vpce.amazonaws.com:443",
+        "tcp://vpce-1.VPCE.amazonaws.com:443",
+        "tcp://vpce-1.vpce.amazonaws.com.:443",
+        "https://api.orders.example:80/",
+        "http://orders.example:80/",
+    ],
+)
+def test_names_under_a_suffix_are_allowed_in_any_case_and_with_a_last_dot(
+    url: str, resolver: dict[str, Answer]
+) -> None:
+    host = url.split("/")[2].rsplit(":", 1)[0].lower()
+    resolver[host] = ["203.0.113.7"]
+    (found,) = probe({"url": url}, Limits.parse(SUFFIXES, "80,443", "10.0.0.0/8"))
+    assert found.cause == "dns_unexpected_address"
+
+
+def test_limits_are_read_from_comma_separated_parameters_with_blanks() -> None:
+    found = Limits.parse(" A.example , b.example,", "80, 443", "10.0.0.0/8, fd00::/8")
+    expected = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
+    assert found == Limits(("a.example", "b.example"), frozenset({80, 443}), expected)
+
+
+@pytest.mark.parametrize(
+    ("ports", "cidrs", "words"),
+    [("https", "10.0.0.0/8", "https"), ("443", "10.0.0.1/8", "10.0.0.1/8"), ("443", "x", "x")],
+)
+def test_limits_that_cannot_be_read_are_named(ports: str, cidrs: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Limits.parse("example", ports, cidrs)
+
+
+# ------------------------------------------------------------------ doors that must be closed
+
+
+def test_a_closed_door_is_good_where_it_must_be_closed() -> None:
+    with refusing() as port:
+        found = verdict(port, scheme="tcp", expect="closed")
+    assert (found.cause, found.detail) == ("", "closed as expected (tcp_refused)")
+
+
+def test_a_dropped_packet_is_good_where_the_door_must_be_closed() -> None:
+    with dropping() as port:
+        assert verdict(port, scheme="tcp", timeout=SHORT, expect="closed").good
+
+
+def test_an_open_door_is_bad_where_it_must_be_closed() -> None:
+    with listening(accepting) as listener:
+        assert verdict(listener.port, scheme="tcp", expect="closed").cause == "unexpectedly_open"
+
+
+def test_a_sick_server_behind_a_door_that_must_be_closed_is_an_open_door() -> None:
+    with listening(answering(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")) as listener:
+        assert verdict(listener.port, expect="closed").cause == "unexpectedly_open"
+
+
+def test_a_resolver_that_does_not_answer_says_nothing_about_a_door(resolver: dict[str, Answer]) -> None:
+    resolver[NAME] = None
+    (found,) = named(NAME, limits(443, names="example"), expect="closed")
+    assert found.cause == "dns_timeout"
+
+
+@pytest.mark.xfail(strict=True, reason="judged as open, though the address was never touched")
+def test_an_address_that_was_not_touched_says_nothing_about_a_door(resolver: dict[str, Answer]) -> None:
+    resolver[NAME] = ["203.0.113.7"]
+    (found,) = named(NAME, limits(443, names="example"), expect="closed")
+    assert found.cause == "dns_unexpected_address"
+
+
+# ------------------------------------------------------------------ many targets
+
+
+def test_many_targets_are_probed_side_by_side_and_answered_in_their_order() -> None:
+    with listening(answering(OK)) as good, refusing() as closed:
+        urls = [f"http://{HOST}:{port}/" for port in (good.port, closed, good.port)] + ["ftp://nobody"]
+        targets = [{"endpoint_id": f"vpce-{number}", "url": url} for number, url in enumerate(urls)]
+        found = probe_all(targets, limits(good.port, closed))
+    expected = [("vpce-0", ""), ("vpce-1", "tcp_refused"), ("vpce-2", ""), ("vpce-3", "probe_error")]
+    assert [(one.endpoint_id, one.cause) for one in found] == expected
+
+
+def test_no_targets_give_no_verdicts() -> None:
+    assert probe_all([], limits(443)) == []
+
+
+@pytest.mark.parametrize("timeout", [None, "3", -1, 0, 1e9, True, [], float("inf")])
+def test_a_timeout_that_makes_no_sense_is_not_used(timeout: object) -> None:
+    with listening(accepting) as listener:
+        assert verdict(listener.port, scheme="tcp", timeout_seconds=timeout).good

@@ -1,0 +1,35 @@
+"""The environment of a function, checked before anything else happens."""
+
+import pytest
+from linkgate.errors import SettingsError
+from linkgate.settings import Settings
+
+
+def test_settings_are_read_by_their_names_without_the_blanks_around_them() -> None:
+    found = Settings.from_env({"STACK": " linkgate ", "LEDGER_TABLE": "ledger", "PATH": "/bin"}, ("stack",))
+    assert found == Settings(stack="linkgate", ledger_table="ledger")
+
+
+def test_what_a_function_does_not_need_may_be_missing() -> None:
+    assert Settings.from_env({}, ()) == Settings()
+
+
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_a_missing_or_empty_variable_is_named_in_one_sentence(value: str | None) -> None:
+    environ = {"STACK": "linkgate"} | ({} if value is None else {"LEDGER_TABLE": value})
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_env(environ, ("stack", "ledger_table"))
+    expected = (
+        "environment variable LEDGER_TABLE is missing or empty: deploy template.yaml as it is, it sets all of them"
+    )
+    assert str(raised.value) == expected
+
+
+def test_several_missing_variables_are_all_named() -> None:
+    with pytest.raises(SettingsError, match="STACK, EVENT_BUS is missing"):
+        Settings.from_env({}, ("stack", "event_bus"))
+
+
+def test_a_required_name_that_is_no_setting_is_a_mistake_of_ours() -> None:
+    with pytest.raises(KeyError):
+        Settings.from_env({}, ("stacks",))
