@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 
-from lab.process import CHECKOUT, PROVIDER_ACCOUNT, REGION, STATE, LabError, LabProcess
+from lab.process import CHECKOUT, PROVIDER_ACCOUNT, REGION, LabError, LabProcess
 
 STACK, DEMO_STACK = "linkgate", "linkgate-demo"
 PORT = 8080
@@ -50,7 +50,7 @@ def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None) -> 
     _deploy(lab, CHECKOUT / "stacks" / "demo.yaml", DEMO_STACK, {"Port": str(PORT), "AllowedPrincipals": principals})
     demo = outputs(lab, DEMO_STACK)
     step("sam build: four functions and their layer")
-    build = STATE / "build"
+    build = lab.folder / "build"
     _sam(
         lab,
         "build",

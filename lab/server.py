@@ -8,14 +8,16 @@ import signal
 import sys
 import threading
 
-from lab import clock, delivery, functions, metrics, network, pipes, privatelink, resources
+import ministack.app  # type: ignore[import-untyped]
+
+from lab import archive, clock, delivery, functions, metrics, network, pipes, privatelink
 
 
 def main() -> None:
     """Add what ministack lacks, then serve until SIGTERM."""
     threading.Thread(target=_end_with_owner, daemon=True).start()
     speed = float(os.environ["LAB_SPEED"])
-    resources.install()
+    archive.install()
     privatelink.install()
     plane = network.install()
     functions.install(int(os.environ["LAB_CONCURRENCY"]), plane.launch)
@@ -23,8 +25,6 @@ def main() -> None:
     delivery.install()
     metrics.install(speed)
     clock.install(speed)
-
-    import ministack.app
 
     ministack.app.main()
 

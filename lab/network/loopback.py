@@ -23,7 +23,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab.launch import Launch
+from lab.functions.launch import Launch
 from lab.network.addresses import Addresses
 from lab.network.sockets import Sockets
 from lab.network.topology import Topology, Vpc, vpc_of_function

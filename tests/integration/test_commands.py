@@ -2,11 +2,10 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -80,41 +79,28 @@ def test_sam_lists_the_outputs_and_shows_the_logs(shell: Shell, provider: Provid
     assert "swept" in shell.run(str(SAM), "logs", "--stack-name", "linkgate", "--name", "SweepFunction")
 
 
-def test_make_demo_holds_every_step_and_leaves_nothing_behind() -> None:
-    before = _remains()
-    done = subprocess.run([sys.executable, "-m", "lab", "demo"], cwd=CHECKOUT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "every step held" in done.stdout
-    assert "request to accepted: median" in done.stdout
-    assert _remains() == before
-
-
-@pytest.fixture
-def started() -> Iterator[list[subprocess.Popen[str]]]:
-    processes: list[subprocess.Popen[str]] = []
-    yield processes
-    for process in processes:
-        process.kill()
-        process.wait()
+def test_make_demo_holds_every_step_and_leaves_nothing_behind(start: Callable[..., "Run"]) -> None:
+    demo = start("demo")
+    told = demo.read_until("every step held")
+    assert "request to accepted: median" in told
+    assert demo.process.wait(60) == 0
+    assert demo.remains() == []
 
 
 @pytest.mark.parametrize("moment", ["sam build", "may connect"])
-def test_interrupted_in_the_middle_the_demo_leaves_nothing_behind(
-    moment: str, started: list[subprocess.Popen[str]]
-) -> None:
-    before = _remains()
-    demo = _start(started, "demo")
-    _read_until(demo, moment)
-    os.killpg(demo.pid, signal.SIGINT)  # as a terminal does: to the whole foreground group
-    assert demo.wait(60) == 130
-    assert _remains() == before
+def test_interrupted_in_the_middle_the_demo_leaves_nothing_behind(moment: str, start: Callable[..., "Run"]) -> None:
+    demo = start("demo")
+    demo.read_until(moment)
+    demo.signal(signal.SIGINT)
+    assert demo.process.wait(60) == 130
+    assert demo.remains() == []
 
 
-def test_make_lab_writes_its_variables_and_takes_them_away_again(started: list[subprocess.Popen[str]]) -> None:
+def test_make_lab_writes_its_variables_and_takes_them_away_again(start: Callable[..., "Run"]) -> None:
     assert not (STATE / "env").exists(), "a lab is up: end it first"
-    before, port = _remains(), free_port()
-    lab = _start(started, "up", "--port", str(port))
-    _read_until(lab, "Ctrl-C")
+    port = free_port()
+    lab = start("up", "--port", str(port))
+    lab.read_until("Ctrl-C")
     variables = dict(line.removeprefix("export ").split("=", 1) for line in (STATE / "env").read_text().splitlines())
     assert variables == {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
@@ -124,65 +110,90 @@ def test_make_lab_writes_its_variables_and_takes_them_away_again(started: list[s
         "LINKGATE_STACK": "linkgate",
         "LINKGATE_DEMO_STACK": "linkgate-demo",
     }
-    os.killpg(lab.pid, signal.SIGINT)
-    assert lab.wait(60) == 130
+    lab.signal(signal.SIGINT)
+    assert lab.process.wait(60) == 130
     assert not (STATE / "env").exists()
-    assert _remains() == before
+    assert lab.remains() == []
 
 
 def test_a_lab_whose_owner_is_killed_ends_too_and_the_next_start_removes_its_remains(
-    started: list[subprocess.Popen[str]], until: Await
+    start: Callable[..., "Run"], until: Await
 ) -> None:
-    before = _remains()
-    demo = _start(started, "demo")
-    _read_until(demo, "sam deploy")
-    os.killpg(demo.pid, signal.SIGKILL)
-    demo.wait()
-    until(lambda: set(_processes()) - before["processes"], set())
+    demo = start("demo")
+    demo.read_until("sam deploy")
+    demo.signal(signal.SIGKILL)
+    demo.process.wait(60)
+    until(lambda: [what for what in demo.remains() if "process" in what], [])
     with LabProcess():
-        pass
-    assert _remains() == before
+        assert demo.remains() == []
 
 
-def _start(started: list[subprocess.Popen[str]], *arguments: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "lab", *arguments],
-        cwd=CHECKOUT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    started.append(process)
-    return process
+def test_a_step_that_does_not_hold_says_what_was_expected_and_where_the_logs_are(start: Callable[..., "Run"]) -> None:
+    demo = start("demo")
+    demo.read_until("sam build")
+    with (demo.folder / "build").open("w"):
+        pass  # a file where the SAM CLI wants a folder
+    told = demo.read_until("logs: ")
+    assert "sam build failed with status" in told
+    assert demo.process.wait(60) == 1
+    assert demo.remains() == []
 
 
-def _read_until(process: subprocess.Popen[str], text: str) -> None:
-    seen = ""
-    for line in process.stdout or ():
-        seen += line
-        if text in line:
-            return
-    pytest.fail(f"ended without {text!r}:\n{seen}")
+@pytest.fixture
+def start() -> Iterator[Callable[..., "Run"]]:
+    runs: list[Run] = []
+
+    def begin(*arguments: str) -> Run:
+        runs.append(Run(arguments))
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        run.process.kill()
+        run.process.wait()
 
 
-def _remains() -> dict[str, set[str]]:
-    """What a lab could leave: its run's folder, processes that live in it, network namespaces."""
-    return {
-        "processes": set(_processes()),
-        "folders": {path.name for path in STATE.glob("run-*")},
-        "namespaces": {path.name for path in Path("/run/netns").glob("*")},
-    }
+class Run:
+    """One `python -m lab …`, as the Makefile starts it, in a process group of its own as in a terminal."""
 
+    def __init__(self, arguments: tuple[str, ...]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "lab", *arguments],
+            cwd=CHECKOUT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.folder = Path()
 
-def _processes() -> list[str]:
-    """The run of each process whose environment points into a run's folder: servers, functions, SAM CLIs."""
-    runs = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
+    def read_until(self, text: str) -> str:
+        """What it says up to the line with `text`."""
+        seen = ""
+        for line in self.process.stdout or ():
+            seen += line
+            if text in line:
+                self.folder = self.folder if self.folder.name else self._own_folder()
+                return seen
+        pytest.fail(f"ended without {text!r}:\n{seen}")
+
+    def signal(self, number: int) -> None:
+        """To the whole group, as a terminal does."""
+        os.killpg(self.process.pid, number)
+
+    def remains(self) -> list[str]:
+        """What is left of the run: its folder, processes whose environment points into it, namespaces."""
+        left = [f"process {path}" for path in Path("/proc").glob("[0-9]*/environ") if self._points_here(path)]
+        left += [f"folder {self.folder}"] if self.folder.exists() else []
+        return left + [f"namespace {path}" for path in Path("/run/netns").glob("linkgate*")]
+
+    def _own_folder(self) -> Path:
+        owned = {path.parent for path in STATE.glob("run-*/owner") if path.read_text() == str(self.process.pid)}
+        assert len(owned) == 1, owned
+        return owned.pop()
+
+    def _points_here(self, environ: Path) -> bool:
         try:
-            found = re.search(rb"%b/(run-[^/\0]+)" % bytes(STATE), environ.read_bytes())
+            return bytes(self.folder) in environ.read_bytes()
         except OSError:
-            continue
-        if found:
-            runs.append(found[1].decode())
-    return runs
+            return False

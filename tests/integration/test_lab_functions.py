@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 
-from lab.output import Output
+from lab.functions.output import Output
 from lab.process import PROVIDER_ACCOUNT, REGION, LabProcess
 from tests.integration.conftest import Client
 from tests.integration.deploy import (

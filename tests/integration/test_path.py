@@ -22,9 +22,7 @@ def test_the_endpoint_first_and_the_row_second_ends_accepted(provider: Provider,
     assert provider.state(endpoint) == "pendingAcceptance"
     provider.put_row(account, effect="allow", ticket="OPS-1")
     until(lambda: provider.state(endpoint), "available")
-    held, accepted = until(
-        lambda: provider.decisions(endpoint), lambda lines: len(lines) == 2 and "answer" in lines[1]
-    )
+    held, accepted = until(lambda: provider.decisions(endpoint), lambda lines: len(lines) == 2 and "answer" in lines[1])
     assert (held["outcome"], held["answer"]) == ("hold", "nothing to do")
     assert (accepted["outcome"], accepted["answer"]) == ("accept", "done")
     assert accepted["people"] == {"ticket": "OPS-1"}
@@ -139,12 +137,13 @@ def test_without_the_permission_to_accept_the_connection_waits_and_an_alarm_says
     iam.put_role_policy(RoleName=role, PolicyName="approve", PolicyDocument=json.dumps(less))
     try:
         endpoint = provider.connect(account)
-        until(lambda: provider.alarm("function-failures"), "ALARM")
+        until(lambda: provider.alarm("ec2-refusals"), "ALARM")
         assert provider.state(endpoint) == "pendingAcceptance"
+        assert "UnauthorizedOperation" in provider.decisions(endpoint)[0]["answer"]
         assert _logged(client, "approve", "UnauthorizedOperation")
     finally:
         iam.put_role_policy(RoleName=role, PolicyName="approve", PolicyDocument=json.dumps(granted))
-    until(lambda: provider.state(endpoint), "available", 150)
+    until(lambda: provider.state(endpoint), "available")
 
 
 def _wiring(ec2: Any, service: str) -> list[str]:
@@ -153,9 +152,7 @@ def _wiring(ec2: Any, service: str) -> list[str]:
 
 
 def _topic(client: Client, stack: str) -> str:
-    resources = client("cloudformation").describe_stack_resource(
-        StackName=stack, LogicalResourceId="NotificationTopic"
-    )
+    resources = client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId="NotificationTopic")
     return str(resources["StackResourceDetail"]["PhysicalResourceId"])
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lab.alarms import Alarm, UnsupportedAlarm
-from lab.series import Datapoint, value_of
-from lab.verdicts import Verdict, evaluate
+from lab.alarms.rules import Alarm, UnsupportedAlarm
+from lab.alarms.series import Datapoint, value_of
+from lab.alarms.verdicts import Verdict, evaluate
 
 MIDNIGHT = 1_700_006_400.0
 """A whole minute, hour and day, in epoch seconds."""

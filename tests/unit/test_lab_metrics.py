@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lab.emf import Measurement, extract
+from lab.metrics.emf import Measurement, extract
 
 NOW = 1_700_000_000.0
 DIRECTIVE: dict[str, Any] = {

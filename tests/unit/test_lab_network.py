@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from dnslib import RCODE, DNSRecord  # type: ignore[import-untyped]
 
-from lab.launch import Launch
+from lab.functions.launch import Launch
 from lab.network.gate import Gate
 from lab.network.loopback import LoopbackPlane
 from lab.network.topology import Listener, Target, Topology, Vpc, vpc_of

@@ -59,17 +59,16 @@ class Connections:
         """Accept or reject connections of one service; returns what EC2 refused, by endpoint id.
 
         EC2 hides refusals in the `Unsuccessful` list of an answer with status 200. Where it refuses the whole
-        list instead, the list is halved until the culprit is alone, so that one bad id holds nobody else up.
+        list because of one unknown id, the list is halved until the culprit is alone, so that one bad id holds
+        nobody else up. A call refused for another reason, a missing permission say, is a refusal of each endpoint:
+        recorded, alarmed, and asked again at the sweep's pace.
         """
         try:
-            unsuccessful = self._tell(service, outcome, endpoints)
+            with unreachable():
+                unsuccessful = self._tell(service, outcome, endpoints)
         except ClientError as error:
-            if throttled(error):
+            if error.response["Error"]["Code"] not in NOT_FOUND or len(endpoints) == 1:
                 return dict.fromkeys(endpoints, _refusal(error.response["Error"]))
-            if error.response["Error"]["Code"] not in NOT_FOUND:
-                raise
-            if len(endpoints) == 1:
-                return {endpoints[0]: _refusal(error.response["Error"])}
             half = len(endpoints) // 2
             parts = (endpoints[:half], endpoints[half:])
             return {endpoint: why for part in parts for endpoint, why in self.apply(service, outcome, part).items()}
@@ -92,20 +91,23 @@ class Connections:
                 yield from map(_connection, page.get("VpcEndpointConnections", []))
 
 
-def throttled(error: ClientError) -> bool:
-    """Whether AWS asks for fewer calls."""
-    return error.response["Error"]["Code"] in THROTTLES
-
-
 @contextmanager
 def translated() -> Iterator[None]:
     """EC2's ways of saying "not now" as Throttled and Unavailable; every other error passes through."""
     try:
-        yield
+        with unreachable():
+            yield
     except ClientError as error:
-        if throttled(error):
+        if error.response["Error"]["Code"] in THROTTLES:
             raise Throttled(str(error)) from error
         raise
+
+
+@contextmanager
+def unreachable() -> Iterator[None]:
+    """No answer at all, as Unavailable: EC2 may or may not have done what it was told."""
+    try:
+        yield
     except BotoCoreError as error:
         raise Unavailable(str(error)) from error
 

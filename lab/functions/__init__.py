@@ -14,10 +14,11 @@ from typing import Any
 from ministack.core import lambda_runtime  # type: ignore[import-untyped]
 from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
-from lab import batches, destinations, roles, streams
-from lab.launch import Launch
-from lab.runtime import Environment
-from lab.sandbox import variables
+from lab import roles
+from lab.functions import batches, destinations, streams
+from lab.functions.launch import Launch
+from lab.functions.runtime import Environment
+from lab.functions.sandbox import variables
 
 ACCOUNT_CONCURRENCY = 1000
 """Lambda's default for an account. What the lab cannot run at once waits, so nothing is throttled below it."""

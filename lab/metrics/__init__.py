@@ -17,7 +17,8 @@ from ministack.services import (  # type: ignore[import-untyped]
     sqs,
 )
 
-from lab import emf, watch
+from lab.alarms import watch
+from lab.metrics import emf
 
 RETENTION_SECONDS = 14 * 86400.0
 """What ministack keeps; here it passes `speed` times faster, as alarms look back that much less."""

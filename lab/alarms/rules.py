@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.series import Datapoint, Period, is_statistic, periods
+from lab.alarms.series import Datapoint, Period, is_statistic, periods
 
 ALARM, OK, INSUFFICIENT_DATA = "ALARM", "OK", "INSUFFICIENT_DATA"
 EXTRA_PERIODS = 2

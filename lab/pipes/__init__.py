@@ -17,7 +17,7 @@ from ministack.services import pipes, sqs  # type: ignore[import-untyped]
 from ministack.services.cloudformation import provisioners  # type: ignore[import-untyped]
 
 from lab import roles
-from lab.transfer import Mover, Refused
+from lab.pipes.transfer import Mover, Refused
 
 log = logging.getLogger("lab.pipes")
 PACE = 0.1

@@ -15,10 +15,10 @@ from typing import Any
 from ministack.core.responses import request_scope  # type: ignore[import-untyped]
 from ministack.services import cloudwatch, eventbridge  # type: ignore[import-untyped]
 
-from lab import transitions
-from lab.alarms import Alarm, UnsupportedAlarm
-from lab.series import Datapoint
-from lab.verdicts import evaluate
+from lab.alarms import transitions
+from lab.alarms.rules import Alarm, UnsupportedAlarm
+from lab.alarms.series import Datapoint
+from lab.alarms.verdicts import evaluate
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 from ministack.core.responses import get_account_id  # type: ignore[import-untyped]
 from ministack.services import cloudwatch, eventbridge, sns  # type: ignore[import-untyped]
 
-from lab.verdicts import Verdict, compact, stamp
+from lab.alarms.verdicts import Verdict, compact, stamp
 
 _log = logging.getLogger(__name__)
 

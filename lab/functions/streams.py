@@ -19,7 +19,7 @@ from ministack.core.arn import parse_arn  # type: ignore[import-untyped]
 from ministack.core.responses import _request_account_id, _request_region  # type: ignore[import-untyped]
 from ministack.services import dynamodb, lambda_svc  # type: ignore[import-untyped]
 
-from lab import batches
+from lab.functions import batches
 
 BACKOFF = 1.0
 """Seconds before a failed batch is tried again."""

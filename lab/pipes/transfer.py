@@ -8,7 +8,7 @@ from typing import Any
 
 from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
-from lab.template import decoded, rendered, value_at
+from lab.pipes.template import decoded, rendered, value_at
 
 log = logging.getLogger("lab.pipes")
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.alarms import ALARM, INSUFFICIENT_DATA, Alarm, decide, evaluated, retrieve
-from lab.series import Datapoint, Period
+from lab.alarms.rules import ALARM, INSUFFICIENT_DATA, Alarm, decide, evaluated, retrieve
+from lab.alarms.series import Datapoint, Period
 
 WORDS = {
     "GreaterThanOrEqualToThreshold": "greater than or equal to",
