@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
 from lab.account import Provider
@@ -42,9 +43,11 @@ class Demo:
         """Every step in order; raises StepFailed or LabError at the first that does not hold."""
         self.chapter("The real templates, deployed by the real SAM CLI into a local AWS")
         with self.console.status("") as status:
-            self.deployed = deploy(self.lab, lambda text: self._stage(status, text))
+            stages = Stages(self, status)
+            self.deployed = deploy(self.lab, stages.begin)
+            stages.end()
         self.provider = Provider(self.lab, self.deployed)
-        self.line("both stacks stand; Linkgate only observes until a row says mode = enforce")
+        self.line("Linkgate only observes until a row says mode = enforce")
         self.open_and_shut()
         self.repeat()
         self.outage()
@@ -141,10 +144,6 @@ class Demo:
         if tell:
             self.line(f"[green]✓[/] {what}", time.monotonic() - start if start else None)
 
-    def _stage(self, status: Any, text: str) -> None:
-        status.update(f"{text} …")
-        self.line(text)
-
     def part(self, endpoint: str, like: dict[str, Any]) -> dict[str, Any]:
         known = self.provider.known(endpoint)
         return {name: known.get(name) for name in like}
@@ -171,6 +170,23 @@ class Demo:
         for name, state in self.provider.alarms():
             table.add_row(name, f"[{'green' if state == 'OK' else 'red'}]{state}[/]")
         return table
+
+
+class Stages:
+    """The slow steps of a deployment: a spinner while one lasts, a line with its time when it is done."""
+
+    def __init__(self, demo: Demo, status: Status) -> None:
+        self._demo, self._status = demo, status
+        self._text, self._start = "", time.monotonic()
+
+    def begin(self, text: str) -> None:
+        self.end()
+        self._text, self._start = text, time.monotonic()
+        self._status.update(f"{text} …")
+
+    def end(self) -> None:
+        if self._text:
+            self._demo.line(f"[green]✓[/] {self._text}", time.monotonic() - self._start)
 
 
 @contextlib.contextmanager

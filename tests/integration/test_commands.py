@@ -130,7 +130,7 @@ def test_a_lab_whose_owner_is_killed_ends_too_and_the_next_start_removes_its_rem
 
 def test_a_step_that_does_not_hold_says_what_was_expected_and_where_the_logs_are(start: Callable[..., "Run"]) -> None:
     demo = start("demo")
-    demo.read_until("sam build")
+    demo.read_until("sam deploy")  # done; sam build is next
     with (demo.folder / "build").open("w"):
         pass  # a file where the SAM CLI wants a folder
     told = demo.read_until("logs: ")
