@@ -42,7 +42,11 @@ def handler(event: dict[str, Any], context: Any) -> Any:
     """SQS records in; the messages that must come back out, by Lambda's partial-batch contract."""
     settings, approver = application()
     rung = {record["messageId"]: bell.parse(record["body"]) for record in event["Records"]}
-    report = approver.answer(list(rung.values()))
+    try:
+        report = approver.answer(list(rung.values()))
+    except Exception:
+        metrics.emit(settings.stack, {"Failures": 1})
+        raise
     _tell(settings.stack, report, event)
 
     def settle(record: dict[str, Any]) -> None:
@@ -59,7 +63,7 @@ def _tell(stack: str, report: Report, event: dict[str, Any]) -> None:
             "decided", outcome=decision.outcome, reason=decision.reason, row=str(decision.row), mode=decision.mode
         )
     if report.unreadable:
-        bodies = [record["body"][:2000] for record in event["Records"] if bell.parse(record["body"]).everything]
+        bodies = [record["body"][:2000] for record in event["Records"] if not bell.parse(record["body"]).readable]
         logger.warning("no id in a notification: looking at every managed service", bodies=bodies)
     for service in sorted(report.unmanaged):
         logger.warning(f"{service} does not carry the tag linkgate = managed: nothing is done for it")

@@ -52,9 +52,10 @@ def handler(event: dict[str, Any], context: Any) -> None:
     settings, sweeper = application()
     try:
         if "Records" in event:
-            edited = [_image(record, "NewImage") or _image(record, "Keys") for record in event["Records"]]
-            malformed = sweeper.validate(item for item in edited if len(item) > 2)
-            finding = sweeper.sweep("allow-list edited", touched(map(key_of, edited)))
+            images = [image for record in event["Records"] if (image := _image(record, "NewImage"))]
+            keys = [key_of(_image(record, "Keys")) for record in event["Records"]]
+            malformed = sweeper.validate(images)
+            finding = sweeper.sweep("allow-list edited", touched(keys))
             finding.malformed |= malformed
         else:
             finding = sweeper.sweep("sweep")

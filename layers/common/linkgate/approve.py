@@ -64,7 +64,7 @@ class Approver:
 
     def answer(self, bells: Sequence[Bell]) -> Report:
         """Judge every connection that a batch of bells points at, service by service."""
-        report = Report(unreadable=sum(bell.everything and not bell.attempt for bell in bells))
+        report = Report(unreadable=sum(not bell.readable for bell in bells))
         try:
             managed = self.gates.managed()
             found = self._look(bells, managed)
@@ -136,7 +136,7 @@ class Approver:
             self._later([connection.endpoint], bells, report)
             return None
         news = known is None or known.says() != decision.says()
-        if known and known.agrees_with(decision):
+        if known and known.status is not Status.CLOSED and known.agrees_with(decision):
             if not known.settled:
                 return Line(connection, decision, known.entry, news=True)
             if not decision.acts or known.fresh_at(self.now()):
@@ -189,7 +189,7 @@ class Approver:
     def _later(self, endpoints: Iterable[str], bells: Iterable[Bell], report: Report) -> None:
         """Ask about some endpoints again in a while, as long as patience lasts; then the sweep will."""
         wanted = frozenset(endpoints)
-        for bell in bells:
+        for bell in sorted(bells, key=lambda bell: bell.attempt):  # the most patient first
             mine = bell.endpoints & wanted if bell.endpoints else wanted
             if mine and bell.attempt < PATIENCE:
                 self.bells.ring([bell.again(mine)])

@@ -7,7 +7,7 @@ depend on the number of elements (lists or objects, "" for empty, numbers for ac
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ENDPOINT_ID = re.compile(r"vpce-[0-9a-f]{8,17}(?![0-9a-z])")
 SERVICE_ID = re.compile(r"vpce-svc-[0-9a-f]{8,17}(?![0-9a-z])")
@@ -19,13 +19,15 @@ BELL = "Bell"
 class Bell:
     """Where to look. Endpoints if it names any; else the whole of its services; else every managed service.
 
-    `cause` says what rang, for the ledger; `attempt` counts the delayed repeats of the same question.
+    `cause` says what rang, for the ledger; `attempt` counts the delayed repeats of the same question; `readable` is
+    False where a notification should have named something and did not.
     """
 
     endpoints: frozenset[str] = frozenset()
     services: frozenset[str] = frozenset()
     cause: str = ""
     attempt: int = 0
+    readable: bool = True
 
     @property
     def everything(self) -> bool:
@@ -51,7 +53,7 @@ def parse(body: str) -> Bell:
     """Read the body of a message in the bell queue: an EventBridge event, a bell of our own, or anything at all."""
     try:
         event = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         event = None
     if not isinstance(event, Mapping):
         return _find(body, "unknown message")
@@ -59,16 +61,19 @@ def parse(body: str) -> Bell:
     if kind == BELL and isinstance(detail, Mapping):
         attempt = detail.get("attempt", 0)
         found = _find(json.dumps([detail.get("endpoints"), detail.get("services")]), str(detail.get("cause", "")))
-        return Bell(found.endpoints, found.services, found.cause, attempt if isinstance(attempt, int) else 0)
+        return replace(found, attempt=attempt if isinstance(attempt, int) else 0, readable=True)
     if kind == CLOUDTRAIL and isinstance(detail, Mapping):
         # detail.vpcEndpointId is the endpoint that the API request came through, not the one it is about.
         spoken = json.dumps([detail.get("requestParameters"), detail.get("responseElements")])
-        return _find(spoken, f"CloudTrail {detail.get('eventName', '')} {_caller(detail)}".strip())
+        found = _find(spoken, f"CloudTrail {detail.get('eventName', '')} {_caller(detail)}".strip())
+        # A call that was refused may have nothing to name.
+        return replace(found, readable=found.readable or bool(detail.get("errorCode")))
     return _find(json.dumps(detail) if detail is not None else body, kind or "unknown message")
 
 
 def _find(text: str, cause: str) -> Bell:
-    return Bell(frozenset(ENDPOINT_ID.findall(text)), frozenset(SERVICE_ID.findall(text)), cause)
+    endpoints, services = frozenset(ENDPOINT_ID.findall(text)), frozenset(SERVICE_ID.findall(text))
+    return Bell(endpoints, services, cause, readable=bool(endpoints or services))
 
 
 def _caller(detail: Mapping[str, object]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ THROTTLES = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingExceptio
 FILTER_VALUES = 200
 """Values that one filter of a Describe may carry (EC2 API reference, "Filters")."""
 PAGE = 1000
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""The time of a request of which EC2 tells none: older than any other, so that it is not forgotten."""
 NOT_FOUND = frozenset({"InvalidVpcEndpointId.NotFound", "InvalidVpcEndpoint.NotFound"})
 
 
@@ -72,7 +75,9 @@ class Connections:
             half = len(endpoints) // 2
             parts = (endpoints[:half], endpoints[half:])
             return {endpoint: why for part in parts for endpoint, why in self.apply(service, outcome, part).items()}
-        return {item.get("ResourceId", ""): _refusal(item.get("Error", {})) for item in unsuccessful}
+        refused = {item.get("ResourceId", ""): _refusal(item.get("Error", {})) for item in unsuccessful}
+        # A refusal that does not say whose it is may be anybody's.
+        return dict.fromkeys(endpoints, refused[""]) | refused if "" in refused else refused
 
     def _tell(self, service: str, outcome: Outcome, endpoints: Sequence[str]) -> "list[UnsuccessfulItemTypeDef]":
         call = (
@@ -122,9 +127,9 @@ def _connection(wire: "VpcEndpointConnectionTypeDef") -> Connection:
         service=wire["ServiceId"],
         endpoint=wire["VpcEndpointId"],
         # Owners are digits; a JSON number on the way would have lost leading zeros.
-        owner=wire.get("VpcEndpointOwner", "").zfill(12),
+        owner=wire["VpcEndpointOwner"].zfill(12) if wire.get("VpcEndpointOwner") else "",
         region=wire.get("VpcEndpointRegion", ""),
         state=State.read(wire.get("VpcEndpointState", "")),
-        created=wire["CreationTimestamp"],
+        created=wire.get("CreationTimestamp", NEVER),
         dns_names=tuple(entry["DnsName"] for entry in wire.get("DnsEntries", []) if "DnsName" in entry),
     )

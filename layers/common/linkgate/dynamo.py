@@ -9,7 +9,9 @@ from linkgate.errors import Contended, SettingsError, Unavailable
 
 BUSY = frozenset({"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"})
 CHANGED = frozenset({"TransactionConflictException", "TransactionInProgressException"})
-LOST = frozenset({"None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError"})
+LOST = frozenset(
+    {"None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+)
 """Reasons for a cancelled transaction that a later look mends; what is wrong with the item itself is none of them."""
 
 

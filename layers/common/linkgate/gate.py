@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from linkgate.connections import translated
 
 if TYPE_CHECKING:
@@ -60,12 +62,13 @@ class Gates:
         """By service id, whether its notification to our topic is enabled for every event."""
         found: dict[str, bool] = {}
         pages = self._ec2.get_paginator("describe_vpc_endpoint_connection_notifications").paginate()
-        for page in pages:
-            for note in page.get("ConnectionNotificationSet", []):
-                if note.get("ConnectionNotificationArn") == topic and "ServiceId" in note:
-                    complete = set(EVENTS) <= set(note.get("ConnectionEvents", []))
-                    enabled = note.get("ConnectionNotificationState") == "Enabled"
-                    found[note["ServiceId"]] = found.get(note["ServiceId"], False) or (complete and enabled)
+        with translated():
+            notes = [note for page in pages for note in page.get("ConnectionNotificationSet", [])]
+        for note in notes:
+            if note.get("ConnectionNotificationArn") == topic and "ServiceId" in note:
+                complete = set(EVENTS) <= set(note.get("ConnectionEvents", []))
+                enabled = note.get("ConnectionNotificationState") == "Enabled"
+                found[note["ServiceId"]] = found.get(note["ServiceId"], False) or (complete and enabled)
         return found
 
     def _mend(self, service: str, healthy: bool | None, topic: str) -> str:
@@ -73,9 +76,12 @@ class Gates:
             return ""
         if healthy is False:
             return "its connection notification is disabled or does not carry every event"
-        self._ec2.create_vpc_endpoint_connection_notification(
-            ServiceId=service, ConnectionNotificationArn=topic, ConnectionEvents=list(EVENTS)
-        )
+        try:
+            self._ec2.create_vpc_endpoint_connection_notification(
+                ServiceId=service, ConnectionNotificationArn=topic, ConnectionEvents=list(EVENTS)
+            )
+        except ClientError as error:
+            return f"it has no connection notification, and EC2 makes none: {error}"
         return ""
 
 

@@ -28,6 +28,8 @@ BY_SERVICE = "by_service"
 KEYS_PER_CALL = 100
 LEASE = timedelta(seconds=60)
 """How long a run may take between writing a decision and its answer: the approver's timeout."""
+UNPROBED: Mapping[str, Any] = {"recent": "", "verified_at": "", "health": {}}
+"""The health of an endpoint that was just accepted: that of a former connection says nothing of it."""
 LONGEST_FACTS = 200_000
 """Characters; an item of DynamoDB holds 400 KB."""
 
@@ -144,7 +146,7 @@ class Ledger:
         """Complete a decision with what EC2 answered. A second answer to the same decision changes nothing."""
         current: dict[str, Any] = {"settled": True, "status": status, "state": state, "answered_at": stamp(now)}
         if status is Status.ACCEPTED:
-            current["accepted_at"] = stamp(now)
+            current |= {"accepted_at": stamp(now), **UNPROBED}
         self._write(
             self._update(
                 connection.endpoint,
@@ -164,7 +166,7 @@ class Ledger:
 
     def seen(self, connection: Connection, status: Status, known: Current | None, now: datetime) -> None:
         """Record what EC2 shows of a connection that waits for nobody: live, rejected by hand, or gone."""
-        values = {
+        values: dict[str, Any] = {
             "service": connection.service,
             "owner": connection.owner,
             "region": connection.region,
@@ -173,6 +175,8 @@ class Ledger:
             "requested_at": stamp(connection.created),
             "updated_at": stamp(now),
         }
+        if status is Status.ACCEPTED and (known is None or not known.status.live):
+            values |= {"accepted_at": stamp(now), **UNPROBED}
         self._guarded(connection.endpoint, values, known)
 
     def closed(self, known: Current, now: datetime) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from linkgate.allowlist import AllowList
 from linkgate.bell import Bell
 from linkgate.bus import Bus, Event, about
-from linkgate.cause import CAUSES
+from linkgate.cause import CAUSES, GOOD
 from linkgate.connections import Connections
 from linkgate.errors import Contended, Unavailable
 from linkgate.gate import Gates
@@ -88,9 +88,9 @@ class Patrol:
             verdicts = self._probe(service, mine)
             bad = {endpoint for endpoint, found in verdicts.items() if any(one["cause"] for one in found)}
             self._keep(mine, verdicts, seen)
-            seen.probed[service] = len(mine)
+            seen.probed[service] = len(verdicts)
             seen.unhealthy[service] = len(bad)
-            seen.unprobed[service] = len(available) - len(mine)
+            seen.unprobed[service] = len(available) - len(verdicts)
         return seen
 
     def visit(self, bells: Iterable[Bell]) -> Round:
@@ -128,7 +128,7 @@ class Patrol:
         probes = (settings.probe if isinstance(settings, ServiceSettings) else ()) or self.default_probe
         found: dict[str, list[VerdictDict]] = {}
         for verdict in self.canary.probe([_target(one, url) for one in group for url in probes]):
-            found.setdefault(verdict["endpoint_id"], []).append(verdict)
+            found.setdefault(verdict["endpoint_id"], []).append(_understood(verdict))
         return found
 
     def _keep(self, group: Sequence[Connection], verdicts: Mapping[str, Sequence[VerdictDict]], seen: Round) -> None:
@@ -136,13 +136,13 @@ class Patrol:
         known = self.ledger.current(connection.endpoint for connection in group)
         events = []
         for connection in group:
-            current = known.get(connection.endpoint)
-            if current is None or not current.status.live:
-                continue  # the approver records it first; the next round finds it
-            bad = next((one for one in verdicts.get(connection.endpoint, ()) if one["cause"]), None)
+            current, found = known.get(connection.endpoint), verdicts.get(connection.endpoint, ())
+            if current is None or not current.status.live or not found:
+                continue  # the approver records it first, or the canary said nothing: the next round finds it
+            bad = next((one for one in found if one["cause"]), None)
             recent = grown(current.recent, bad is None)
             status = status_after(current.status, recent)
-            sample = bad or next(iter(verdicts.get(connection.endpoint, ())), {})
+            sample = bad or found[0]
             try:
                 self.ledger.probed(current, status, recent, _health(sample, self.now()), self.now())
             except Contended:
@@ -168,6 +168,14 @@ def _target(connection: Connection, probe: str) -> Target:
     }
 
 
+def _understood(verdict: VerdictDict) -> VerdictDict:
+    """A verdict in words that this patrol knows: a canary deployed elsewhere may be newer."""
+    cause = verdict["cause"]
+    if cause == GOOD or cause in CAUSES:
+        return verdict
+    return {**verdict, "cause": "probe_error", "detail": f"{cause}: {verdict.get('detail', '')}"}
+
+
 def _health(verdict: VerdictDict, now: datetime) -> dict[str, Any]:
     """The part of a verdict that the ledger keeps; DynamoDB has no floats."""
     phases = {name: Decimal(str(value)) for name, value in verdict.get("phases", {}).items()}
@@ -180,7 +188,7 @@ def _news(connection: Connection, before: Current, status: Status, verdict: Verd
     if status is before.status or status is Status.ACCEPTED:
         return []
     cause = str(verdict.get("cause", ""))
-    if status is Status.UNHEALTHY and cause in CAUSES:
+    if status is Status.UNHEALTHY:
         kind = "Endpoint Unhealthy"
         meaning, step = CAUSES[cause]
         summary = (

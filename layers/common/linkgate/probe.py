@@ -6,6 +6,7 @@ touched is fixed by the canary's own stack (`Limits`), so that no event makes a 
 
 import contextlib
 import ipaddress
+import re
 import socket
 import ssl
 import time
@@ -14,12 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, urlsplit
 
+from linkgate.errors import SettingsError
 from linkgate.model import Verdict
 
 LONGEST_HEAD = 65536
 """Bytes of an HTTP answer that are read while its status line is looked for."""
 LONGEST_TIMEOUT = 10.0
 AT_ONCE = 32
+UNTOUCHED = ("probe_error", "dns_timeout", "dns_unexpected_address")
+"""Causes that say nothing about whether a door is open: nobody knocked."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -34,12 +38,16 @@ class Limits:
 
     @classmethod
     def parse(cls, names: str, ports: str, cidrs: str) -> "Limits":
-        """From comma-separated parameters; ValueError names what cannot be read."""
-        return cls(
-            tuple(part.strip().lower() for part in names.split(",") if part.strip()),
-            frozenset(int(part) for part in ports.split(",") if part.strip()),
-            tuple(ipaddress.ip_network(part.strip()) for part in cidrs.split(",") if part.strip()),
-        )
+        """From comma-separated parameters; SettingsError names the one that cannot be read."""
+        try:
+            known_ports = frozenset(int(part) for part in ports.split(",") if part.strip())
+        except ValueError:
+            raise SettingsError(f"CANARY_PORTS is {ports!r}: expected ports such as 80,443") from None
+        try:
+            networks = tuple(ipaddress.ip_network(part.strip()) for part in cidrs.split(",") if part.strip())
+        except ValueError as error:
+            raise SettingsError(f"CANARY_CIDRS is {cidrs!r}: {error}") from None
+        return cls(tuple(part.strip().lower() for part in names.split(",") if part.strip()), known_ports, networks)
 
     def forbid(self, url: SplitResult, port: int | None) -> str:
         """Why a URL may not be probed; "" if it may."""
@@ -143,7 +151,7 @@ def _visit(
 
 def _judged(verdict: Verdict, target: Mapping[str, object]) -> Verdict:
     """The verdict as the target expects it: a closed door is good where it must be closed."""
-    if target.get("expect") != "closed" or verdict.cause in ("probe_error", "dns_timeout"):
+    if target.get("expect") != "closed" or verdict.cause in UNTOUCHED:
         return verdict
     if verdict.cause in ("tcp_timeout", "tcp_refused", "dns_not_found"):
         return replace(verdict, cause="", detail=f"closed as expected ({verdict.cause})")
@@ -173,8 +181,8 @@ def _resolve(host: str, port: int, timeout: float) -> list[str]:
     except socket.gaierror as error:
         cause = "dns_timeout" if error.errno == socket.EAI_AGAIN else "dns_not_found"
         raise Failed(cause, f"{host}: {error.strerror}") from None
-    except OSError as error:
-        raise Failed("dns_not_found", f"{host}: {error}") from None
+    except (OSError, UnicodeError) as error:  # the latter from names that DNS cannot carry
+        raise Failed("dns_not_found", f"{host[:100]}: {error}") from None
     finally:
         pool.shutdown(wait=False)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -234,7 +242,7 @@ def _ask(stream: socket.socket, url: SplitResult, host: str, timeout: float) -> 
 
 def _status(head: bytes) -> int:
     words = head.split(b"\n", 1)[0].split()
-    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not re.fullmatch(rb"[0-9]{3}", words[1]):
         raise Failed("http_status", f"not an HTTP answer: {head[:60]!r}")
     return int(words[1])
 

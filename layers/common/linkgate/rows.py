@@ -21,13 +21,14 @@ Item = Mapping[str, object]
 SETTINGS = "@settings"
 EVERY = "*"
 EARLIEST, LATEST = datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+LONGEST_TEXT = 2000
 PEOPLE = ("owner", "reason", "ticket", "note")
 KEYS = ("service", "consumer")
 
 SERVICE_FORM = re.compile(r"\*|vpce-svc-[0-9a-f]{8,17}")
 CONSUMER_FORM = re.compile(
-    r"\*|\d{12}|vpce-[0-9a-f]{8,17}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|o-[a-z0-9]{10,32}"
-    r"|@settings|@release|@canary:(\d{12}|vpce-[0-9a-f]{8,17})"
+    r"\*|[0-9]{12}|vpce-[0-9a-f]{8,17}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|o-[a-z0-9]{10,32}"
+    r"|@settings|@release|@canary:([0-9]{12}|vpce-[0-9a-f]{8,17})"
 )
 
 
@@ -47,8 +48,8 @@ class Unreadable(ValueError):
 
 
 def key_of(item: Item) -> RowKey:
-    """The key of an item, as text whatever its type."""
-    return RowKey(*(str(item.get(name, "")).strip() for name in KEYS))
+    """The key of an item, as text whatever its type; blanks stay, since DynamoDB fetches keys as they are."""
+    return RowKey(*(str(item.get(name, "")) for name in KEYS))
 
 
 def parse(item: Item) -> Row:
@@ -82,7 +83,8 @@ def plain(value: object) -> object:
     if value is None or isinstance(value, str | bool | int | float):
         return value
     raw = getattr(value, "value", value)
-    return base64.b64encode(bytes(raw)).decode() if isinstance(raw, bytes | bytearray) else repr(value)
+    # Not as text: what cannot be read must not become readable by being stored.
+    return {"base64": base64.b64encode(bytes(raw)).decode()} if isinstance(raw, bytes | bytearray) else repr(value)
 
 
 class _AttributeError(Unreadable):
@@ -152,8 +154,8 @@ def _shown(value: object) -> str:
 def _text(value: object) -> str:
     if isinstance(value, Decimal | int) and not isinstance(value, bool):
         return str(value)
-    if not isinstance(value, str):
-        raise Unreadable("text")
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        raise Unreadable(f"text of at most {LONGEST_TEXT} characters")
     return value.strip()
 
 
@@ -172,7 +174,7 @@ def _number(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise Unreadable("a number")
     text = str(value).strip()
-    if not re.fullmatch(r"-?\d{1,15}(\.\d{1,9})?", text):
+    if not re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", text):
         raise Unreadable("a number")
     return Decimal(text)
 
@@ -192,21 +194,23 @@ def _moment(value: object) -> datetime:
     return moment.astimezone(UTC)
 
 
+LONGEST_SPAN = 3653 * 86400
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}
 
 
 def _span(value: object) -> timedelta:
     text = str(value).strip() if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else ""
-    match = re.fullmatch(r"(\d{1,9})([smhd]?)", text)
-    if not match:
-        raise Unreadable("a duration such as 90s, 5m, 2h or 3d")
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
+    seconds = int(match[1]) * _UNITS[match[2]] if match else LONGEST_SPAN + 1
+    if seconds > LONGEST_SPAN:
+        raise Unreadable("a duration such as 90s, 5m, 2h or 3d, ten years at most")
+    return timedelta(seconds=seconds)
 
 
 def _amount(value: object) -> str:
     """A whole number, or a percentage: kept as text, since only the breaker computes with it."""
     text = str(value).strip() if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else ""
-    if not re.fullmatch(r"\d{1,9}|(100|\d{1,2})%", text):
+    if not re.fullmatch(r"[0-9]{1,9}|(100|[0-9]{1,2})%", text):
         raise Unreadable("a whole number, or a percentage such as 10%")
     return text
 
@@ -224,12 +228,12 @@ def _strings(value: object) -> frozenset[str]:
 
 def _regions(value: object) -> frozenset[str]:
     regions = _strings(value)
-    if not all(re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d{1,2}", region) for region in regions):
+    if not all(re.fullmatch(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}", region) for region in regions):
         raise Unreadable("Region names such as eu-west-1")
     return regions
 
 
-_PROBE = re.compile(r"(tcp://:\d{1,5}|tls://:\d{1,5}|https?://:\d{1,5}(/\S*)?)")
+_PROBE = re.compile(r"((tcp|tls)://:[0-9]{1,5}|https?://:[0-9]{1,5}(/\S*)?)")
 
 
 def _probes(value: object) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from linkgate.bus import Bus, Event
 from linkgate.connections import Connections
 from linkgate.gate import Gate, Gates
 from linkgate.ledger import Current, Ledger
-from linkgate.model import Connection, Decision, MalformedRow, Reason, RowKey, ServiceSettings, Status
+from linkgate.model import Connection, Decision, MalformedRow, Reason, RowKey, ServiceSettings, State, Status
 from linkgate.policy import decide, settings_for
 from linkgate.ring import Ringer
 from linkgate.rows import EVERY, Item, parse
@@ -109,6 +109,8 @@ def touched(keys: Iterable[RowKey]) -> frozenset[str]:
 
 def _drifted(connection: Connection, known: Current | None) -> bool:
     """Whether a connection that waits for nobody is something else in the ledger."""
+    if connection.state is State.UNKNOWN:
+        return False  # nothing is known to be said about it
     if known is None:
         return not connection.state.gone
     if connection.state.gone:
@@ -118,7 +120,7 @@ def _drifted(connection: Connection, known: Current | None) -> bool:
 
 def _unanswered(known: Current, decision: Decision) -> bool:
     """Whether EC2 was to be told, yet the connection waits: not told, refused, or not done."""
-    return decision.acts or not known.settled
+    return decision.acts or not known.settled or known.status is Status.CLOSED
 
 
 def _row(decision: Decision, service: str) -> str:

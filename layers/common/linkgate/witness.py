@@ -21,8 +21,8 @@ class Witness:
 
     def record(self, connections: Iterable[Connection], known: Mapping[str, Current]) -> None:
         """Record connections that wait for nobody, where the ledger does not know it yet."""
-        told: list[Event] = []
         for connection in connections:
+            told: list[Event] = []
             before = known.get(connection.endpoint)
             status = _status(connection, before)
             if status is None or (before and before.open_at(self.now())):
@@ -33,14 +33,15 @@ class Witness:
                 self.ledger.seen(connection, status, before, self.now())
             if status is Status.CLOSED and (before is None or before.status is not Status.CLOSED):
                 told.append(Event(CLOSED, about(connection)))
-        self.bus.tell(told)
+            # At once, since a later write may be contended and end the loop.
+            self.bus.tell(told)
 
     def gone(self, known: Iterable[Current]) -> None:
         """Record endpoints that EC2 no longer shows."""
-        lost = [current for current in known if current.status is not Status.CLOSED]
-        for current in lost:
-            self.ledger.closed(current, self.now())
-        self.bus.tell([Event(CLOSED, about(current)) for current in lost])
+        for current in known:
+            if current.status is not Status.CLOSED:
+                self.ledger.closed(current, self.now())
+                self.bus.tell([Event(CLOSED, about(current))])
 
     def _finish(self, connection: Connection, before: Current, status: Status) -> list[Event]:
         """Complete a line whose act was done by a run that ended before it could say so."""
