@@ -48,7 +48,7 @@ python-is-there:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Linkgate needs Python's venv module (Debian: apt-get install python3-venv)"; exit 1; }
 
 # A lock file lists everything with hashes, so nothing is left to resolve: --no-deps.
-INSTALL = -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+INSTALL = -m pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes
 
 .venv/%/ready: requirements/%.txt
 	@echo "setting up .venv/$* (once)"

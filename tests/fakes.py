@@ -68,8 +68,8 @@ class FakeConnections(Connections):
     def apply(self, service: str, outcome: Outcome, endpoints: Sequence[str]) -> dict[str, Refusal]:
         if self.world.before_act:
             self.world.before_act(outcome, endpoints)
-        if service in self.world.denied:
-            raise self.world.denied[service]
+        if service in self.world.broken:
+            raise self.world.broken[service]
         answers = {endpoint: self.world.tell(service, outcome, endpoint) for endpoint in endpoints}
         if self.world.killed_after_act:
             raise Killed
@@ -165,18 +165,14 @@ class FakeLedger(Ledger):
         assert line is not None
         assert there is not None
         self.book[connection.endpoint, entry] = replace(line, answer=answer)
-        self.currents[connection.endpoint] = replace(
-            there,
-            settled=True,
-            status=status,
-            state=state,
-            answered_at=stamp(now),
-            accepted_at=stamp(now) if status is Status.ACCEPTED else there.accepted_at,
-        )
+        answered = replace(there, settled=True, status=status, state=state, answered_at=stamp(now))
+        self.currents[connection.endpoint] = self._accepted(answered, now) if status is Status.ACCEPTED else answered
 
     def seen(self, connection: Connection, status: Status, known: Current | None, now: datetime) -> None:
         there = self._guard(connection.endpoint, known)
-        self.currents[connection.endpoint] = self._facts(there, connection, status)
+        seen = self._facts(there, connection, status)
+        first = status is Status.ACCEPTED and (known is None or not known.status.live)
+        self.currents[connection.endpoint] = self._accepted(seen, now) if first else seen
 
     def closed(self, known: Current, now: datetime) -> None:
         there = self._guard(known.endpoint, known)
@@ -212,6 +208,11 @@ class FakeLedger(Ledger):
             rival()
 
     @staticmethod
+    def _accepted(current: Current, now: datetime) -> Current:
+        """Accepted now, and not probed yet."""
+        return replace(current, accepted_at=stamp(now), recent="", verified_at="", health={})
+
+    @staticmethod
     def _require(condition: bool) -> None:
         if not condition:
             raise Contended("the ledger changed meanwhile")
@@ -235,7 +236,7 @@ class FakeBus(Bus):
 
     def __init__(self) -> None:
         self.told: list[tuple[str, dict[str, Any]]] = []
-        self.refusal: Exception | None = None
+        self.refusal: BaseException | None = None
 
     def tell(self, events: Sequence[Event]) -> None:
         if events and self.refusal:

@@ -76,8 +76,10 @@ class World:
     """Everything EC2 was told, done or not."""
     silence: Exception | None = None
     """Raised by every Describe."""
-    denied: dict[str, Exception] = field(default_factory=dict)
+    broken: dict[str, Exception] = field(default_factory=dict)
     """Raised by every Accept and Reject of a service."""
+    forbidden: set[str] = field(default_factory=set)
+    """Services whose connections the role may not accept or reject."""
     refusals: dict[str, list[Refusal]] = field(default_factory=dict)
     """What EC2 answers to the next acts on an endpoint, one each."""
     before_act: Callable[[Outcome, Sequence[str]], None] | None = None
@@ -134,6 +136,8 @@ class World:
     def tell(self, service: str, outcome: Outcome, endpoint: str) -> Refusal | None:
         """Accept or reject one connection; what EC2 has against it."""
         self.asked.append((outcome, endpoint))
+        if service in self.forbidden:
+            return Refusal("UnauthorizedOperation", "You are not authorized to perform this operation.")
         if prepared := self.refusals.get(endpoint):
             return prepared.pop(0)
         link = self.links.get(endpoint)

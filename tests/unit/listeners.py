@@ -40,6 +40,9 @@ def listening(behave: Behaviour, context: ssl.SSLContext | None = None) -> Itera
             while not listener.leaving.is_set():
                 with contextlib.suppress(OSError):
                     plain, _ = server.accept()
+                    if listener.leaving.is_set():
+                        plain.close()
+                        return
                     plain.settimeout(5)
                     with context.wrap_socket(plain, server_side=True) if context else plain as stream:
                         behave(stream, listener)

@@ -95,7 +95,7 @@ class World:
         """What a Python process prints that was started as a Lambda function of the consumer's VPC is."""
         launch = self.plane.launch(function("subnet-a"))
         (self.folder / "program.py").write_text(program)
-        process = subprocess.run(  # noqa: S603
+        process = subprocess.run(
             [*launch.prefix, sys.executable, "-S", "-m", "program"],
             cwd=self.folder,
             env={

@@ -80,7 +80,7 @@ def test_importing_the_package_starts_nothing_and_does_not_need_ministack() -> N
         "assert not any(name.startswith('ministack') for name in sys.modules), 'ministack'\n"
         "assert threading.active_count() == 1, 'threads'\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)  # noqa: S603
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_a_service_is_named_after_its_region_and_id(state: State) -> None:

@@ -1,0 +1,451 @@
+"""The doors: records in, one application, and what must come back out; and nothing at all at import."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from linkgate.bell import Bell
+from linkgate.errors import SettingsError, Unavailable
+from linkgate.model import State, Status
+from linkgate.patrol import Canary, Target, VerdictDict
+from linkgate.probe import Limits
+from linkgate.settings import Settings
+
+from functions.approve import app as approve
+from functions.canary import app as canary
+from functions.patrol import app as patrol
+from functions.sweep import app as sweep
+from tests import gallery
+from tests.house import SERVICE, House
+from tests.unit.listeners import HOST, accepting, listening, refusing
+from tests.world import CONSUMER, endpoint_id, service_id
+
+A, B = endpoint_id(1), endpoint_id(2)
+SECOND = service_id(2)
+SETTINGS = Settings(stack="linkgate")
+DOORS = (approve, sweep, patrol, canary)
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the handlers and Powertools read of Lambda's context."""
+
+    function_name: str = "linkgate-function"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-west-1:111111111111:function:linkgate-function"
+    aws_request_id: str = "0d1d9c6c-9d15-4c5f-a3e0-6a3a5dd0fd05"
+
+
+@pytest.fixture
+def house(monkeypatch: pytest.MonkeyPatch) -> House:
+    """The house behind every door, with CONSUMER allowed everywhere."""
+    made = House()
+    made.allow_list.put("*", CONSUMER, effect="allow")
+    monkeypatch.setattr(approve, "application", lambda: (SETTINGS, made.approver))
+    monkeypatch.setattr(sweep, "application", lambda: (SETTINGS, made.sweeper))
+    monkeypatch.setattr(patrol, "application", lambda: (SETTINGS, made.patrol))
+    return made
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> "Said":
+    return Said(capsys, monkeypatch)
+
+
+class Stdout:
+    """The stdout of the moment: the doors' loggers took that of their import, which no test reads."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+class Said:
+    """What a door wrote on stdout: its log, and metrics in CloudWatch's embedded format."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.capsys = capsys
+        for door in DOORS:
+            monkeypatch.setattr(door.logger.registered_handler, "stream", Stdout())
+        self.lines: list[dict[str, Any]] = []
+
+    def read(self) -> "Said":
+        self.lines += [json.loads(line) for line in self.capsys.readouterr().out.splitlines()]
+        return self
+
+    def metrics(self, service: str = "") -> dict[str, float]:
+        """The metrics of the stack, or of one service."""
+        mine = [line for line in self.read().lines if "_aws" in line and line.get("Service", "") == service]
+        names = [metric["Name"] for line in mine for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
+        return {name: line[name][0] for line in mine for name in names if name in line}
+
+    def messages(self, level: str) -> list[str]:
+        return [line["message"] for line in self.read().lines if line.get("level") == level]
+
+
+def records(*bodies: str) -> dict[str, Any]:
+    """An SQS event with messages m0, m1 and so on."""
+    return {
+        "Records": [
+            {
+                "messageId": f"m{number}",
+                "receiptHandle": "AQEB",
+                "body": body,
+                "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1795402801456"},
+                "messageAttributes": {},
+                "md5OfBody": "7b270e59b47ff90a553787216d55d91d",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:eu-west-1:111111111111:bells",
+                "awsRegion": "eu-west-1",
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def naming(*endpoints: str) -> str:
+    return json.dumps({"detail-type": "Endpoint Connection Notification", "detail": list(endpoints)})
+
+
+def denied() -> ClientError:
+    response: Any = {"Error": {"Code": "UnauthorizedOperation", "Message": "You are not authorized"}}
+    return ClientError(response, "AcceptVpcEndpointConnections")
+
+
+# ------------------------------------------------------------------ approve
+
+
+def test_messages_that_were_answered_do_not_come_back(house: House, said: Said) -> None:
+    house.world.connect(A, SERVICE)
+    answer = approve.handler(records(naming(A), naming(A), gallery.text("pipe-garbage")), Context())
+    assert answer == {"batchItemFailures": []}
+    assert house.state(A) is State.PENDING
+    assert said.metrics() == {"Decisions": 1, "UnreadableNotifications": 1}
+
+
+def test_only_the_messages_of_a_service_that_failed_come_back(house: House, said: Said) -> None:
+    house.world.offer(SECOND)
+    house.allow_list.put(SECOND, "@settings", mode="enforce")
+    house.world.broken[SECOND] = RuntimeError("nobody thought of it")
+    house.world.connect(A, SERVICE)
+    house.world.connect(B, SECOND)
+    answer = approve.handler(records(naming(A), naming(B), naming(A, B), naming(B)), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": name} for name in ("m1", "m2", "m3")]}
+    assert said.metrics()["Failures"] >= 1
+    (message, *_) = said.messages("ERROR")
+    assert message == "a service could not be judged: RuntimeError: nobody thought of it"
+
+
+def test_when_every_message_fails_each_comes_back_by_its_name(house: House) -> None:
+    house.world.broken[SERVICE] = RuntimeError("nobody thought of it")
+    house.world.connect(A, SERVICE)
+    answer = approve.handler(records(naming(A), naming(A)), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m1"}]}
+
+
+def test_an_unreadable_notification_is_logged_with_its_body(house: House, said: Said) -> None:
+    approve.handler(records("}{ nothing to see", naming(A)), Context())
+    (line,) = [line for line in said.read().lines if "bodies" in line]
+    assert line["message"] == "no id in a notification: looking at every managed service"
+    assert line["bodies"] == ["}{ nothing to see"]
+
+
+def test_an_unmanaged_service_is_named_in_one_sentence(house: House, said: Said) -> None:
+    approve.handler(records(naming(SECOND)), Context())
+    assert said.messages("WARNING") == [f"{SECOND} does not carry the tag linkgate = managed: nothing is done for it"]
+
+
+def test_every_decision_is_logged_with_its_reason(house: House, said: Said) -> None:
+    house.world.connect(A, SERVICE)
+    approve.handler(records(naming(A)), Context())
+    (line,) = [line for line in said.read().lines if line.get("message") == "decided"]
+    assert (line["outcome"], line["reason"], line["row"], line["mode"]) == (
+        "accept",
+        "allowed",
+        f"*/{CONSUMER}",
+        "enforce",
+    )
+
+
+def test_an_endpoint_that_was_never_visible_is_named_in_the_end(house: House, said: Said) -> None:
+    approve.handler(records(json.dumps(Bell(frozenset({A}), attempt=9).event())), Context())
+    assert said.messages("WARNING") == [f"EC2 does not show {A}: left to the sweep"]
+
+
+def test_a_missing_table_is_named_in_the_log_and_its_messages_come_back(house: House, said: Said) -> None:
+    house.world.broken[SERVICE] = SettingsError("table ledger does not exist in this account and Region")
+    house.world.connect(A, SERVICE)
+    assert approve.handler(records(naming(A)), Context())["batchItemFailures"] == [{"itemIdentifier": "m0"}]
+    assert "table ledger does not exist in this account and Region" in said.messages("ERROR")[0]
+
+
+def test_a_refusal_of_ec2_is_logged_and_counted_and_its_message_is_done_with(house: House, said: Said) -> None:
+    house.world.connect(A, SERVICE)
+    house.world.forbidden.add(SERVICE)
+    assert approve.handler(records(naming(A)), Context()) == {"batchItemFailures": []}
+    assert said.metrics() == {"Decisions": 1, "Refusals": 1}
+    assert said.messages("ERROR")[0].startswith(f"EC2 refused {A}: UnauthorizedOperation: You are not authorized")
+
+
+def test_an_approver_that_fails_as_a_whole_is_counted(house: House, said: Said) -> None:
+    house.world.silence = denied()
+    with pytest.raises(ClientError):
+        approve.handler(records(naming(A)), Context())
+    assert said.metrics() == {"Failures": 1}
+
+
+# ------------------------------------------------------------------ sweep
+
+
+def test_a_batch_of_the_stream_rings_for_the_services_it_touches_and_names_its_malformed_rows(
+    house: House, said: Said
+) -> None:
+    sample = gallery.sample("stream")
+    service = sample["Records"][0]["dynamodb"]["Keys"]["service"]["S"]
+    house.world.offer(service)
+    house.world.connect(A, service)
+    sweep.handler(sample, Context())
+    assert [bell.endpoints for bell in house.bells.waiting()] == [{A}]
+    ((kind, detail),) = house.bus.told
+    assert (kind, detail["row"], detail["attribute"]) == (
+        "Allow List Row Invalid",
+        f"{service}/333333333333",
+        "expires",
+    )
+    assert said.metrics() == {"InvalidRows": 1}
+    assert any("attribute 'expires' is not known here" in message for message in said.messages("WARNING"))
+
+
+def test_the_schedule_looks_at_everything_and_counts_it(house: House, said: Said) -> None:
+    house.world.connect(A, SERVICE, "444444444444")
+    house.world.services[SERVICE].acceptance_required = False
+    house.world.advance(4 * 86400)
+    sweep.handler(gallery.sample("schedule"), Context())
+    assert said.metrics() == {"InvalidRows": 0, "PendingRequests": 1, "StaleRequests": 1, "MisconfiguredGates": 1}
+    assert said.messages("WARNING") == [f"{SERVICE}: AcceptanceRequired is off: EC2 accepts every connection by itself"]
+
+
+def edited(name: str, keys: dict[str, Any], **image: Any) -> dict[str, Any]:
+    change = {"Keys": keys} | ({"NewImage": keys | image} if name != "REMOVE" else {"OldImage": keys | image})
+    return {"Records": [{"eventName": name, "eventSource": "aws:dynamodb", "dynamodb": change}]}
+
+
+KEYS = {"service": {"S": SERVICE}, "consumer": {"S": "222222222222"}}
+
+
+@pytest.mark.parametrize("name", sorted(gallery.malformed()))
+def test_every_malformed_row_is_named_as_soon_as_it_is_written(name: str, house: House, said: Said) -> None:
+    typed = gallery.sample(f"malformed-{name}")
+    keys = {key: typed.pop(key) for key in ("service", "consumer")}
+    sweep.handler(edited("INSERT", keys, **typed), Context())
+    assert [kind for kind, _ in house.bus.told] == ["Allow List Row Invalid"]
+    assert said.metrics()["InvalidRows"] == 1
+
+
+def test_a_malformed_row_that_was_deleted_is_not_named(house: House, said: Said) -> None:
+    sweep.handler(edited("REMOVE", KEYS, effect={"S": "permit"}), Context())
+    assert house.bus.told == []
+    assert said.metrics() == {"InvalidRows": 0}
+
+
+def test_a_row_of_nothing_but_its_key_is_named(house: House) -> None:
+    sweep.handler(edited("INSERT", KEYS), Context())
+    assert [kind for kind, _ in house.bus.told] == ["Allow List Row Invalid"]
+
+
+@pytest.mark.parametrize("event", [edited("INSERT", KEYS, effect={"S": "allow"}), gallery.sample("schedule")])
+def test_a_sweep_that_fails_is_counted_and_tried_again(house: House, said: Said, event: dict[str, Any]) -> None:
+    house.world.silence = Unavailable("no route")
+    with pytest.raises(Unavailable):
+        sweep.handler(event, Context())
+    assert said.metrics() == {"Failures": 1}
+
+
+# ------------------------------------------------------------------ patrol
+
+
+@pytest.fixture
+def accepted(house: House, said: Said) -> House:
+    """A house with one available connection."""
+    house.connect(A)
+    house.work(10)
+    said.read()
+    return house
+
+
+def test_a_round_is_counted_for_the_stack_and_for_each_service(accepted: House, said: Said) -> None:
+    accepted.world.offer(SECOND)
+    accepted.canary.causes[A] = "tcp_timeout"
+    patrol.handler(gallery.sample("schedule"), Context())
+    assert said.metrics() == {"ProbedEndpoints": 1, "UnhealthyEndpoints": 1, "UnprobedEndpoints": 0}
+    assert said.metrics(SERVICE) == said.metrics()
+    assert said.metrics(SECOND) == dict.fromkeys(said.metrics(), 0)
+
+
+def test_a_round_with_nothing_to_probe_is_counted_too(house: House, said: Said) -> None:
+    patrol.handler(gallery.sample("schedule"), Context())
+    assert said.metrics() == {"ProbedEndpoints": 0, "UnhealthyEndpoints": 0, "UnprobedEndpoints": 0}
+
+
+def test_a_visit_counts_how_long_it_took_and_is_no_round(accepted: House, said: Said) -> None:
+    kind, detail = accepted.bus.told[-1]
+    patrol.handler(records(json.dumps({"detail-type": kind, "detail": detail})), Context())
+    assert said.metrics() == {"TimeToVerified": 10_000}
+    assert accepted.known(A).status is Status.VERIFIED
+
+
+@pytest.mark.parametrize("event", [records(naming(A)), gallery.sample("schedule")])
+def test_a_patrol_that_fails_is_counted_and_tried_again(accepted: House, said: Said, event: dict[str, Any]) -> None:
+    accepted.canary.error = Unavailable("the canary failed")
+    with pytest.raises(Unavailable):
+        patrol.handler(event, Context())
+    assert said.metrics() == {"Failures": 1}
+
+
+# ------------------------------------------------------------------ canary
+
+
+class DoorCanary(Canary):
+    """The canary's own door, reached as Lambda would: JSON in, JSON out."""
+
+    def __init__(self) -> None:
+        pass
+
+    def probe(self, targets: Any) -> list[VerdictDict]:
+        event = json.loads(json.dumps({"targets": list[Target](targets)}))
+        found: list[VerdictDict] = json.loads(json.dumps(canary.handler(event, Context())))["verdicts"]
+        return found
+
+
+def patrolled(house: House, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    """One round over A, whose name is an address of loopback, by the real canary."""
+    monkeypatch.setattr(canary, "application", lambda: Limits.parse(HOST, str(port), "127.0.0.0/8"))
+    house.world.links[A].dns_names = (HOST,)
+    replace(house.patrol, canary=DoorCanary(), default_probe=(f"tcp://:{port}",)).walk()
+
+
+def test_patrol_understands_what_the_canary_says_of_an_endpoint_that_answers(
+    accepted: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listening(accepting) as listener:
+        patrolled(accepted, monkeypatch, listener.port)
+    assert accepted.known(A).status is Status.VERIFIED
+    assert accepted.bus.told[-1][0] == "Endpoint Verified"
+    assert accepted.bus.told[-1][1]["phases"].keys() == {"dns", "tcp", "total"}
+
+
+def test_patrol_understands_what_the_canary_says_of_an_endpoint_that_does_not(
+    accepted: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with refusing() as port:
+        for _ in range(3):
+            patrolled(accepted, monkeypatch, port)
+    assert accepted.known(A).status is Status.UNHEALTHY
+    assert accepted.bus.told[-1][1]["cause"] == "tcp_refused"
+
+
+def test_every_verdict_of_the_canary_is_logged(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canary, "application", lambda: Limits.parse("example", "443", "10.0.0.0/8"))
+    answer = canary.handler({"targets": [{"endpoint_id": A, "url": "ftp://x.example:443"}]}, Context())
+    assert [verdict["cause"] for verdict in answer["verdicts"]] == ["probe_error"]
+    (line,) = [line for line in said.read().lines if line["message"] == "probed"]
+    assert (line["probe_endpoint_id"], line["probe_cause"]) == (A, "probe_error")
+
+
+# ------------------------------------------------------------------ environment
+
+NEEDED = {
+    approve: approve.REQUIRED,
+    sweep: sweep.REQUIRED,
+    patrol: patrol.REQUIRED,
+    canary: ("canary_names", "canary_ports", "canary_cidrs"),
+}
+VALUES = {"CANARY_PORTS": "80,443", "CANARY_CIDRS": "10.0.0.0/8"}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """No setting in the environment, and doors that have not been opened."""
+    for field in Settings.__dataclass_fields__:
+        monkeypatch.delenv(field.upper(), raising=False)
+    for door in DOORS:
+        door.application.cache_clear()
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    yield monkeypatch
+    for door in DOORS:
+        door.application.cache_clear()
+
+
+def provide(environment: pytest.MonkeyPatch, door: ModuleType) -> None:
+    for name in NEEDED[door]:
+        environment.setenv(name.upper(), VALUES.get(name.upper(), "something"))
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
+def test_a_door_needs_its_environment_and_says_in_one_sentence_what_is_missing(
+    door: Any, environment: pytest.MonkeyPatch
+) -> None:
+    for name in NEEDED[door]:
+        provide(environment, door)
+        environment.delenv(name.upper())
+        with pytest.raises(SettingsError) as raised:
+            door.handler({"Records": [], "targets": []}, Context())
+        assert str(raised.value).startswith(f"environment variable {name.upper()} is missing or empty: ")
+        assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
+def test_a_door_with_its_environment_builds_one_application(door: Any, environment: pytest.MonkeyPatch) -> None:
+    provide(environment, door)
+    assert door.application() is door.application()
+
+
+def test_without_a_canary_patrol_has_none(environment: pytest.MonkeyPatch) -> None:
+    provide(environment, patrol)
+    assert patrol.application()[1].canary is None
+    patrol.application.cache_clear()
+    environment.setenv("CANARY_FUNCTION", "linkgate-canary")
+    assert patrol.application()[1].canary is not None
+
+
+@pytest.mark.parametrize(("name", "value"), [("CANARY_PORTS", "https"), ("CANARY_CIDRS", "10.0.0.1/8")])
+def test_nonsense_in_the_environment_is_named_by_its_variable(
+    name: str, value: str, environment: pytest.MonkeyPatch
+) -> None:
+    provide(environment, canary)
+    environment.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"{name} is '{value}'"):
+        canary.application()
+
+
+IMPORT = """
+import socket, sys, threading
+import boto3
+
+def forbidden(*_, **__):
+    raise AssertionError("at import")
+
+boto3.client = boto3.resource = boto3.Session = boto3.session.Session = forbidden
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = forbidden
+import functions.approve.app, functions.sweep.app, functions.patrol.app, functions.canary.app
+assert threading.active_count() == 1, threading.enumerate()
+"""
+
+
+def test_importing_the_doors_needs_no_environment_and_makes_no_client_thread_or_connection() -> None:
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "common")])
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT], env={"PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
