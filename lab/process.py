@@ -112,6 +112,7 @@ class LabProcess:
             "LAB_CONCURRENCY": str(self._concurrency),
             "PYTHONUNBUFFERED": "1",
             "TMPDIR": str(self.folder),
+            "STATE_DIR": str(self.folder / "state"),
         }
 
     def _wait_until_ready(self, seconds: float = 30) -> None:

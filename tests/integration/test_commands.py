@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -185,6 +186,7 @@ class Run:
         """What is left of the run: its folder, processes whose environment points into it, namespaces."""
         left = [f"process {path}" for path in Path("/proc").glob("[0-9]*/environ") if self._points_here(path)]
         left += [f"folder {self.folder}"] if self.folder.exists() else []
+        left += [f"temporary {path}" for path in Path(tempfile.gettempdir()).glob("ministack*")]
         return left + [f"namespace {path}" for path in Path("/run/netns").glob("linkgate*")]
 
     def _own_folder(self) -> Path:

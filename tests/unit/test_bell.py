@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from linkgate.bell import Bell, parse
+from linkgate.bell import Bell, chunks, parse
 
 from tests import gallery
 
@@ -152,3 +152,10 @@ def test_any_event_is_a_bell(kind: object, detail: object) -> None:
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"detail":' * 100_000])
 def test_even_a_message_nested_without_end_is_a_bell(text: str) -> None:
     assert parse(text).everything
+
+
+def test_many_endpoints_are_carried_by_bells_of_a_hundred() -> None:
+    ids = {f"vpce-{number:017x}" for number in range(250)}
+    parts = list(chunks(ids))
+    assert [len(part) for part in parts] == [100, 100, 50]
+    assert frozenset().union(*parts) == ids

@@ -59,3 +59,8 @@ def test_the_last_rounds_are_five_at_most_the_newest_last(recent: str, good: boo
 @given(st.text("01", min_size=2, max_size=20).filter(lambda found: found.endswith("1")))
 def test_a_good_round_never_makes_an_endpoint_unhealthy(found: str) -> None:
     assert rounds(found) is not Status.UNHEALTHY or rounds(found[:-1]) is Status.UNHEALTHY
+
+
+def test_bad_rounds_of_the_past_do_not_make_an_endpoint_unhealthy_in_a_good_one() -> None:
+    assert status_after(Status.ACCEPTED, "00001") is not Status.UNHEALTHY
+    assert status_after(Status.UNHEALTHY, "00001") is Status.UNHEALTHY

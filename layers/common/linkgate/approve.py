@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from linkgate.allowlist import AllowList
-from linkgate.bell import Bell
+from linkgate.bell import Bell, chunks
 from linkgate.bus import Bus, decision_event
 from linkgate.connections import THROTTLES, Connections, Refusal
 from linkgate.errors import Unavailable
@@ -191,8 +191,8 @@ class Approver:
         wanted = frozenset(endpoints)
         for bell in sorted(bells, key=lambda bell: bell.attempt):  # the most patient first
             mine = bell.endpoints & wanted if bell.endpoints else wanted
-            if mine and bell.attempt < PATIENCE:
-                self.bells.ring([bell.again(mine)])
+            if bell.attempt < PATIENCE:
+                self.bells.ring(bell.again(some) for some in chunks(mine))
             else:
                 report.given_up |= mine
             wanted -= mine

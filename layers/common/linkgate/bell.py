@@ -6,13 +6,15 @@ depend on the number of elements (lists or objects, "" for empty, numbers for ac
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 ENDPOINT_ID = re.compile(r"vpce-[0-9a-f]{8,17}(?![0-9a-z])")
 SERVICE_ID = re.compile(r"vpce-svc-[0-9a-f]{8,17}(?![0-9a-z])")
 CLOUDTRAIL = "AWS API Call via CloudTrail"
 BELL = "Bell"
+ENDPOINTS_PER_BELL = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,13 @@ class Bell:
             "attempt": self.attempt,
         }
         return {"source": "linkgate", "detail-type": BELL, "detail": detail}
+
+
+def chunks(endpoints: Iterable[str]) -> Iterator[frozenset[str]]:
+    """Endpoints in parts that one bell can carry: a message holds 256 KB, and one Accept names a hundred."""
+    rest = iter(sorted(endpoints))
+    while some := frozenset(islice(rest, ENDPOINTS_PER_BELL)):
+        yield some
 
 
 def parse(body: str) -> Bell:

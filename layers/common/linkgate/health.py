@@ -12,7 +12,7 @@ def grown(recent: str, good: bool) -> str:
 
 def status_after(status: Status, recent: str) -> Status:
     """Where an accepted endpoint stands after its last rounds."""
-    if recent.count("0") >= BAD_ROUNDS:
+    if recent.count("0") >= BAD_ROUNDS and (status is Status.UNHEALTHY or recent.endswith("0")):
         return Status.UNHEALTHY
     if status is Status.ACCEPTED:
         return Status.VERIFIED if recent.endswith("1") else Status.ACCEPTED

@@ -227,7 +227,9 @@ def _ask(stream: socket.socket, url: SplitResult, host: str, timeout: float) -> 
     try:
         stream.sendall(request.encode("ascii", "replace"))
         while b"\n" not in head and len(head) < LONGEST_HEAD:
-            stream.settimeout(max(deadline - time.monotonic(), 0.001))
+            if (left := deadline - time.monotonic()) <= 0:
+                raise TimeoutError
+            stream.settimeout(left)
             if not (chunk := stream.recv(4096)):
                 break
             head += chunk

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 
 from linkgate.allowlist import AllowList
-from linkgate.bell import Bell
+from linkgate.bell import Bell, chunks
 from linkgate.bus import Bus, Event
 from linkgate.connections import Connections
 from linkgate.gate import Gate, Gates
@@ -16,7 +15,6 @@ from linkgate.policy import decide, settings_for
 from linkgate.ring import Ringer
 from linkgate.rows import EVERY, Item, parse
 
-ENDPOINTS_PER_BELL = 100
 OPEN = (Status.HELD, Status.ACCEPTED, Status.VERIFIED, Status.UNHEALTHY, Status.REJECTED)
 """Statuses of endpoints that EC2 still shows."""
 
@@ -128,6 +126,4 @@ def _row(decision: Decision, service: str) -> str:
 
 
 def _bells(service: str, endpoints: Iterable[str], cause: str) -> Iterator[Bell]:
-    rest = iter(sorted(endpoints))
-    while some := frozenset(islice(rest, ENDPOINTS_PER_BELL)):
-        yield Bell(some, frozenset({service}), cause)
+    return (Bell(some, frozenset({service}), cause) for some in chunks(endpoints))

@@ -1,0 +1,30 @@
+"""What the documents promise exists."""
+
+import re
+from pathlib import Path
+
+from linkgate.cause import CAUSES
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+README = (CHECKOUT / "README.md").read_text()
+
+
+def test_every_make_target_in_a_document_is_in_the_makefile() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    for document in ("README.md", "CONTRIBUTING.md", "lab/README.md"):
+        named = set(re.findall(r"(?:^    |`)make ([a-z-]+)", (CHECKOUT / document).read_text(), re.MULTILINE))
+        assert named <= targets, document
+
+
+def test_every_link_in_a_document_leads_somewhere() -> None:
+    for document in ("README.md", "CONTRIBUTING.md", "lab/README.md"):
+        folder = (CHECKOUT / document).parent
+        for link in re.findall(r"\]\(([^)#:]+)\)", (CHECKOUT / document).read_text()):
+            assert (folder / link).exists(), f"{document}: {link}"
+
+
+def test_the_runbook_has_a_heading_for_every_cause_with_its_meaning() -> None:
+    runbook = (CHECKOUT / "docs" / "runbook.md").read_text()
+    for name, (meaning, step) in CAUSES.items():
+        told = f"## {name}\n{meaning[0].upper()}{meaning[1:]}. {step[0].upper()}{step[1:]}.\n"
+        assert told in runbook, name
