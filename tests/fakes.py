@@ -16,9 +16,10 @@ from linkgate.allowlist import AllowList
 from linkgate.bell import Bell
 from linkgate.bus import VERSION, Bus, Event
 from linkgate.connections import Connections, Refusal
+from linkgate.entry import Current, decision_id, stamp
 from linkgate.errors import Contended
 from linkgate.gate import Gate, Gates
-from linkgate.ledger import Current, Ledger, decision_id, stamp
+from linkgate.ledger import Ledger
 from linkgate.model import Connection, Decision, Outcome, RowKey, State, Status, Verdict
 from linkgate.patrol import Canary, Target, VerdictDict
 from linkgate.policy import Rows

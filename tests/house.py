@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from linkgate.approve import Approver, Report
 from linkgate.bell import Bell
-from linkgate.ledger import Current
+from linkgate.entry import Current
 from linkgate.model import State
 from linkgate.patrol import Patrol
 from linkgate.sweep import Finding, Sweeper, touched

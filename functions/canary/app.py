@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from linkgate.probe import Limits, probe_all
+from linkgate.limits import Limits
+from linkgate.probe import probe_all
 from linkgate.settings import Settings
 
 logger = Logger(service="canary")

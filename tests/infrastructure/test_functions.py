@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from linkgate import clients, ledger
+from linkgate import clients, entry
 from linkgate.settings import Settings
 
 from tests.infrastructure.house import Module
@@ -63,8 +63,8 @@ def mistimed(stack: Stack) -> list[str]:
         f"patrol waits {waits} s for the canary, which may take {canary} s": canary < waits,
         f"patrol's {functions['PatrolFunction']['Timeout']} s end before a wait for the canary": waits
         < functions["PatrolFunction"]["Timeout"],
-        f"a decision's lease of {ledger.LEASE} ends before the approver": functions["ApproveFunction"]["Timeout"]
-        <= ledger.LEASE.total_seconds(),
+        f"a decision's lease of {entry.LEASE} ends before the approver": functions["ApproveFunction"]["Timeout"]
+        <= entry.LEASE.total_seconds(),
     }
     return [problem for problem, holds in fits.items() if not holds]
 

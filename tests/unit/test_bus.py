@@ -9,8 +9,8 @@ import pytest
 from botocore.stub import Stubber
 from jsonschema import Draft202012Validator
 from linkgate.bus import Bus, Event, about, decision_event, finished_event
+from linkgate.entry import Current
 from linkgate.errors import Unavailable
-from linkgate.ledger import Current
 from linkgate.model import Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
 
 from tests import gallery

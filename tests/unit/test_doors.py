@@ -14,9 +14,9 @@ import pytest
 from botocore.exceptions import ClientError
 from linkgate.bell import Bell
 from linkgate.errors import SettingsError, Unavailable
+from linkgate.limits import Limits
 from linkgate.model import State, Status
 from linkgate.patrol import Canary, Target, VerdictDict
-from linkgate.probe import Limits
 from linkgate.settings import Settings
 
 from functions.approve import app as approve

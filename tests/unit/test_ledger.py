@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.conditions import Key
+from linkgate.entry import LEASE, Current, stamp
 from linkgate.errors import Contended, SettingsError, Unavailable
-from linkgate.ledger import LEASE, Current, Ledger, stamp
+from linkgate.ledger import Ledger
 from linkgate.model import Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
 from linkgate.policy import Rows, decide
 from linkgate.rows import key_of

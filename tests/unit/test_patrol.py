@@ -8,8 +8,8 @@ import pytest
 from linkgate import bell
 from linkgate.bell import Bell
 from linkgate.cause import CAUSES
+from linkgate.entry import Current
 from linkgate.errors import Unavailable
-from linkgate.ledger import Current
 from linkgate.model import State, Status
 from linkgate.patrol import Canary, Patrol, Round, Target, VerdictDict
 

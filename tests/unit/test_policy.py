@@ -11,9 +11,10 @@ import pytest
 from boto3.dynamodb.types import Binary
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from linkgate.attribute import plain
 from linkgate.model import Connection, MalformedRow, Mode, NearMiss, Outcome, Reason, RowKey, ServiceSettings, State
 from linkgate.policy import Rows, decide, keys_for, settings_for
-from linkgate.rows import Item, plain
+from linkgate.rows import Item
 
 from tests.unit import values
 from tests.world import CONSUMER, OTHER, REGION, endpoint_id, service_id

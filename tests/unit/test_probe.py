@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from linkgate.cause import CAUSES
 from linkgate.errors import SettingsError
+from linkgate.limits import Limits
 from linkgate.model import Verdict
-from linkgate.probe import Limits, probe, probe_all
+from linkgate.probe import probe, probe_all
 
 from tests.unit.listeners import (
     HOST,

@@ -8,8 +8,9 @@ import pytest
 from boto3.dynamodb.types import Binary
 from hypothesis import given
 from hypothesis import strategies as st
+from linkgate.attribute import plain
 from linkgate.model import Effect, MalformedRow, RowKey, Rule
-from linkgate.rows import Item, SettingsRow, digest, key_of, parse, plain
+from linkgate.rows import Item, SettingsRow, digest, key_of, parse
 
 from tests import gallery
 from tests.unit import values

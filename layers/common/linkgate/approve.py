@@ -14,9 +14,10 @@ from linkgate.allowlist import AllowList
 from linkgate.bell import Bell, chunks
 from linkgate.bus import Bus, decision_event
 from linkgate.connections import THROTTLES, Connections, Refusal
+from linkgate.entry import Current
 from linkgate.errors import Unavailable
 from linkgate.gate import Gates
-from linkgate.ledger import Current, Ledger
+from linkgate.ledger import Ledger
 from linkgate.model import Connection, Decision, Outcome, State, Status
 from linkgate.policy import Rows, decide
 from linkgate.ring import Ringer

@@ -4,21 +4,18 @@ A decision is written before the act and completed after it (design section 6). 
 what was read before it, so that a repeated, late or concurrent bell changes nothing.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from linkgate.dynamo import translated
+from linkgate.entry import UNPROBED, Current, decision_id, line, read, stamp
 from linkgate.errors import Unavailable
 from linkgate.model import Connection, Decision, State, Status
-from linkgate.policy import Rows, keys_for
-from linkgate.rows import plain
+from linkgate.policy import Rows
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
@@ -26,58 +23,6 @@ if TYPE_CHECKING:
 CURRENT = "current"
 BY_SERVICE = "by_service"
 KEYS_PER_CALL = 100
-LEASE = timedelta(seconds=60)
-"""How long a run may take between writing a decision and its answer: the approver's timeout."""
-UNPROBED: Mapping[str, Any] = {"recent": "", "verified_at": "", "health": {}}
-"""The health of an endpoint that was just accepted: that of a former connection says nothing of it."""
-LONGEST_FACTS = 200_000
-"""Characters; an item of DynamoDB holds 400 KB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Current:
-    """What the ledger knows of one endpoint. `entry` is the sort key of its last decision, "" if there is none.
-
-    `settled` is False from the moment a decision is written until EC2's answer to it is: a crash in between
-    leaves it False, and the next look completes it.
-    """
-
-    endpoint: str
-    service: str
-    status: Status
-    state: State
-    owner: str = ""
-    region: str = ""
-    entry: str = ""
-    outcome: str = ""
-    reason: str = ""
-    row: str = ""
-    policy_hash: str = ""
-    settled: bool = True
-    requested_at: str = ""
-    decided_at: str = ""
-    answered_at: str = ""
-    accepted_at: str = ""
-    verified_at: str = ""
-    recent: str = ""
-    """The last probe rounds, newest last: `1` good, `0` bad."""
-    health: Mapping[str, object] = field(default_factory=dict)
-
-    def says(self) -> tuple[str, str, str]:
-        """The last decision as people care about it: outcome, reason, deciding row."""
-        return self.outcome, self.reason, self.row
-
-    def agrees_with(self, decision: Decision) -> bool:
-        """Whether the last recorded decision says the same and was made of the same policy."""
-        return bool(self.entry) and (*self.says(), self.policy_hash) == (*decision.says(), decision.policy_hash)
-
-    def open_at(self, now: datetime) -> bool:
-        """Whether somebody decided just now and may still be acting: leave it to them, and ask again later."""
-        return not self.settled and self.decided_at > stamp(now - LEASE)
-
-    def fresh_at(self, now: datetime) -> bool:
-        """Whether EC2 took an answer so recently that its Describe may not show it yet."""
-        return self.status is not Status.HELD and self.answered_at > stamp(now - LEASE)
 
 
 class Ledger:
@@ -92,7 +37,7 @@ class Ledger:
         rest = iter(sorted(set(endpoints)))
         found: dict[str, Current] = {}
         while keys := [{"endpoint_id": endpoint, "entry": CURRENT} for endpoint in islice(rest, KEYS_PER_CALL)]:
-            found |= {known.endpoint: known for known in map(_current, self._get(keys))}
+            found |= {known.endpoint: known for known in map(read, self._get(keys))}
         return found
 
     def of(self, service: str, status: Status) -> list[Current]:
@@ -105,7 +50,7 @@ class Ledger:
             ExpressionAttributeValues={":service": service, ":status": status},
         )
         with translated(self._table.name):
-            return [_current(item) for page in pages for item in page["Items"]]
+            return [read(item) for page in pages for item in page["Items"]]
 
     def decided(
         self, connection: Connection, decision: Decision, rows: Rows, known: Current | None, cause: str, now: datetime
@@ -113,7 +58,7 @@ class Ledger:
         """Write a new decision down, before it is acted on; returns its sort key."""
         before = known.entry if known else ""
         entry = f"{stamp(now)}#{decision_id(connection, decision, before)}"
-        line = _line(connection, decision, rows, cause, now) | {"entry": entry}
+        decided = line(connection, decision, rows, cause, now) | {"entry": entry}
         current = {
             **dict(zip(("outcome", "reason", "row"), decision.says(), strict=True)),
             "policy_hash": decision.policy_hash,
@@ -129,7 +74,7 @@ class Ledger:
         }
         unchanged = {":before": before} if before else {}
         self._write(
-            self._put(line),
+            self._put(decided),
             self._update(
                 connection.endpoint,
                 CURRENT,
@@ -264,53 +209,3 @@ class Ledger:
     def _write(self, *actions: dict[str, Any]) -> None:
         with translated(self._table.name):
             self._dynamodb.meta.client.transact_write_items(TransactItems=list(actions))  # type: ignore[arg-type]
-
-
-def stamp(moment: datetime) -> str:
-    """A time as the ledger writes it: UTC, ISO 8601, microseconds; sorts as text."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def decision_id(connection: Connection, decision: Decision, before: str) -> str:
-    """The same decision after the same history has the same id: 16 hex digits."""
-    text = json.dumps([connection.endpoint, *decision.says(), decision.policy_hash, before])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _line(connection: Connection, decision: Decision, rows: Rows, cause: str, now: datetime) -> dict[str, Any]:
-    """A decision and all it was made of: enough to make it again (`facts`, JSON text)."""
-    read = [plain(rows[key]) for key in keys_for(connection) if key in rows]
-    facts = {"connection": asdict(connection) | {"created": stamp(connection.created)}, "rows": read, "now": stamp(now)}
-    return {
-        "endpoint_id": connection.endpoint,
-        "service": connection.service,
-        "owner": connection.owner,
-        "outcome": decision.outcome,
-        "reason": decision.reason,
-        "row": str(decision.row or ""),
-        "applied": [str(key) for key in decision.applied],
-        "near_misses": [f"{miss.key} {miss.reason}" for miss in decision.near_misses],
-        "policy_hash": decision.policy_hash,
-        "mode": decision.mode,
-        "people": dict(decision.people),
-        "note": decision.note,
-        "rang": cause,
-        "facts": text if len(text := json.dumps(facts)) <= LONGEST_FACTS else "",
-        "decided_at": stamp(now),
-    }
-
-
-def _current(item: Mapping[str, Any]) -> Current:
-    said = ("owner", "region", "outcome", "reason", "row", "policy_hash")
-    times = ("requested_at", "decided_at", "answered_at", "accepted_at", "verified_at")
-    return Current(
-        endpoint=item["endpoint_id"],
-        service=item["service"],
-        status=Status(item["status"]),
-        state=State.read(item["state"]),
-        entry=item.get("decision", ""),
-        settled=item.get("settled", True),
-        recent=item.get("recent", ""),
-        health=item.get("health", {}),
-        **{name: str(item.get(name, "")) for name in said + times},
-    )

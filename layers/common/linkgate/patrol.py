@@ -13,10 +13,11 @@ from linkgate.bell import Bell
 from linkgate.bus import Bus, Event, about
 from linkgate.cause import CAUSES, GOOD
 from linkgate.connections import Connections
+from linkgate.entry import Current
 from linkgate.errors import Contended, Unavailable
 from linkgate.gate import Gates
 from linkgate.health import grown, status_after
-from linkgate.ledger import Current, Ledger
+from linkgate.ledger import Ledger
 from linkgate.model import Connection, RowKey, ServiceSettings, State, Status
 from linkgate.policy import settings_for
 from linkgate.ring import Ringer

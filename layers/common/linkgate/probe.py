@@ -5,7 +5,6 @@ touched is fixed by the canary's own stack (`Limits`), so that no event makes a 
 """
 
 import contextlib
-import ipaddress
 import re
 import socket
 import ssl
@@ -15,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, urlsplit
 
-from linkgate.errors import SettingsError
+from linkgate.limits import Limits
 from linkgate.model import Verdict
 
 LONGEST_HEAD = 65536
@@ -24,47 +23,6 @@ LONGEST_TIMEOUT = 10.0
 AT_ONCE = 32
 UNTOUCHED = ("probe_error", "dns_timeout", "dns_unexpected_address")
 """Causes that say nothing about whether a door is open: nobody knocked."""
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Which names, ports and addresses a canary may touch."""
-
-    suffixes: tuple[str, ...]
-    ports: frozenset[int]
-    networks: tuple[Network, ...]
-
-    @classmethod
-    def parse(cls, names: str, ports: str, cidrs: str) -> "Limits":
-        """From comma-separated parameters; SettingsError names the one that cannot be read."""
-        try:
-            known_ports = frozenset(int(part) for part in ports.split(",") if part.strip())
-        except ValueError:
-            raise SettingsError(f"CANARY_PORTS is {ports!r}: expected ports such as 80,443") from None
-        try:
-            networks = tuple(ipaddress.ip_network(part.strip()) for part in cidrs.split(",") if part.strip())
-        except ValueError as error:
-            raise SettingsError(f"CANARY_CIDRS is {cidrs!r}: {error}") from None
-        return cls(tuple(part.strip().lower() for part in names.split(",") if part.strip()), known_ports, networks)
-
-    def forbid(self, url: SplitResult, port: int | None) -> str:
-        """Why a URL may not be probed; "" if it may."""
-        host = (url.hostname or "").rstrip(".")
-        if url.scheme not in ("tcp", "tls", "http", "https"):
-            return f"scheme {url.scheme!r} is not tcp, tls, http or https"
-        if url.username or url.password:
-            return "a URL with credentials is not probed"
-        if not any(host == suffix.lstrip(".") or host.endswith("." + suffix.lstrip(".")) for suffix in self.suffixes):
-            return f"name {host!r} does not end in {' or '.join(self.suffixes)}"
-        if port not in self.ports:
-            return f"port {port} is not one of {', '.join(map(str, sorted(self.ports)))}"
-        return ""
-
-    def reach(self, address: str) -> bool:
-        """Whether an address lies in the VPC."""
-        return any(ipaddress.ip_address(address) in network for network in self.networks)
 
 
 @dataclass(slots=True)

@@ -4,15 +4,14 @@ The contract is design section 5. Total: no item, however wrong, raises; what ca
 sentence that names the attribute, what was read and what is expected. Standard library only.
 """
 
-import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 
+from linkgate import attribute
 from linkgate.model import Effect, MalformedRow, Mode, Outcome, RowKey, Rule
 
 Item = Mapping[str, object]
@@ -20,8 +19,6 @@ Item = Mapping[str, object]
 
 SETTINGS = "@settings"
 EVERY = "*"
-EARLIEST, LATEST = datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-LONGEST_TEXT = 2000
 PEOPLE = ("owner", "reason", "ticket", "note")
 KEYS = ("service", "consumer")
 
@@ -41,10 +38,6 @@ class SettingsRow:
 
 
 Row = Rule | SettingsRow | MalformedRow
-
-
-class Unreadable(ValueError):
-    """One attribute cannot be read; the message says what was expected."""
 
 
 def key_of(item: Item) -> RowKey:
@@ -67,27 +60,10 @@ def parse(item: Item) -> Row:
 def digest(items: Iterable[Item]) -> str:
     """SHA-256 (hex) over items in the order of their keys: equal exactly when the same policy was read."""
     ordered = sorted(items, key=key_of)
-    return hashlib.sha256(json.dumps([plain(item) for item in ordered], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([attribute.plain(item) for item in ordered], sort_keys=True).encode()).hexdigest()
 
 
-def plain(value: object) -> object:
-    """A DynamoDB value as JSON has it, the same text for the same value whatever the order of its sets."""
-    if isinstance(value, Mapping):
-        return {str(name): plain(inner) for name, inner in value.items()}
-    if isinstance(value, Set):
-        return sorted((plain(inner) for inner in value), key=repr)
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    if isinstance(value, Decimal):
-        return int(value) if value.is_finite() and value == value.to_integral_value() else str(value)
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    raw = getattr(value, "value", value)
-    # Not as text: what cannot be read must not become readable by being stored.
-    return {"base64": base64.b64encode(bytes(raw)).decode()} if isinstance(raw, bytes | bytearray) else repr(value)
-
-
-class _AttributeError(Unreadable):
+class _AttributeError(attribute.Unreadable):
     def __init__(self, attribute: str, message: str) -> None:
         super().__init__(message)
         self.attribute = attribute
@@ -115,8 +91,8 @@ def _read(item: Item, readers: Mapping[str, Callable[[object], object]]) -> dict
             raise _AttributeError(str(name), f"attribute {name!r} is not known here: expected one of {known}")
         try:
             values[name] = reader(value)
-        except Unreadable as error:
-            raise _AttributeError(name, f"{name} is {_shown(value)}: expected {error}") from None
+        except attribute.Unreadable as error:
+            raise _AttributeError(name, f"{name} is {attribute.shown(value)}: expected {error}") from None
     return values
 
 
@@ -146,123 +122,26 @@ def _rule(key: RowKey, item: Item) -> Rule:
     )
 
 
-def _shown(value: object) -> str:
-    text = json.dumps(plain(value), sort_keys=True)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _text(value: object) -> str:
-    if isinstance(value, Decimal | int) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-        raise Unreadable(f"text of at most {LONGEST_TEXT} characters")
-    return value.strip()
-
-
-def _word(*words: str) -> Callable[[object], str]:
-    def read(value: object) -> str:
-        lowered = value.strip().lower() if isinstance(value, str) else ""
-        if lowered not in words:
-            raise Unreadable(" or ".join(words))
-        return lowered
-
-    return read
-
-
-def _number(value: object) -> Decimal:
-    """A number, or a number written as a string, since the console produces them."""
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise Unreadable("a number")
-    text = str(value).strip()
-    if not re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", text):
-        raise Unreadable("a number")
-    return Decimal(text)
-
-
-def _moment(value: object) -> datetime:
-    """ISO 8601 with a zone, or epoch seconds, within the years 2015 to 2100."""
-    expected = "an ISO 8601 time with a zone such as 2026-12-31T23:00:00Z, or epoch seconds, between 2015 and 2100"
-    try:
-        moment = datetime.fromtimestamp(float(_number(value)), UTC)
-    except (Unreadable, OverflowError, OSError, ValueError):
-        try:
-            moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else datetime.min
-        except ValueError:
-            raise Unreadable(expected) from None
-    if moment.tzinfo is None or not EARLIEST <= moment < LATEST:
-        raise Unreadable(expected)
-    return moment.astimezone(UTC)
-
-
-LONGEST_SPAN = 3653 * 86400
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}
-
-
-def _span(value: object) -> timedelta:
-    text = str(value).strip() if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else ""
-    match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
-    seconds = int(match[1]) * _UNITS[match[2]] if match else LONGEST_SPAN + 1
-    if seconds > LONGEST_SPAN:
-        raise Unreadable("a duration such as 90s, 5m, 2h or 3d, ten years at most")
-    return timedelta(seconds=seconds)
-
-
-def _amount(value: object) -> str:
-    """A whole number, or a percentage: kept as text, since only the breaker computes with it."""
-    text = str(value).strip() if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else ""
-    if not re.fullmatch(r"[0-9]{1,9}|(100|[0-9]{1,2})%", text):
-        raise Unreadable("a whole number, or a percentage such as 10%")
-    return text
-
-
-def _strings(value: object) -> frozenset[str]:
-    """A string set, a list of strings, or comma-separated text; none empty."""
-    parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, list | tuple | Set) or not parts or not all(isinstance(part, str) for part in parts):
-        raise Unreadable("a string set, a list of strings, or comma-separated text")
-    stripped = frozenset(str(part).strip() for part in parts)
-    if "" in stripped:
-        raise Unreadable("no empty entry")
-    return stripped
-
-
-def _regions(value: object) -> frozenset[str]:
-    regions = _strings(value)
-    if not all(re.fullmatch(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}", region) for region in regions):
-        raise Unreadable("Region names such as eu-west-1")
-    return regions
-
-
-_PROBE = re.compile(r"((tcp|tls)://:[0-9]{1,5}|https?://:[0-9]{1,5}(/\S*)?)")
-
-
-def _probes(value: object) -> tuple[str, ...]:
-    probes = _strings(value)
-    if not all(_PROBE.fullmatch(probe) and 0 < int(probe.split(":")[2].split("/")[0]) < 65536 for probe in probes):
-        raise Unreadable("probe URLs without a host such as tcp://:443 or https://:443/healthz")
-    return tuple(sorted(probes))
-
-
 _RULE: Mapping[str, Callable[[object], object]] = {
-    "effect": _word(*Effect),
-    "limit": _number,
-    "regions": _regions,
-    "starts_at": _moment,
-    "expires_at": _moment,
-    "cut": _word("now"),
-    **dict.fromkeys(PEOPLE, _text),
+    "effect": attribute.word(*Effect),
+    "limit": attribute.number,
+    "regions": attribute.regions,
+    "starts_at": attribute.moment,
+    "expires_at": attribute.moment,
+    "cut": attribute.word("now"),
+    **dict.fromkeys(PEOPLE, attribute.text),
 }
 
 _SETTINGS: Mapping[str, Callable[[object], object]] = {
-    "mode": _word(*Mode),
-    "default": _word(Outcome.HOLD, Outcome.REJECT),
-    "reconcile": _word("off", "report", "enforce"),
-    "grace": _span,
-    "max_cuts": _amount,
-    "max_rejects": _amount,
-    "frozen_until": _moment,
-    "stale_after": _span,
-    "sync_permissions": _word("off", "add", "exact"),
-    "probe": _probes,
-    **dict.fromkeys(PEOPLE, _text),
+    "mode": attribute.word(*Mode),
+    "default": attribute.word(Outcome.HOLD, Outcome.REJECT),
+    "reconcile": attribute.word("off", "report", "enforce"),
+    "grace": attribute.span,
+    "max_cuts": attribute.amount,
+    "max_rejects": attribute.amount,
+    "frozen_until": attribute.moment,
+    "stale_after": attribute.span,
+    "sync_permissions": attribute.word("off", "add", "exact"),
+    "probe": attribute.probes,
+    **dict.fromkeys(PEOPLE, attribute.text),
 }

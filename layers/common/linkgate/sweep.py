@@ -8,8 +8,9 @@ from linkgate.allowlist import AllowList
 from linkgate.bell import Bell, chunks
 from linkgate.bus import Bus, Event
 from linkgate.connections import Connections
+from linkgate.entry import Current
 from linkgate.gate import Gate, Gates
-from linkgate.ledger import Current, Ledger
+from linkgate.ledger import Ledger
 from linkgate.model import Connection, Decision, MalformedRow, Reason, RowKey, ServiceSettings, State, Status
 from linkgate.policy import decide, settings_for
 from linkgate.ring import Ringer

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from linkgate.bus import Bus, Event, about, finished_event
-from linkgate.ledger import Current, Ledger
+from linkgate.entry import Current
+from linkgate.ledger import Ledger
 from linkgate.model import Connection, Outcome, State, Status
 
 CLOSED = "Endpoint Connection Closed"

@@ -1,0 +1,115 @@
+"""What the ledger's items look like: the `current` item of an endpoint, and the line of a decision."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from linkgate.attribute import plain
+from linkgate.model import Connection, Decision, State, Status
+from linkgate.policy import Rows, keys_for
+
+LEASE = timedelta(seconds=60)
+"""How long a run may take between writing a decision and its answer: the approver's timeout."""
+UNPROBED: Mapping[str, Any] = {"recent": "", "verified_at": "", "health": {}}
+"""The health of an endpoint that was just accepted: that of a former connection says nothing of it."""
+LONGEST_FACTS = 200_000
+"""Characters; an item of DynamoDB holds 400 KB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What the ledger knows of one endpoint. `entry` is the sort key of its last decision, "" if there is none.
+
+    `settled` is False from the moment a decision is written until EC2's answer to it is: a crash in between
+    leaves it False, and the next look completes it.
+    """
+
+    endpoint: str
+    service: str
+    status: Status
+    state: State
+    owner: str = ""
+    region: str = ""
+    entry: str = ""
+    outcome: str = ""
+    reason: str = ""
+    row: str = ""
+    policy_hash: str = ""
+    settled: bool = True
+    requested_at: str = ""
+    decided_at: str = ""
+    answered_at: str = ""
+    accepted_at: str = ""
+    verified_at: str = ""
+    recent: str = ""
+    """The last probe rounds, newest last: `1` good, `0` bad."""
+    health: Mapping[str, object] = field(default_factory=dict)
+
+    def says(self) -> tuple[str, str, str]:
+        """The last decision as people care about it: outcome, reason, deciding row."""
+        return self.outcome, self.reason, self.row
+
+    def agrees_with(self, decision: Decision) -> bool:
+        """Whether the last recorded decision says the same and was made of the same policy."""
+        return bool(self.entry) and (*self.says(), self.policy_hash) == (*decision.says(), decision.policy_hash)
+
+    def open_at(self, now: datetime) -> bool:
+        """Whether somebody decided just now and may still be acting: leave it to them, and ask again later."""
+        return not self.settled and self.decided_at > stamp(now - LEASE)
+
+    def fresh_at(self, now: datetime) -> bool:
+        """Whether EC2 took an answer so recently that its Describe may not show it yet."""
+        return self.status is not Status.HELD and self.answered_at > stamp(now - LEASE)
+
+
+def stamp(moment: datetime) -> str:
+    """A time as the ledger writes it: UTC, ISO 8601, microseconds; sorts as text."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def decision_id(connection: Connection, decision: Decision, before: str) -> str:
+    """The same decision after the same history has the same id: 16 hex digits."""
+    text = json.dumps([connection.endpoint, *decision.says(), decision.policy_hash, before])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def line(connection: Connection, decision: Decision, rows: Rows, cause: str, now: datetime) -> dict[str, Any]:
+    """A decision and all it was made of: enough to make it again (`facts`, JSON text)."""
+    read = [plain(rows[key]) for key in keys_for(connection) if key in rows]
+    facts = {"connection": asdict(connection) | {"created": stamp(connection.created)}, "rows": read, "now": stamp(now)}
+    return {
+        "endpoint_id": connection.endpoint,
+        "service": connection.service,
+        "owner": connection.owner,
+        "outcome": decision.outcome,
+        "reason": decision.reason,
+        "row": str(decision.row or ""),
+        "applied": [str(key) for key in decision.applied],
+        "near_misses": [f"{miss.key} {miss.reason}" for miss in decision.near_misses],
+        "policy_hash": decision.policy_hash,
+        "mode": decision.mode,
+        "people": dict(decision.people),
+        "note": decision.note,
+        "rang": cause,
+        "facts": text if len(text := json.dumps(facts)) <= LONGEST_FACTS else "",
+        "decided_at": stamp(now),
+    }
+
+
+def read(item: Mapping[str, Any]) -> Current:
+    said = ("owner", "region", "outcome", "reason", "row", "policy_hash")
+    times = ("requested_at", "decided_at", "answered_at", "accepted_at", "verified_at")
+    return Current(
+        endpoint=item["endpoint_id"],
+        service=item["service"],
+        status=Status(item["status"]),
+        state=State.read(item["state"]),
+        entry=item.get("decision", ""),
+        settled=item.get("settled", True),
+        recent=item.get("recent", ""),
+        health=item.get("health", {}),
+        **{name: str(item.get(name, "")) for name in said + times},
+    )
