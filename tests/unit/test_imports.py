@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HOUSE = ROOT / "layers" / "common" / "linkgate"
 DOORS = ROOT / "functions"
-PURE = ("errors", "model", "rows", "policy", "bell", "health", "cause")
+PURE = ("errors", "model", "attribute", "rows", "policy", "bell", "health", "cause")
 DEPLOYED = {"boto3", "botocore", "aws_lambda_powertools", "linkgate"}
 """boto3 and botocore come with Lambda's runtimes; the others are in the layer."""
 
@@ -27,8 +27,8 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
-            yield from ([f"linkgate.{alias.name}" for alias in node.names] if node.module == "linkgate" else [])
-            yield node.module or ""
+            parts = [f"linkgate.{alias.name}" for alias in node.names] if node.module == "linkgate" else []
+            yield from parts or [node.module or ""]
 
 
 def packages(path: Path) -> set[str]:

@@ -36,6 +36,11 @@ def plain(value: object) -> object:
     return {"base64": base64.b64encode(bytes(raw)).decode()} if isinstance(raw, bytes | bytearray) else repr(value)
 
 
+def written(value: object) -> str:
+    """A value as text, whatever its type; boto3's Binary cannot be made a str."""
+    return value if isinstance(value, str) else json.dumps(plain(value), sort_keys=True)
+
+
 def shown(value: object) -> str:
     text = json.dumps(plain(value), sort_keys=True)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -42,7 +42,8 @@ Row = Rule | SettingsRow | MalformedRow
 
 def key_of(item: Item) -> RowKey:
     """The key of an item, as text whatever its type; blanks stay, since DynamoDB fetches keys as they are."""
-    return RowKey(*(str(item.get(name, "")) for name in KEYS))
+    service, consumer = (item.get(name, "") for name in KEYS)
+    return RowKey(attribute.written(service), attribute.written(consumer))
 
 
 def parse(item: Item) -> Row:
