@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from linkgate import bell
 from linkgate.allowlist import AllowList
 from linkgate.bell import Bell
 from linkgate.bus import VERSION, Bus, Event
-from linkgate.connections import Connections, Refusal
-from linkgate.entry import Current, decision_id, stamp
+from linkgate.connections import Connections
+from linkgate.entry import LEASE, Current, decision_id, stamp
 from linkgate.errors import Contended
 from linkgate.gate import Gate, Gates
 from linkgate.ledger import Ledger
@@ -28,6 +28,9 @@ from linkgate.rows import Item
 
 from tests.gallery import hold_to_schema
 from tests.world import Killed, World
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import UnsuccessfulItemTypeDef
 
 
 class FakeGates(Gates):
@@ -64,9 +67,12 @@ class FakeConnections(Connections):
         return [connection for connection in self.world.shown() if connection.endpoint in wanted]
 
     def of(self, service: str) -> list[Connection]:
+        if service in self.world.hidden:
+            raise self.world.hidden[service]
         return [connection for connection in self.world.shown() if connection.service == service]
 
-    def apply(self, service: str, outcome: Outcome, endpoints: Sequence[str]) -> dict[str, Refusal]:
+    def _tell(self, service: str, outcome: Outcome, endpoints: Sequence[str]) -> "list[UnsuccessfulItemTypeDef]":
+        """EC2's answer; what it means is the real edge's to say."""
         if self.world.before_act:
             self.world.before_act(outcome, endpoints)
         if service in self.world.broken:
@@ -74,7 +80,11 @@ class FakeConnections(Connections):
         answers = {endpoint: self.world.tell(service, outcome, endpoint) for endpoint in endpoints}
         if self.world.killed_after_act:
             raise Killed
-        return {endpoint: why for endpoint, why in answers.items() if why}
+        return [
+            {"ResourceId": endpoint, "Error": {"Code": why.code, "Message": why.message}}
+            for endpoint, why in answers.items()
+            if why
+        ]
 
 
 class FakeAllowList(AllowList):
@@ -152,10 +162,34 @@ class FakeLedger(Ledger):
             reason=reason,
             row=row,
             policy_hash=decision.policy_hash,
+            mode=decision.mode,
             settled=False,
+            open_until=stamp(now + LEASE),
+            refusal="",
+            tries=0,
             decided_at=stamp(now),
         )
+        if known and before and not known.settled:
+            answer = f"superseded; {known.refusal or 'not known to be done'}"
+            self.book[connection.endpoint, before] = replace(self.book[connection.endpoint, before], answer=answer)
         return entry
+
+    def taken_over(self, known: Current, now: datetime) -> None:
+        self._interrupted()
+        there = self.currents.get(known.endpoint)
+        mine = bool(there and (there.entry, there.settled, there.open_until) == (known.entry, False, known.open_until))
+        self._require(mine)
+        assert there is not None
+        self.currents[known.endpoint] = replace(there, open_until=stamp(now + LEASE), refusal="")
+
+    def refused(self, connection: Connection, entry: str, why: str, tries: int, until: datetime) -> None:
+        self._interrupted()
+        there = self.currents.get(connection.endpoint)
+        self._require(bool(there and there.entry == entry and not there.settled))
+        assert there is not None
+        self.currents[connection.endpoint] = replace(
+            there, refusal=why, tries=tries, open_until=stamp(until), status=Status.HELD
+        )
 
     def answered(
         self, connection: Connection, entry: str, answer: str, status: Status, state: State, now: datetime
@@ -166,7 +200,7 @@ class FakeLedger(Ledger):
         assert line is not None
         assert there is not None
         self.book[connection.endpoint, entry] = replace(line, answer=answer)
-        answered = replace(there, settled=True, status=status, state=state, answered_at=stamp(now))
+        answered = replace(there, settled=True, refusal="", status=status, state=state, answered_at=stamp(now))
         self.currents[connection.endpoint] = self._accepted(answered, now) if status is Status.ACCEPTED else answered
 
     def seen(self, connection: Connection, status: Status, known: Current | None, now: datetime) -> None:
@@ -178,11 +212,15 @@ class FakeLedger(Ledger):
     def closed(self, known: Current, now: datetime) -> None:
         there = self._guard(known.endpoint, known)
         assert there is not None
-        self.currents[known.endpoint] = replace(there, status=Status.CLOSED, state=State.DELETED)
+        if known.entry and not known.settled:
+            line = self.book[known.endpoint, known.entry]
+            self.book[known.endpoint, known.entry] = replace(line, answer="the endpoint is gone")
+        self.currents[known.endpoint] = replace(there, status=Status.CLOSED, state=State.DELETED, settled=True)
 
     def probed(self, known: Current, status: Status, recent: str, health: Mapping[str, object], now: datetime) -> None:
         there = self._guard(known.endpoint, known)
         assert there is not None
+        self._require(there.recent == known.recent)
         first = status is Status.VERIFIED and not known.verified_at
         self.currents[known.endpoint] = replace(
             there,
@@ -192,10 +230,11 @@ class FakeLedger(Ledger):
             verified_at=stamp(now) if first else there.verified_at,
         )
 
-    def changed(self, subject: str, text: str) -> bool:
-        before = self.texts.get(subject, "")
+    def remembered(self, subject: str) -> str:
+        return self.texts.get(subject, "")
+
+    def remember(self, subject: str, text: str) -> None:
         self.texts[subject] = text
-        return before != text
 
     def _guard(self, endpoint: str, known: Current | None) -> Current | None:
         self._interrupted()

@@ -58,9 +58,12 @@ def handler(event: dict[str, Any], context: Any) -> Any:
 
 
 def _tell(stack: str, report: Report, event: dict[str, Any]) -> None:
-    for decision in report.decisions:
+    for line in report.lines:
+        connection, decision = line.connection, line.decision
+        outcome, reason, row = decision.says()
         logger.info(
-            "decided", outcome=decision.outcome, reason=decision.reason, row=str(decision.row), mode=decision.mode
+            f"{connection.endpoint} of {connection.owner} on {connection.service}: {outcome} ({reason})",
+            extra={"endpoint_id": connection.endpoint, "decision": line.entry, "row": row, "mode": decision.mode},
         )
     if report.unreadable:
         bodies = [record["body"][:2000] for record in event["Records"] if not bell.parse(record["body"]).readable]
@@ -68,15 +71,14 @@ def _tell(stack: str, report: Report, event: dict[str, Any]) -> None:
     for service in sorted(report.unmanaged):
         logger.warning(f"{service} does not carry the tag linkgate = managed: nothing is done for it")
     for endpoint, why in report.refused.items():
-        logger.error(f"EC2 refused {endpoint}: {why}; the sweep will ask again")
+        logger.error(f"EC2 refused to act on {endpoint}: {why}; the sweep will ask again")
     for endpoint in sorted(report.given_up):
-        logger.warning(f"EC2 does not show {endpoint}: left to the sweep")
+        logger.warning(f"EC2 still does not show {endpoint}, or others are busy with it: left to the sweep")
     for error in report.failed.values():
         logger.error(f"a service could not be judged: {type(error).__name__}: {error}", exc_info=error)
     counts = {
-        "Decisions": len(report.decisions),
+        "Decisions": len(report.lines),
         "Failures": len(report.failed),
-        "Refusals": len(report.refused),
         "UnreadableNotifications": report.unreadable,
     }
     metrics.emit(stack, {name: count for name, count in counts.items() if count})

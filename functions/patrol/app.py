@@ -64,8 +64,14 @@ def _tell(stack: str, seen: Round, round_is_whole: bool) -> None:
         "UnhealthyEndpoints": seen.unhealthy,
         "UnprobedEndpoints": seen.unprobed,
     }
-    whole_stack = {name: sum(by.values()) for name, by in parts.items()}
+    whole_stack: dict[str, float] = {name: sum(by.values()) for name, by in parts.items()}
     logger.info("round", extra=whole_stack)
+    for service, error in seen.failed.items():
+        logger.error(f"could not patrol {service}: {type(error).__name__}: {error}", exc_info=error)
+    if seen.failed:
+        # Not everything was looked at: saying how much was would silence the alarm on silence.
+        del whole_stack["ProbedEndpoints"]
+        whole_stack["Failures"] = len(seen.failed)
     metrics.emit(stack, whole_stack)
     for service in seen.probed:
         metrics.emit(stack, {name: by.get(service, 0) for name, by in parts.items()}, service)

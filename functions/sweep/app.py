@@ -63,6 +63,10 @@ def handler(event: dict[str, Any], context: Any) -> None:
         metrics.emit(settings.stack, {"Failures": 1})
         raise
     _tell(settings.stack, finding, whole="Records" not in event)
+    if "Records" in event:
+        # An edit is tried again; what a scheduled sweep could not do, the next one does.
+        for error in finding.failed.values():
+            raise error
 
 
 def _image(record: dict[str, Any], name: str) -> Item:
@@ -73,14 +77,18 @@ def _image(record: dict[str, Any], name: str) -> Item:
 def _tell(stack: str, finding: Finding, whole: bool) -> None:
     logger.info("swept", services=finding.services, pending=finding.pending, rung=finding.rung)
     for problem in finding.malformed.values():
-        logger.warning(f"allow-list: {problem}")
+        logger.warning(f"allow-list, {problem}")
     for service, problems in finding.misconfigured.items():
         logger.warning(f"{service}: {'; '.join(problems)}")
+    for doing, error in finding.failed.items():
+        logger.error(f"could not sweep {doing}: {type(error).__name__}: {error}", exc_info=error)
     counts: dict[str, float] = {"InvalidRows": len(finding.malformed)}
+    counts |= {"Failures": len(finding.failed)} if finding.failed else {}
     if whole:
         counts |= {
             "PendingRequests": finding.pending,
             "StaleRequests": finding.stale,
+            "RefusedConnections": finding.refused,
             "MisconfiguredGates": len(finding.misconfigured),
         }
     metrics.emit(stack, counts)

@@ -85,7 +85,7 @@ def unwatched(stack: Stack) -> list[str]:
     alarms = {
         one["Dimensions"][0]["Value"]: one
         for one in stack.of("AWS::CloudWatch::Alarm").values()
-        if one["Namespace"] == "AWS/SQS"
+        if one["Namespace"] == "AWS/SQS" and one["MetricName"] != "ApproximateAgeOfOldestMessage"
     }
     queues = {f"${{{named(queue)}.QueueName}}" for queue in dead_letters(stack)}
     problems = [f"{queue} has no alarm" for queue in sorted(queues - alarms.keys())]

@@ -139,7 +139,7 @@ def test_without_the_permission_to_accept_the_connection_waits_and_an_alarm_says
         endpoint = provider.connect(account)
         until(lambda: provider.alarm("ec2-refusals"), "ALARM")
         assert provider.state(endpoint) == "pendingAcceptance"
-        assert "UnauthorizedOperation" in provider.decisions(endpoint)[0]["answer"]
+        assert "UnauthorizedOperation" in provider.known(endpoint)["refusal"]
         assert _logged(client, "approve", "UnauthorizedOperation")
     finally:
         iam.put_role_policy(RoleName=role, PolicyName="approve", PolicyDocument=json.dumps(granted))

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from linkgate.allowlist import AllowList
+from linkgate.answer import THROTTLES
 from linkgate.bell import Bell, chunks
 from linkgate.bus import Bus, decision_event
-from linkgate.connections import THROTTLES, Connections, Refusal
-from linkgate.entry import Current
-from linkgate.errors import Unavailable
+from linkgate.connections import Connections, Refusal
+from linkgate.entry import Current, pause
+from linkgate.errors import Contended, Throttled, Unavailable
 from linkgate.gate import Gates
 from linkgate.ledger import Ledger
 from linkgate.model import Connection, Decision, Outcome, State, Status
@@ -26,19 +27,9 @@ from linkgate.witness import Witness
 PATIENCE = 9
 """Delayed repeats (about four minutes in all) before a question is left to the sweep."""
 CALL = 100
-"""Endpoints that one Accept or Reject names; EC2 documents no maximum, a hundred keeps answers small."""
-
-
-@dataclass(slots=True)
-class Report:
-    """What became of a batch: for the metrics, the log, and the queue."""
-
-    decisions: list[Decision] = field(default_factory=list)
-    unreadable: int = 0
-    unmanaged: set[str] = field(default_factory=set)
-    refused: dict[str, Refusal] = field(default_factory=dict)
-    given_up: set[str] = field(default_factory=set)
-    failed: dict[Bell, Exception] = field(default_factory=dict)
+"""Connections that are judged together; EC2 documents no maximum for one Accept, a hundred keeps answers small."""
+ABSENT_LOOKS = 3
+"""Looks in a row, some seconds apart, that must not show an endpoint before it counts as gone: EC2's view may lag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +40,19 @@ class Line:
     decision: Decision
     entry: str
     news: bool
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of a batch: for the metrics, the log, and the queue."""
+
+    lines: list[Line] = field(default_factory=list)
+    unreadable: int = 0
+    unmanaged: set[str] = field(default_factory=set)
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    given_up: set[str] = field(default_factory=set)
+    failed: dict[Bell, Exception] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +76,14 @@ class Approver:
         except Unavailable as error:
             self._all_later(bells, error, report)
             return report
-        report.unmanaged = {service for bell in bells for service in bell.services} - managed.keys()
         by_service: defaultdict[str, list[Connection]] = defaultdict(list)
         for connection in found:
             by_service[connection.service].append(connection)
-        for service, group in by_service.items():
-            if service in managed:
-                self._shielded(service, group, bells, report)
-            else:
-                report.unmanaged.add(service)
+        report.unmanaged = by_service.keys() - managed.keys()
+        for service in by_service.keys() & managed.keys():
+            group = by_service[service]
+            for start in range(0, len(group), CALL):
+                self._shielded(service, group[start : start + CALL], bells, report)
         self._missing(bells, {one.endpoint for one in found}, report)
         return report
 
@@ -98,102 +101,129 @@ class Approver:
         mine = {connection.endpoint for connection in group}
         try:
             self._judge(service, group, bells, report)
-        except Unavailable:
-            self._later(mine, bells, report)
+        except Unavailable as error:
+            self._later(mine, bells, report, error)
         except Exception as error:  # whatever it is, only the bells of this service fail
             for bell in bells:
                 if bell.everything or bell.endpoints & mine or service in bell.services:
                     report.failed[bell] = error
 
     def _judge(self, service: str, group: Sequence[Connection], bells: Sequence[Bell], report: Report) -> None:
-        """Look at one service's connections, decide, record, act, record."""
+        """Look at connections of one service, decide, record, act, record."""
         known = self.ledger.current(connection.endpoint for connection in group)
-        Witness(self.ledger, self.bus, self.now).record([one for one in group if not one.waits], known)
+        busy = Witness(self.ledger, self.bus, self.now).record([one for one in group if not one.waits], known)
+        self._later(busy, bells, report)
         waiting = [connection for connection in group if connection.waits]
         rows = self.allow_list.rows_for(waiting)
-        lines = []
-        for connection in waiting:
-            decision = decide(connection, rows, self.now())
-            if line := self._line(connection, decision, rows, known.get(connection.endpoint), bells, report):
-                lines.append(line)
-                report.decisions.append(decision)
+        lines = [
+            line
+            for connection in waiting
+            if (line := self._line(connection, rows, known.get(connection.endpoint), bells, report))
+        ]
         refused = self._act(service, lines)
-        self._complete(lines, refused)
-        throttled = {endpoint for endpoint, why in refused.items() if why.code in THROTTLES}
-        self._later(throttled, bells, report)
-        report.refused |= {endpoint: why for endpoint, why in refused.items() if endpoint not in throttled}
+        report.lines += lines
+        self._complete(lines, refused, bells, report)
 
     def _line(
-        self,
-        connection: Connection,
-        decision: Decision,
-        rows: Rows,
-        known: Current | None,
-        bells: Sequence[Bell],
-        report: Report,
+        self, connection: Connection, rows: Rows, known: Current | None, bells: Sequence[Bell], report: Report
     ) -> Line | None:
-        """The ledger line to act on: a new one or an unfinished one; None where there is nothing to do now."""
-        if known and known.open_at(self.now()):
-            self._later([connection.endpoint], bells, report)
+        """The ledger line to act on: a new one, or one that somebody left open; None where there is nothing to do."""
+        now = self.now()
+        decision = decide(connection, rows, now)
+        agrees = known is not None and known.status is not Status.CLOSED and known.agrees_with(decision)
+        if known and agrees and (known.paused_at(now) or (known.settled and not self._lost(known, decision, now))):
             return None
-        news = known is None or known.says() != decision.says()
-        if known and known.status is not Status.CLOSED and known.agrees_with(decision):
-            if not known.settled:
-                return Line(connection, decision, known.entry, news=True)
-            if not decision.acts or known.fresh_at(self.now()):
-                return None
         try:
+            if known and (known.leased_at(now) or known.fresh_at(now)):
+                # Somebody is acting, or acted so recently that this look may be older than the act.
+                raise Contended(f"{connection.endpoint} was decided on a moment ago")
+            if known and agrees and not known.settled:
+                self.ledger.taken_over(known, now)
+                return Line(connection, decision, known.entry, news=True, tries=known.tries)
             cause = _cause(connection, bells)
-            entry = self.ledger.decided(connection, decision, rows, known, cause, self.now())
-        except Unavailable:
-            self._later([connection.endpoint], bells, report)
+            entry = self.ledger.decided(connection, decision, rows, known, cause, now)
+        except Unavailable as error:
+            self._later([connection.endpoint], bells, report, None if isinstance(error, Contended) else error)
             return None
-        return Line(connection, decision, entry, news or decision.acts)
+        news = known is None or known.says() != decision.says() or decision.acts
+        return Line(connection, decision, entry, news)
+
+    @staticmethod
+    def _lost(known: Current, decision: Decision, now: datetime) -> bool:
+        """Whether EC2 took an answer long ago and the connection waits all the same."""
+        return decision.acts and not known.fresh_at(now)
 
     def _act(self, service: str, lines: Iterable[Line]) -> dict[str, Refusal]:
-        """Tell EC2, a hundred endpoints a call; what the mode or the outcome forbids is not told."""
-        refused: dict[str, Refusal] = {}
+        """Tell EC2; what the mode or the outcome forbids is not told."""
         todo: defaultdict[Outcome, list[str]] = defaultdict(list)
         for line in lines:
             if line.decision.acts:
                 todo[line.decision.outcome].append(line.connection.endpoint)
+        refused: dict[str, Refusal] = {}
         for outcome, endpoints in todo.items():
-            for start in range(0, len(endpoints), CALL):
-                refused |= self.connections.apply(service, outcome, endpoints[start : start + CALL])
+            refused |= self.connections.apply(service, outcome, endpoints)
         return refused
 
-    def _complete(self, lines: Sequence[Line], refused: Mapping[str, Refusal]) -> None:
+    def _complete(
+        self, lines: Sequence[Line], refused: Mapping[str, Refusal], bells: Sequence[Bell], report: Report
+    ) -> None:
         """Tell the world, then complete the lines: in this order, since a repeated event harms less than a lost one."""
-        self.bus.tell(
-            [
-                decision_event(line.connection, line.decision, line.entry)
-                for line in lines
-                if line.news and line.connection.endpoint not in refused
-            ]
-        )
+        done = [line for line in lines if line.connection.endpoint not in refused]
+        self.bus.tell([decision_event(line.connection, line.decision, line.entry) for line in done if line.news])
         for line in lines:
             why = refused.get(line.connection.endpoint)
-            answer = str(why) if why else ("done" if line.decision.acts else "nothing to do")
-            status, state = _result(line, why)
-            self.ledger.answered(line.connection, line.entry, answer, status, state, self.now())
+            try:
+                if why:
+                    self._refused(line, why, bells, report)
+                else:
+                    answer = "done" if line.decision.acts else "nothing to do"
+                    status, state = _result(line)
+                    self.ledger.answered(line.connection, line.entry, answer, status, state, self.now())
+            except Unavailable as error:
+                self._later([line.connection.endpoint], bells, report, error)
+
+    def _refused(self, line: Line, why: Refusal, bells: Sequence[Bell], report: Report) -> None:
+        """Keep a refusal: a throttled call is asked again at once, any other after a growing pause."""
+        endpoint, tries = line.connection.endpoint, line.tries + 1
+        if why.code in THROTTLES:
+            self.ledger.refused(line.connection, line.entry, str(why), tries, self.now())
+            self._later([endpoint], bells, report, Throttled(str(why)))
+        else:
+            self.ledger.refused(line.connection, line.entry, str(why), tries, self.now() + pause(tries))
+            report.refused[endpoint] = why
 
     def _missing(self, bells: Sequence[Bell], found: set[str], report: Report) -> None:
         """Endpoints that EC2 does not show: gone if the ledger knows them, otherwise perhaps not visible yet."""
-        lost = {endpoint for bell in bells for endpoint in bell.endpoints} - found
+        patient_last = sorted(bells, key=lambda bell: bell.attempt)  # the longest asked for counts
+        attempts = {endpoint: bell.attempt for bell in patient_last for endpoint in bell.endpoints - found}
         try:
-            known = self.ledger.current(lost)
-            Witness(self.ledger, self.bus, self.now).gone(known.values())
-        except Unavailable:
-            known = {}
-        self._later(lost - known.keys(), bells, report)
+            known = self.ledger.current(attempts)
+            gone = [
+                current
+                for endpoint, current in known.items()
+                if attempts[endpoint] + 1 >= ABSENT_LOOKS and not current.leased_at(self.now())
+            ]
+            Witness(self.ledger, self.bus, self.now).gone(gone)
+        except Unavailable as error:
+            self._later(attempts, bells, report, error)
+            return
+        closed = {current.endpoint for current in known.values() if current.status is Status.CLOSED}
+        self._later(attempts.keys() - closed - {current.endpoint for current in gone}, bells, report)
 
-    def _later(self, endpoints: Iterable[str], bells: Iterable[Bell], report: Report) -> None:
-        """Ask about some endpoints again in a while, as long as patience lasts; then the sweep will."""
+    def _later(
+        self, endpoints: Iterable[str], bells: Iterable[Bell], report: Report, error: Exception | None = None
+    ) -> None:
+        """Ask about some endpoints again in a while, as long as patience lasts; then the sweep will.
+
+        Out of patience with an error, the message itself fails: what keeps failing is not dropped in silence.
+        """
         wanted = frozenset(endpoints)
         for bell in sorted(bells, key=lambda bell: bell.attempt):  # the most patient first
             mine = bell.endpoints & wanted if bell.endpoints else wanted
-            if bell.attempt < PATIENCE:
+            if mine and bell.attempt < PATIENCE:
                 self.bells.ring(bell.again(some) for some in chunks(mine))
+            elif mine and error:
+                report.failed[bell] = error
             else:
                 report.given_up |= mine
             wanted -= mine
@@ -212,9 +242,9 @@ def _cause(connection: Connection, bells: Iterable[Bell]) -> str:
     return next((bell.cause for bell in (*named, *bells)), "")
 
 
-def _result(line: Line, why: Refusal | None) -> tuple[Status, State]:
-    """Where an endpoint stands after EC2's answer."""
-    if why is not None or not line.decision.acts:
+def _result(line: Line) -> tuple[Status, State]:
+    """Where an endpoint stands after EC2 took an answer, or none was to be given."""
+    if not line.decision.acts:
         return Status.HELD, line.connection.state
     if line.decision.outcome is Outcome.ACCEPT:
         return Status.ACCEPTED, State.PENDING

@@ -70,7 +70,7 @@ def parse(body: str) -> Bell:
     if kind == BELL and isinstance(detail, Mapping):
         attempt = detail.get("attempt", 0)
         found = _find(json.dumps([detail.get("endpoints"), detail.get("services")]), str(detail.get("cause", "")))
-        return replace(found, attempt=attempt if isinstance(attempt, int) else 0, readable=True)
+        return replace(found, attempt=max(0, attempt) if isinstance(attempt, int) else 0, readable=True)
     if kind == CLOUDTRAIL and isinstance(detail, Mapping):
         # detail.vpcEndpointId is the endpoint that the API request came through, not the one it is about.
         spoken = json.dumps([detail.get("requestParameters"), detail.get("responseElements")])

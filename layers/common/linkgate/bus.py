@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
+from linkgate.answer import translated
 from linkgate.errors import Unavailable
 from linkgate.model import Decision, Mode, Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 SOURCE = "linkgate"
 VERSION = "1"
@@ -44,17 +46,17 @@ class Bus:
         """Put events on the bus, ten a call; raises Unavailable if the bus did not take one of them."""
         rest = iter(events)
         while batch := list(islice(rest, ENTRIES_PER_CALL)):
-            answer = self._events.put_events(
-                Entries=[
-                    {
-                        "Source": SOURCE,
-                        "DetailType": event.kind,
-                        "Detail": json.dumps({"version": VERSION, **event.detail}),
-                        "EventBusName": self._name,
-                    }
-                    for event in batch
-                ]
-            )
+            entries: list[PutEventsRequestEntryTypeDef] = [
+                {
+                    "Source": SOURCE,
+                    "DetailType": event.kind,
+                    "Detail": json.dumps({"version": VERSION, **event.detail}),
+                    "EventBusName": self._name,
+                }
+                for event in batch
+            ]
+            with translated():
+                answer = self._events.put_events(Entries=entries)
             if answer["FailedEntryCount"]:
                 raise Unavailable(f"the bus {self._name} refused {answer['FailedEntryCount']} of {len(batch)} events")
 

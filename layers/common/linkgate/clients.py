@@ -8,8 +8,9 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
 
-CONFIG = Config(connect_timeout=3, read_timeout=20, retries={"mode": "adaptive", "total_max_attempts": 4})
-"""Adaptive retries slow down when EC2 throttles; what then still fails goes back to the queue."""
+CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"mode": "adaptive", "total_max_attempts": 3})
+"""Adaptive retries slow down when EC2 throttles; what then still fails goes back to the queue. All tries together take
+less than a function's timeout, so that a service that hangs is told as such."""
 
 PATIENT = Config(connect_timeout=3, read_timeout=70, retries={"total_max_attempts": 1})
 """For the synchronous call of the canary: it takes as long as its probes, and a repeat would probe twice."""

@@ -1,28 +1,27 @@
 """EC2's endpoint connections: what they are now, and telling EC2 to accept or reject them."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from linkgate.errors import Throttled, Unavailable
+from linkgate.answer import THROTTLES, translated, unreachable
 from linkgate.model import Connection, Outcome, State
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import FilterTypeDef, UnsuccessfulItemTypeDef, VpcEndpointConnectionTypeDef
 
-THROTTLES = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "RequestThrottled"})
 FILTER_VALUES = 200
 """Values that one filter of a Describe may carry (EC2 API reference, "Filters")."""
 PAGE = 1000
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """The time of a request of which EC2 tells none: older than any other, so that it is not forgotten."""
-NOT_FOUND = frozenset({"InvalidVpcEndpointId.NotFound", "InvalidVpcEndpoint.NotFound"})
+INDIVISIBLE = THROTTLES | {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
+"""Codes that say nothing about one endpoint of a list, so that halving the list would help nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +61,31 @@ class Connections:
         """Accept or reject connections of one service; returns what EC2 refused, by endpoint id.
 
         EC2 hides refusals in the `Unsuccessful` list of an answer with status 200. Where it refuses the whole
-        list because of one unknown id, the list is halved until the culprit is alone, so that one bad id holds
-        nobody else up. A call refused for another reason, a missing permission say, is a refusal of each endpoint:
-        recorded, alarmed, and asked again at the sweep's pace.
+        list, the list is halved until the culprit is alone, so that one bad id holds nobody else up. A call refused
+        for want of a permission is a refusal of each endpoint. What EC2 refused but shows as wanted (a repeated call,
+        or somebody else's) is done. Raises Unavailable if EC2 does not answer: nobody knows then what it did.
         """
+        refused = self._refused(service, outcome, endpoints)
+        doubtful = [endpoint for endpoint, why in refused.items() if why.code not in INDIVISIBLE]
+        done = {one.endpoint for one in self.named(doubtful) if one.service == service and _as_wanted(one, outcome)}
+        return {endpoint: why for endpoint, why in refused.items() if endpoint not in done}
+
+    def _refused(self, service: str, outcome: Outcome, endpoints: Sequence[str]) -> dict[str, Refusal]:
         try:
             with unreachable():
                 unsuccessful = self._tell(service, outcome, endpoints)
         except ClientError as error:
-            if error.response["Error"]["Code"] not in NOT_FOUND or len(endpoints) == 1:
-                return dict.fromkeys(endpoints, _refusal(error.response["Error"]))
+            why = _refusal(error.response["Error"])
+            if why.code in INDIVISIBLE or len(endpoints) == 1:
+                return dict.fromkeys(endpoints, why)
             half = len(endpoints) // 2
             parts = (endpoints[:half], endpoints[half:])
-            return {endpoint: why for part in parts for endpoint, why in self.apply(service, outcome, part).items()}
+            return {one: why for part in parts for one, why in self._refused(service, outcome, part).items()}
         refused = {item.get("ResourceId", ""): _refusal(item.get("Error", {})) for item in unsuccessful}
+        strangers = [why for endpoint, why in refused.items() if endpoint not in endpoints]
         # A refusal that does not say whose it is may be anybody's.
-        return dict.fromkeys(endpoints, refused[""]) | refused if "" in refused else refused
+        nobodys = dict.fromkeys(endpoints, strangers[0]) if strangers else {}
+        return nobodys | {endpoint: why for endpoint, why in refused.items() if endpoint in endpoints}
 
     def _tell(self, service: str, outcome: Outcome, endpoints: Sequence[str]) -> "list[UnsuccessfulItemTypeDef]":
         call = (
@@ -96,25 +104,8 @@ class Connections:
                 yield from map(_connection, page.get("VpcEndpointConnections", []))
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """EC2's ways of saying "not now" as Throttled and Unavailable; every other error passes through."""
-    try:
-        with unreachable():
-            yield
-    except ClientError as error:
-        if error.response["Error"]["Code"] in THROTTLES:
-            raise Throttled(str(error)) from error
-        raise
-
-
-@contextmanager
-def unreachable() -> Iterator[None]:
-    """No answer at all, as Unavailable: EC2 may or may not have done what it was told."""
-    try:
-        yield
-    except BotoCoreError as error:
-        raise Unavailable(str(error)) from error
+def _as_wanted(connection: Connection, outcome: Outcome) -> bool:
+    return connection.state.live if outcome is Outcome.ACCEPT else connection.state is State.REJECTED
 
 
 def _refusal(error: object) -> Refusal:

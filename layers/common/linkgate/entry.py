@@ -15,6 +15,7 @@ LEASE = timedelta(seconds=60)
 """How long a run may take between writing a decision and its answer: the approver's timeout."""
 UNPROBED: Mapping[str, Any] = {"recent": "", "verified_at": "", "health": {}}
 """The health of an endpoint that was just accepted: that of a former connection says nothing of it."""
+LONGEST_PAUSE = timedelta(hours=1)
 LONGEST_FACTS = 200_000
 """Characters; an item of DynamoDB holds 400 KB."""
 
@@ -23,8 +24,9 @@ LONGEST_FACTS = 200_000
 class Current:
     """What the ledger knows of one endpoint. `entry` is the sort key of its last decision, "" if there is none.
 
-    `settled` is False from the moment a decision is written until EC2's answer to it is: a crash in between
-    leaves it False, and the next look completes it.
+    `settled` is False from the moment a decision is written until EC2 took it: a crash in between leaves it False,
+    and the next look completes it. Until `open_until` it belongs to whoever wrote it, or, after a `refusal` in EC2's
+    words, to nobody: the pause grows with the number of `tries`.
     """
 
     endpoint: str
@@ -39,6 +41,10 @@ class Current:
     row: str = ""
     policy_hash: str = ""
     settled: bool = True
+    open_until: str = ""
+    refusal: str = ""
+    tries: int = 0
+    mode: str = ""
     requested_at: str = ""
     decided_at: str = ""
     answered_at: str = ""
@@ -56,18 +62,27 @@ class Current:
         """Whether the last recorded decision says the same and was made of the same policy."""
         return bool(self.entry) and (*self.says(), self.policy_hash) == (*decision.says(), decision.policy_hash)
 
-    def open_at(self, now: datetime) -> bool:
+    def leased_at(self, now: datetime) -> bool:
         """Whether somebody decided just now and may still be acting: leave it to them, and ask again later."""
-        return not self.settled and self.decided_at > stamp(now - LEASE)
+        return not self.settled and not self.refusal and self.open_until > stamp(now)
+
+    def paused_at(self, now: datetime) -> bool:
+        """Whether EC2 refused so recently that it is not asked again yet: the sweep will."""
+        return not self.settled and bool(self.refusal) and self.open_until > stamp(now)
 
     def fresh_at(self, now: datetime) -> bool:
-        """Whether EC2 took an answer so recently that its Describe may not show it yet."""
-        return self.status is not Status.HELD and self.answered_at > stamp(now - LEASE)
+        """Whether EC2 took an answer so recently that a look may be older than it."""
+        return self.settled and self.status is not Status.HELD and self.answered_at > stamp(now - LEASE)
 
 
 def stamp(moment: datetime) -> str:
     """A time as the ledger writes it: UTC, ISO 8601, microseconds; sorts as text."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def pause(tries: int) -> timedelta:
+    """How long after its n-th refusal EC2 is left in peace: 2, 4, 8 … seconds, an hour at most."""
+    return min(timedelta(seconds=2 ** min(tries, 12)), LONGEST_PAUSE)
 
 
 def decision_id(connection: Connection, decision: Decision, before: str) -> str:
@@ -100,8 +115,8 @@ def line(connection: Connection, decision: Decision, rows: Rows, cause: str, now
 
 
 def read(item: Mapping[str, Any]) -> Current:
-    said = ("owner", "region", "outcome", "reason", "row", "policy_hash")
-    times = ("requested_at", "decided_at", "answered_at", "accepted_at", "verified_at")
+    said = ("owner", "region", "outcome", "reason", "row", "policy_hash", "mode", "refusal")
+    times = ("requested_at", "decided_at", "answered_at", "accepted_at", "verified_at", "open_until")
     return Current(
         endpoint=item["endpoint_id"],
         service=item["service"],
@@ -109,6 +124,7 @@ def read(item: Mapping[str, Any]) -> Current:
         state=State.read(item["state"]),
         entry=item.get("decision", ""),
         settled=item.get("settled", True),
+        tries=int(item.get("tries", 0)),
         recent=item.get("recent", ""),
         health=item.get("health", {}),
         **{name: str(item.get(name, "")) for name in said + times},

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from linkgate.connections import translated
+from linkgate.answer import translated
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

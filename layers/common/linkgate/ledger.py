@@ -9,10 +9,8 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from linkgate.dynamo import translated
-from linkgate.entry import UNPROBED, Current, decision_id, line, read, stamp
+from linkgate.entry import LEASE, UNPROBED, Current, decision_id, line, read, stamp
 from linkgate.errors import Unavailable
 from linkgate.model import Connection, Decision, State, Status
 from linkgate.policy import Rows
@@ -63,7 +61,11 @@ class Ledger:
             **dict(zip(("outcome", "reason", "row"), decision.says(), strict=True)),
             "policy_hash": decision.policy_hash,
             "decision": entry,
+            "mode": decision.mode,
             "settled": False,
+            "open_until": stamp(now + LEASE),
+            "refusal": "",
+            "tries": 0,
             "service": connection.service,
             "owner": connection.owner,
             "region": connection.region,
@@ -72,24 +74,60 @@ class Ledger:
             "decided_at": stamp(now),
             "status": Status.HELD,
         }
-        unchanged = {":before": before} if before else {}
-        self._write(
+        actions = [
             self._put(decided),
             self._update(
                 connection.endpoint,
                 CURRENT,
                 current,
                 "#decision = :before" if before else "attribute_not_exists(#decision)",
-                placeholders=unchanged,
+                placeholders={":before": before} if before else {},
             ),
-        )
+        ]
+        if known and before and not known.settled:
+            answer = {"answer": f"superseded; {known.refusal or 'not known to be done'}", "answered_at": stamp(now)}
+            actions.append(self._update(connection.endpoint, before, answer, "attribute_not_exists(answer)"))
+        self._write(*actions)
         return entry
+
+    def taken_over(self, known: Current, now: datetime) -> None:
+        """Make an open decision ours, after whoever left it: one of several takers wins."""
+        self._write(
+            self._update(
+                known.endpoint,
+                CURRENT,
+                {"open_until": stamp(now + LEASE), "refusal": ""},
+                "#decision = :entry AND #settled = :open AND #open_until = :before",
+                {"#decision": "decision", "#settled": "settled"},
+                {":entry": known.entry, ":open": False, ":before": known.open_until},
+            )
+        )
+
+    def refused(self, connection: Connection, entry: str, why: str, tries: int, until: datetime) -> None:
+        """Keep EC2's refusal with the decision that stays open: asked again after `until`."""
+        values = {"refusal": why, "tries": tries, "open_until": stamp(until), "status": Status.HELD}
+        self._write(
+            self._update(
+                connection.endpoint,
+                CURRENT,
+                values,
+                "#decision = :entry AND #settled = :open",
+                {"#decision": "decision", "#settled": "settled"},
+                {":entry": entry, ":open": False},
+            )
+        )
 
     def answered(
         self, connection: Connection, entry: str, answer: str, status: Status, state: State, now: datetime
     ) -> None:
         """Complete a decision with what EC2 answered. A second answer to the same decision changes nothing."""
-        current: dict[str, Any] = {"settled": True, "status": status, "state": state, "answered_at": stamp(now)}
+        current: dict[str, Any] = {
+            "settled": True,
+            "refusal": "",
+            "status": status,
+            "state": state,
+            "answered_at": stamp(now),
+        }
         if status is Status.ACCEPTED:
             current |= {"accepted_at": stamp(now), **UNPROBED}
         self._write(
@@ -125,47 +163,52 @@ class Ledger:
         self._guarded(connection.endpoint, values, known)
 
     def closed(self, known: Current, now: datetime) -> None:
-        """Record that EC2 no longer shows an endpoint."""
-        values = {"status": Status.CLOSED, "state": State.DELETED, "updated_at": stamp(now)}
-        self._guarded(known.endpoint, values, known)
+        """Record that EC2 no longer shows an endpoint; an open decision on it is answered by that."""
+        values = {"status": Status.CLOSED, "state": State.DELETED, "settled": True, "updated_at": stamp(now)}
+        actions = [
+            self._update(known.endpoint, CURRENT, values, "#status = :before", placeholders={":before": known.status})
+        ]
+        if known.entry and not known.settled:
+            answer = {"answer": "the endpoint is gone", "answered_at": stamp(now)}
+            actions.append(self._update(known.endpoint, known.entry, answer, "attribute_not_exists(answer)"))
+        self._write(*actions)
 
     def probed(self, known: Current, status: Status, recent: str, health: Mapping[str, object], now: datetime) -> None:
         """Keep one round of health: patrol's, and patrol's alone."""
         values: dict[str, Any] = {"status": status, "recent": recent, "health": health, "updated_at": stamp(now)}
         if status is Status.VERIFIED and not known.verified_at:
             values["verified_at"] = stamp(now)
-        self._guarded(known.endpoint, values, known)
+        self._write(
+            self._update(
+                known.endpoint,
+                CURRENT,
+                values,
+                "#status = :before AND (#recent = :recent_before OR attribute_not_exists(#recent))",
+                placeholders={":before": known.status, ":recent_before": known.recent},
+            )
+        )
 
-    def changed(self, subject: str, text: str) -> bool:
-        """Remember a text about a subject such as `gate#vpce-svc-…`; True if it was another one before.
+    def remembered(self, subject: str) -> str:
+        """The text last kept about a subject such as `gate#vpce-svc-…`; "" if there is none."""
+        items = self._get([{"endpoint_id": subject, "entry": CURRENT}])
+        return str(items[0].get("text", "")) if items else ""
 
-        What is told on change only asks here first. "" is the text of a subject never heard of.
-        """
-        known = "attribute_not_exists(#text) OR " if text else "attribute_exists(#text) AND "
-        try:
-            with translated(self._table.name):
-                self._table.update_item(
-                    Key={"endpoint_id": subject, "entry": CURRENT},
-                    UpdateExpression="SET #text = :text",
-                    ConditionExpression=f"{known}#text <> :text",
-                    ExpressionAttributeNames={"#text": "text"},
-                    ExpressionAttributeValues={":text": text},
-                )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+    def remember(self, subject: str, text: str) -> None:
+        """Keep a text about a subject, so that what is told on change is told once."""
+        with translated(self._table.name):
+            self._table.update_item(
+                Key={"endpoint_id": subject, "entry": CURRENT},
+                UpdateExpression="SET #text = :text",
+                ExpressionAttributeNames={"#text": "text"},
+                ExpressionAttributeValues={":text": text},
+            )
 
     def _guarded(self, endpoint: str, values: Mapping[str, Any], known: Current | None) -> None:
         if known is None:
             self._write(self._update(endpoint, CURRENT, values, "attribute_not_exists(entry)"))
         else:
-            self._write(
-                self._update(
-                    endpoint, CURRENT, values, "#status = :before", {"#status": "status"}, {":before": known.status}
-                )
-            )
+            before = {":before": known.status}
+            self._write(self._update(endpoint, CURRENT, values, "#status = :before", placeholders=before))
 
     def _get(self, keys: list[dict[str, str]]) -> list[dict[str, Any]]:
         with translated(self._table.name):

@@ -14,7 +14,7 @@ UNITS = {
     "Decisions": MetricUnit.Count,
     "Failures": MetricUnit.Count,
     "UnreadableNotifications": MetricUnit.Count,
-    "Refusals": MetricUnit.Count,
+    "RefusedConnections": MetricUnit.Count,
     "PendingRequests": MetricUnit.Count,
     "StaleRequests": MetricUnit.Count,
     "InvalidRows": MetricUnit.Count,

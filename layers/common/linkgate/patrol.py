@@ -61,6 +61,7 @@ class Round:
     probed: dict[str, int] = field(default_factory=dict)
     unhealthy: dict[str, int] = field(default_factory=dict)
     unprobed: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, Exception] = field(default_factory=dict)
     times_to_verified: list[float] = field(default_factory=list)
     """Milliseconds from EC2's acceptance to the first crossing."""
 
@@ -81,18 +82,23 @@ class Patrol:
     now: Callable[[], datetime]
 
     def walk(self) -> Round:
-        """One round over every available connection of every managed service."""
+        """One round over every available connection of every managed service; one's trouble is not another's."""
         seen = Round()
         for service in self.gates.managed():
-            available = [one for one in self.connections.of(service) if one.state is State.AVAILABLE]
-            mine = [one for one in available if self._reaches(one)]
-            verdicts = self._probe(service, mine)
-            bad = {endpoint for endpoint, found in verdicts.items() if any(one["cause"] for one in found)}
-            self._keep(mine, verdicts, seen)
-            seen.probed[service] = len(verdicts)
-            seen.unhealthy[service] = len(bad)
-            seen.unprobed[service] = len(available) - len(verdicts)
+            try:
+                self._round(service, seen)
+            except Exception as error:
+                seen.failed[service] = error
         return seen
+
+    def _round(self, service: str, seen: Round) -> None:
+        available = [one for one in self.connections.of(service) if one.state is State.AVAILABLE]
+        mine = [one for one in available if self._reaches(one)]
+        verdicts = self._probe(service, mine)
+        seen.probed[service] = len(verdicts)
+        seen.unhealthy[service] = sum(any(one["cause"] for one in found) for found in verdicts.values())
+        seen.unprobed[service] = len(available) - len(verdicts)
+        self._keep(mine, verdicts, seen)
 
     def visit(self, bells: Iterable[Bell]) -> Round:
         """Look at endpoints just accepted: once available, probe them; until then, look again a little later.
@@ -126,7 +132,9 @@ class Patrol:
             return {}
         rows = self.allow_list.rows(RowKey(name, SETTINGS) for name in (service, EVERY))
         settings = settings_for(service, rows)
-        probes = (settings.probe if isinstance(settings, ServiceSettings) else ()) or self.default_probe
+        if not isinstance(settings, ServiceSettings):
+            return {}  # nobody knows how to probe it: unprobed, and the sweep names the row
+        probes = settings.probe or self.default_probe
         found: dict[str, list[VerdictDict]] = {}
         for verdict in self.canary.probe([_target(one, url) for one in group for url in probes]):
             found.setdefault(verdict["endpoint_id"], []).append(_understood(verdict))
@@ -135,7 +143,6 @@ class Patrol:
     def _keep(self, group: Sequence[Connection], verdicts: Mapping[str, Sequence[VerdictDict]], seen: Round) -> None:
         """Write one round into the ledger and tell what changed."""
         known = self.ledger.current(connection.endpoint for connection in group)
-        events = []
         for connection in group:
             current, found = known.get(connection.endpoint), verdicts.get(connection.endpoint, ())
             if current is None or not current.status.live or not found:
@@ -144,15 +151,15 @@ class Patrol:
             recent = grown(current.recent, bad is None)
             status = status_after(current.status, recent)
             sample = bad or found[0]
+            # Told first: a repeated event harms less than a lost one.
+            self.bus.tell(_news(connection, current, status, sample))
             try:
                 self.ledger.probed(current, status, recent, _health(sample, self.now()), self.now())
             except Contended:
                 continue
-            events += _news(connection, current, status, sample)
             if status is Status.VERIFIED and not current.verified_at and current.accepted_at:
                 waited = self.now() - datetime.fromisoformat(current.accepted_at)
                 seen.times_to_verified.append(waited.total_seconds() * 1000)
-        self.bus.tell(events)
 
 
 def _target(connection: Connection, probe: str) -> Target:
@@ -188,17 +195,16 @@ def _news(connection: Connection, before: Current, status: Status, verdict: Verd
     """Verified, Unhealthy or Recovered, in words that an engineer woken at night can act on."""
     if status is before.status or status is Status.ACCEPTED:
         return []
-    cause = str(verdict.get("cause", ""))
+    cause, who = str(verdict.get("cause", "")), f"Endpoint {connection.endpoint} of account {connection.owner}"
     if status is Status.UNHEALTHY:
         kind = "Endpoint Unhealthy"
         meaning, step = CAUSES[cause]
-        summary = (
-            f"Endpoint {connection.endpoint} of {connection.service} is unhealthy ({cause}): {meaning}. Next: {step}."
-        )
+        where = f"{verdict.get('url', '')} at {verdict.get('address') or 'no address'}: {verdict.get('detail', '')}"
+        summary = f"{who} on {connection.service} is unhealthy ({cause}): {meaning}. Next: {step}. Seen: {where}."
     elif before.status is Status.UNHEALTHY:
-        kind, summary = "Endpoint Recovered", f"Endpoint {connection.endpoint} of {connection.service} answers again."
+        kind, summary = "Endpoint Recovered", f"{who} on {connection.service} answers again."
     else:
-        kind, summary = "Endpoint Verified", f"Endpoint {connection.endpoint} of {connection.service} answers."
+        kind, summary = "Endpoint Verified", f"{who} on {connection.service} answers."
     detail = about(connection) | {
         "cause": cause,
         "detail": str(verdict.get("detail", "")),

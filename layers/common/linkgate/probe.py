@@ -20,7 +20,8 @@ from linkgate.model import Verdict
 LONGEST_HEAD = 65536
 """Bytes of an HTTP answer that are read while its status line is looked for."""
 LONGEST_TIMEOUT = 10.0
-AT_ONCE = 32
+AT_ONCE = 100
+"""Targets side by side: mostly waiting, and a hundred dead ones must not outlast the canary's own timeout."""
 UNTOUCHED = ("probe_error", "dns_timeout", "dns_unexpected_address")
 """Causes that say nothing about whether a door is open: nobody knocked."""
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from linkgate.answer import translated
 from linkgate.bell import Bell
 from linkgate.errors import Unavailable
 
@@ -32,7 +33,9 @@ class Ringer:
                 {"Id": str(number), "MessageBody": json.dumps(bell.event()), "DelaySeconds": delay(bell.attempt)}
                 for number, bell in enumerate(batch)
             ]
-            if failed := self._sqs.send_message_batch(QueueUrl=self._queue_url, Entries=entries).get("Failed"):
+            with translated():
+                failed = self._sqs.send_message_batch(QueueUrl=self._queue_url, Entries=entries).get("Failed")
+            if failed:
                 raise Unavailable(f"SQS refused {len(failed)} of {len(batch)} bells: {failed[0].get('Message', '')}")
 
 

@@ -1,6 +1,7 @@
 """What no bell told: wiring, gates, and every connection whose truth differs from the ledger's. Rings, never acts."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,7 +15,7 @@ from linkgate.ledger import Ledger
 from linkgate.model import Connection, Decision, MalformedRow, Reason, RowKey, ServiceSettings, State, Status
 from linkgate.policy import decide, settings_for
 from linkgate.ring import Ringer
-from linkgate.rows import EVERY, Item, parse
+from linkgate.rows import EVERY, SETTINGS, Item, parse
 
 OPEN = (Status.HELD, Status.ACCEPTED, Status.VERIFIED, Status.UNHEALTHY, Status.REJECTED)
 """Statuses of endpoints that EC2 still shows."""
@@ -27,9 +28,19 @@ class Finding:
     services: int = 0
     pending: int = 0
     stale: int = 0
+    refused: int = 0
     rung: int = 0
     misconfigured: dict[str, tuple[str, ...]] = field(default_factory=dict)
     malformed: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, Exception] = field(default_factory=dict)
+
+    @contextmanager
+    def kept(self, doing: str) -> Iterator[None]:
+        """Keep what goes wrong while something is done, so that the rest is done all the same."""
+        try:
+            yield
+        except Exception as error:
+            self.failed[doing] = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +57,30 @@ class Sweeper:
     now: Callable[[], datetime]
 
     def sweep(self, cause: str, only: frozenset[str] | None = None) -> Finding:
-        """Look at every managed service, or only at some after an edit of their rows (`*` touches all)."""
+        """Look at every managed service, or only at some after an edit of their rows (`*` touches all).
+
+        One service's trouble is not another's: what failed is in the finding, by what was being done.
+        """
         finding = Finding()
         managed = self.gates.managed()
         if only is None:
-            self._check(managed, finding)
+            with finding.kept("the wiring of the gates"):
+                self._check(managed, finding)
         services = managed.keys() if only is None or EVERY in only else managed.keys() & only
         for service in sorted(services):
-            different = self._compare(service, finding)
-            self.bells.ring(_bells(service, different, cause))
-            finding.rung += len(different)
+            with finding.kept(service):
+                different = self._compare(service, finding)
+                self.bells.ring(_bells(service, different, cause))
+                finding.rung += len(different)
         finding.services = len(services)
         return finding
 
     def validate(self, items: Iterable[Item]) -> dict[str, str]:
-        """Read edited rows; tell of each that cannot be read, and return them: row -> what is wrong."""
+        """Read edited rows; tell of each that cannot be read, and return them: row -> a sentence that names it."""
         malformed = {}
         for row in map(parse, items):
             if isinstance(row, MalformedRow):
-                malformed[str(row.key)] = row.problem
+                malformed[str(row.key)] = str(row)
                 detail = {"row": str(row.key), "attribute": row.attribute, "problem": row.problem}
                 self.bus.tell([Event("Allow List Row Invalid", detail)])
         return malformed
@@ -76,18 +92,24 @@ class Sweeper:
             problems = gate.problems() + ((unwired[service],) if service in unwired else ())
             if problems:
                 finding.misconfigured[service] = problems
-            if self.ledger.changed(f"gate#{service}", "; ".join(problems)):
+            subject, text = f"gate#{service}", "; ".join(problems)
+            if self.ledger.remembered(subject) != text:
                 self.bus.tell([Event("Gate Misconfigured", {"service_id": service, "problems": list(problems)})])
+                self.ledger.remember(subject, text)
 
     def _compare(self, service: str, finding: Finding) -> set[str]:
         """The endpoints of one service whose truth the ledger does not tell."""
         shown = self.connections.of(service)
         known = self.ledger.current(connection.endpoint for connection in shown)
         waiting = [connection for connection in shown if connection.waits]
-        rows = self.allow_list.rows_for(waiting)
+        own = self.allow_list.rows(RowKey(name, SETTINGS) for name in (service, EVERY))
+        rows = {**own, **self.allow_list.rows_for(waiting)} if waiting else own
         settings = settings_for(service, rows)
+        if isinstance(settings, MalformedRow):
+            finding.malformed[str(settings.key)] = str(settings)
         patience = settings.stale_after if isinstance(settings, ServiceSettings) else ServiceSettings().stale_after
         finding.pending += len(waiting)
+        finding.refused += sum(bool(current.refusal) for one in waiting if (current := known.get(one.endpoint)))
         finding.stale += sum(connection.created < self.now() - patience for connection in waiting)
         different = {one.endpoint for one in shown if not one.waits and _drifted(one, known.get(one.endpoint))}
         for connection in waiting:
@@ -95,7 +117,7 @@ class Sweeper:
             if decision.reason is Reason.MALFORMED_ROW and decision.note:
                 finding.malformed[_row(decision, service)] = decision.note
             current = known.get(connection.endpoint)
-            if current is None or not current.agrees_with(decision) or _unanswered(current, decision):
+            if current is None or not current.agrees_with(decision) or _unanswered(current, decision, self.now()):
                 different.add(connection.endpoint)
         listed = (current for status in OPEN for current in self.ledger.of(service, status))
         return different | ({current.endpoint for current in listed} - {one.endpoint for one in shown})
@@ -117,8 +139,10 @@ def _drifted(connection: Connection, known: Current | None) -> bool:
     return not known.settled or known.state is not connection.state
 
 
-def _unanswered(known: Current, decision: Decision) -> bool:
-    """Whether EC2 was to be told, yet the connection waits: not told, refused, or not done."""
+def _unanswered(known: Current, decision: Decision, now: datetime) -> bool:
+    """Whether EC2 was to be told, yet the connection waits: not told, refused some time ago, or not done."""
+    if known.paused_at(now):
+        return False
     return decision.acts or not known.settled or known.status is Status.CLOSED
 
 
