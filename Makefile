@@ -13,8 +13,8 @@ help: ## list these targets
 demo: setup ## watch the whole story on this machine (KEEP=1 leaves it up)
 	@$(LAB)/python -m lab demo $(if $(KEEP),--keep)
 
-lab: setup ## a local AWS with both stacks deployed, until Ctrl-C
-	@$(LAB)/python -m lab up
+lab: setup ## a local AWS with both stacks deployed, until Ctrl-C (PORT=4566)
+	@$(LAB)/python -m lab up $(if $(PORT),--port $(PORT))
 
 test: setup-dev ## every test: unit, infrastructure, integration in the lab
 	@$(LAB)/python -m pytest
@@ -34,16 +34,17 @@ lock: ## renew the lock files in requirements/ and layers/common/ (needs uv)
 
 clean: ## remove what the other targets made
 	@rm -rf .venv .lab .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
 setup: python-is-there
-	@$(MAKE) --no-print-directory -j2 .venv/lab/ready .venv/sam/ready
+	@$(MAKE) -s --no-print-directory -j2 .venv/lab/ready .venv/sam/ready
 
 setup-dev: setup
-	@$(MAKE) --no-print-directory .venv/lab/dev-ready
+	@$(MAKE) -s --no-print-directory .venv/lab/dev-ready
 
 .PHONY: python-is-there
 python-is-there:
-	@command -v $(PYTHON) >/dev/null || { echo "Linkgate needs Python 3.11 or newer, and there is no $(PYTHON): install it, or set PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c '' 2>/dev/null || { echo "Linkgate needs Python 3.11 or newer, and $(PYTHON) does not run: install it, or set PYTHON=/path/to/python"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Linkgate needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1): set PYTHON=/path/to/python"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Linkgate needs Python's venv module (Debian: apt-get install python3-venv)"; exit 1; }
 
@@ -51,7 +52,7 @@ python-is-there:
 INSTALL = -m pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes
 
 .venv/%/ready: requirements/%.txt
-	@echo "setting up .venv/$* (once)"
+	@echo "setting up .venv/$* (once, about half a minute)"
 	@rm -rf .venv/$* && $(PYTHON) -m venv .venv/$*
 	@.venv/$*/bin/python $(INSTALL) -r $<
 	@touch $@

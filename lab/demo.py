@@ -59,11 +59,11 @@ class Demo:
         """An allowed, an unlisted and a denied consumer."""
         self.chapter("One row is all it takes")
         endpoint = self.deployed.demo["EndpointId"]
-        self.expect("the demo's endpoint waits", lambda: self.provider.state(endpoint), "pendingAcceptance")
+        self.expect(f"{endpoint} waits", lambda: self.provider.state(endpoint), "pendingAcceptance")
         enforce(self.lab, self.deployed)
         self.provider.put_row(PROVIDER_ACCOUNT, effect="allow", owner="platform team", reason="the demo's consumer")
         start = time.monotonic()
-        self.line(f"row put: {PROVIDER_ACCOUNT} may connect; its endpoint {endpoint} waits already")
+        self.line(f"row put: {PROVIDER_ACCOUNT} may connect")
         self.expect("accepted because of the row", lambda: self.provider.state(endpoint), "available", start)
         self.expect("verified: the canary crossed it", lambda: self.provider.status(endpoint), "VERIFIED", start)
         self.line(f"phases {self.phases(endpoint)}")
@@ -71,7 +71,7 @@ class Demo:
         self.provider.put_row(DENIED, effect="deny", reason="contract ended")
         start = time.monotonic()
         waiting, denied = self.provider.connect(UNLISTED), self.provider.connect(DENIED)
-        self.line(f"{UNLISTED} (no row) and {DENIED} (a deny row) ask for a connection")
+        self.line(f"{UNLISTED} (no row) and {DENIED} (a deny row) ask")
         self.expect("rejected because of the row", lambda: self.provider.state(denied), "rejected", start)
         held = {"status": "HELD", "reason": "not_listed"}
         self.expect("held: no row, no entry", lambda: self.part(waiting, held), held, start)
@@ -112,6 +112,7 @@ class Demo:
 
     def summary(self) -> None:
         """What stands at the end."""
+        self.console.print()
         self.console.print(self._connections(), self._alarms())
         self.console.print(
             f"request to accepted: median [bold]{statistics.median(self.accepted):.2f} s[/]"
@@ -140,9 +141,16 @@ class Demo:
                     break
                 time.sleep(0.1)
         if seen != wanted:
-            raise StepFailed(f"{what}: expected {wanted!r}, still saw {seen!r} after 90 s")
+            unhealthy = "".join(f"\n  {line}" for line in self.complaints())
+            raise StepFailed(f"{what}: expected {wanted!r}, still saw {seen!r} after 90 s{unhealthy}")
         if tell:
             self.line(f"[green]✓[/] {what}", time.monotonic() - start if start else None)
+
+    def complaints(self) -> list[str]:
+        """What the canary said last of each endpoint that did not answer."""
+        found = self.provider.endpoints()
+        bad = [(known["endpoint_id"], known["health"]) for known in found if known.get("health", {}).get("cause")]
+        return [f"{endpoint}: {health['cause']}: {health['detail']}" for endpoint, health in bad]
 
     def part(self, endpoint: str, like: dict[str, Any]) -> dict[str, Any]:
         known = self.provider.known(endpoint)
@@ -156,8 +164,8 @@ class Demo:
         return self.provider.alarm("endpoint-unhealthy")
 
     def _connections(self) -> Table:
-        table = Table(title="connections", box=SIMPLE_HEAD)
-        for column in ("endpoint", "consumer", "decision", "reason", "health"):
+        table = Table(title="connections", title_justify="left", box=SIMPLE_HEAD)
+        for column in ("endpoint", "consumer", "decision", "reason", "status"):
             table.add_column(column, no_wrap=True)
         colours = {"VERIFIED": "green", "HELD": "yellow", "REJECTED": "red", "CLOSED": "dim"}
         for known in self.provider.endpoints():
@@ -166,7 +174,7 @@ class Demo:
         return table
 
     def _alarms(self) -> Table:
-        table = Table("alarm", "state", title="alarms", box=SIMPLE_HEAD)
+        table = Table("alarm", "state", title="alarms", title_justify="left", box=SIMPLE_HEAD)
         for name, state in self.provider.alarms():
             table.add_row(name, f"[{'green' if state == 'OK' else 'red'}]{state}[/]")
         return table

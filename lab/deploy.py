@@ -45,7 +45,7 @@ def client(lab: LabProcess, service: str, account: str = PROVIDER_ACCOUNT) -> An
 def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None) -> Deployed:
     """Build and deploy stacks/demo.yaml and template.yaml; `step` is told what begins. Raises LabError."""
     runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    step("sam deploy: two VPCs, servers behind a load balancer, an endpoint service, an endpoint")
+    step("sam deploy: two VPCs, servers, an endpoint service, an endpoint")
     principals = ",".join(f"arn:aws:iam::{account}:root" for account in (PROVIDER_ACCOUNT, *CONSUMERS))
     _deploy(lab, CHECKOUT / "stacks" / "demo.yaml", DEMO_STACK, {"Port": str(PORT), "AllowedPrincipals": principals})
     demo = outputs(lab, DEMO_STACK)

@@ -62,6 +62,7 @@ class LabProcess:
     def __enter__(self) -> Self:
         STATE.mkdir(exist_ok=True)
         remove_remains()
+        require_free(self.port)
         self.folder = Path(tempfile.mkdtemp(prefix="run-", dir=STATE))
         (self.folder / "owner").write_text(str(os.getpid()))
         self.log = self.folder / "server.log"
@@ -87,6 +88,11 @@ class LabProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server still runs."""
+        return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
         """End the server and every process it started, then remove its folder."""
@@ -136,8 +142,19 @@ class LabProcess:
         return "(no log)"
 
 
+def require_free(port: int) -> None:
+    """LabError if something listens on the port already: it would be taken for the lab."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise LabError(f"port {port} is in use: end what listens there, or make lab PORT=4567 ({error})") from error
+
+
 def remove_remains() -> None:
-    """Remove the folders of runs whose owner was killed; their processes ended with the lifeline."""
+    """Remove the logs of a failed run, and the folders of runs whose owner was killed: the lifeline ended the rest."""
+    shutil.rmtree(STATE / "failed", ignore_errors=True)
     for folder in STATE.glob("run-*"):
         with contextlib.suppress(OSError, ValueError):
             owner = int((folder / "owner").read_text())

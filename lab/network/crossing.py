@@ -29,7 +29,7 @@ class Crossing:
         for sock, side in ((client, self._client), (target, self._target)):
             await loop.connect_accepted_socket(lambda side=side: side, sock)  # type: ignore[misc]
         for side in (self._client, self._target):
-            side.transport.resume_reading()
+            side.resume()
 
     def other(self, side: "_Side") -> "_Side":
         return self._target if side is self._client else self._client
@@ -43,7 +43,7 @@ class Crossing:
         if self.is_cut:
             return
         for side in (self._client, self._target):
-            side.transport.pause_reading()
+            side.pause()
         self._expiry = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.reset)
 
     def mend(self) -> None:
@@ -53,7 +53,7 @@ class Crossing:
         self._expiry.cancel()
         self._expiry = None
         for side in (self._client, self._target):
-            side.transport.resume_reading()
+            side.resume()
 
     def reset(self) -> None:
         """End both connections with RST."""
@@ -66,46 +66,79 @@ class Crossing:
             self._expiry.cancel()
         other = self.other(side)
         if error is None:
-            other.transport.close()
+            other.close()
         else:
             other.reset()
         self._ended(self)
 
 
 class _Side(asyncio.Protocol):
-    """One of the two sockets: what arrives at it is written to the other."""
+    """One of the two sockets: what arrives at it is written to the other.
+
+    It can be written to and ended before it is connected: some Pythons (3.11.2 is one) begin to read a socket although
+    it was paused while it was made, so that the first bytes may come before the other side is there.
+    """
 
     def __init__(self, crossing: Crossing) -> None:
         self._crossing = crossing
         self._has_ended = False
+        self._transport: asyncio.Transport | None = None
+        self._early: list[Callable[[], None]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self._transport = cast(asyncio.Transport, transport)
         # The other side may not be there yet.
-        self.transport.pause_reading()
+        self.pause()
+        for act in self._early:
+            act()
 
     def data_received(self, data: bytes) -> None:
-        self._crossing.other(self).transport.write(data)
+        self._crossing.other(self).write(data)
 
     def eof_received(self) -> bool:
         other = self._crossing.other(self)
         self._has_ended = True
         if other._has_ended:
             return False
-        other.transport.write_eof()
+        other.write_eof()
         return True
 
     def pause_writing(self) -> None:
-        self._crossing.other(self).transport.pause_reading()
+        self._crossing.other(self).pause()
 
     def resume_writing(self) -> None:
         if not self._crossing.is_cut:
-            self._crossing.other(self).transport.resume_reading()
+            self._crossing.other(self).resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._crossing.end(self, exc)
 
+    def write(self, data: bytes) -> None:
+        self._once_connected(lambda transport: transport.write(data))
+
+    def write_eof(self) -> None:
+        self._once_connected(lambda transport: transport.write_eof())
+
+    def pause(self) -> None:
+        self._once_connected(lambda transport: transport.pause_reading())
+
+    def resume(self) -> None:
+        self._once_connected(lambda transport: transport.resume_reading())
+
+    def close(self) -> None:
+        self._once_connected(lambda transport: transport.close())
+
     def reset(self) -> None:
-        if not self.transport.is_closing():
-            reset_on_close(self.transport.get_extra_info("socket"))
-        self.transport.abort()
+        self._once_connected(_reset)
+
+    def _once_connected(self, act: Callable[[asyncio.Transport], None]) -> None:
+        if self._transport is None:
+            self._early.append(lambda: self._once_connected(act))
+        else:
+            act(self._transport)
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    if not transport.is_closing():
+        reset_on_close(transport.get_extra_info("socket"))
+    transport.abort()

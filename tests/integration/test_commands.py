@@ -102,17 +102,17 @@ def test_make_lab_writes_its_variables_and_takes_them_away_again(start: Callable
     port = free_port()
     lab = start("up", "--port", str(port))
     lab.read_until("Ctrl-C")
-    variables = dict(line.removeprefix("export ").split("=", 1) for line in (STATE / "env").read_text().splitlines())
-    assert variables == {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_ACCESS_KEY_ID": "111111111111",
-        "AWS_SECRET_ACCESS_KEY": "lab",
-        "LINKGATE_STACK": "linkgate",
-        "LINKGATE_DEMO_STACK": "linkgate-demo",
-    }
+    names = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "LINKGATE_STACK", "LINKGATE_DEMO_STACK")
+    script = ". .lab/env; for tool in aws sam; do command -v $tool; done; echo " + " ".join(
+        f"${name}" for name in names
+    )
+    done = subprocess.run(["/bin/sh", "-c", script], cwd=CHECKOUT, capture_output=True, text=True)
+    values = f"http://127.0.0.1:{port} eu-west-1 111111111111 linkgate linkgate-demo"
+    assert done.stdout.splitlines() == [str(AWS), str(SAM), values]
+    second = start("up", "--port", str(port))
+    assert "is in use" in second.read_until("is in use", running=False)
     lab.signal(signal.SIGINT)
-    assert lab.process.wait(60) == 130
+    assert lab.process.wait(60) == 0
     assert not (STATE / "env").exists()
     assert lab.remains() == []
 
@@ -168,13 +168,13 @@ class Run:
         )
         self.folder = Path()
 
-    def read_until(self, text: str) -> str:
-        """What it says up to the line with `text`."""
+    def read_until(self, text: str, running: bool = True) -> str:
+        """What it says up to the line with `text`; `running` if it has a lab by then."""
         seen = ""
         for line in self.process.stdout or ():
             seen += line
             if text in line:
-                self.folder = self.folder if self.folder.name else self._own_folder()
+                self.folder = self.folder if self.folder.name or not running else self._own_folder()
                 return seen
         pytest.fail(f"ended without {text!r}:\n{seen}")
 

@@ -1,5 +1,6 @@
 """The loopback plane: names, packets and providers' servers, on real sockets, with the control plane's state given."""
 
+import asyncio
 import http.client
 import os
 import socket
@@ -16,6 +17,7 @@ import pytest
 from dnslib import RCODE, DNSRecord  # type: ignore[import-untyped]
 
 from lab.functions.launch import Launch
+from lab.network.crossing import Crossing
 from lab.network.gate import Gate
 from lab.network.loopback import LoopbackPlane
 from lab.network.topology import Listener, Target, Topology, Vpc, vpc_of
@@ -531,3 +533,19 @@ def test_a_stopped_plane_resets_its_connections_listens_no_more_and_ends_its_thr
     with pytest.raises(ConnectionRefusedError):
         world.connect()
     assert "lab-network" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_what_arrives_before_the_other_side_is_connected_is_carried_when_it_is() -> None:
+    """Python 3.11.2 reads a socket that was paused while it was made."""
+
+    async def early() -> bytes:
+        ended: list[Crossing] = []
+        crossing = Crossing(ended.append)
+        crossing._client.data_received(b"early")
+        (client, far_client), (target, far_target) = socket.socketpair(), socket.socketpair()
+        with far_client, far_target:
+            await crossing.join(client, target)
+            far_target.setblocking(False)
+            return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(far_target, 5), 5)
+
+    assert asyncio.run(early()) == b"early"
