@@ -76,6 +76,8 @@ class World:
     """Everything EC2 was told, done or not."""
     silence: Exception | None = None
     """Raised by every Describe."""
+    hidden: dict[str, Exception] = field(default_factory=dict)
+    """Raised by every Describe of one service's connections."""
     broken: dict[str, Exception] = field(default_factory=dict)
     """Raised by every Accept and Reject of a service."""
     forbidden: set[str] = field(default_factory=set)

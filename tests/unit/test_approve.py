@@ -11,6 +11,7 @@ from linkgate import bell
 from linkgate.approve import Report
 from linkgate.bell import Bell
 from linkgate.connections import Refusal
+from linkgate.entry import stamp
 from linkgate.errors import Throttled, Unavailable
 from linkgate.model import Outcome, State, Status
 
@@ -242,6 +243,49 @@ def test_a_changed_reason_is_written_and_told_and_a_changed_policy_is_only_writt
     assert house.bus.kinds(A) == [HELD, HELD]
 
 
+@pytest.fixture
+def late_house(open_house: House) -> House:
+    """A house that accepted A a moment ago, while EC2 still shows it as waiting."""
+    open_house.world.connect(A, SERVICE)
+    open_house.world.advance(60)
+    open_house.world.lag = timedelta(seconds=50)
+    open_house.ring(A, cause="Connect")
+    open_house.work()
+    return open_house
+
+
+def test_a_deny_right_after_an_acceptance_does_not_reject_what_an_older_look_shows(late_house: House) -> None:
+    assert late_house.edit(SERVICE, CONSUMER, effect="deny").rung == 1
+    late_house.work(1000)
+    assert_acted_once(late_house)
+    assert (late_house.state(A), late_house.known(A).status) == (State.AVAILABLE, Status.ACCEPTED)
+
+
+def test_a_row_deleted_right_after_an_acceptance_does_not_reject_what_an_older_look_shows(late_house: House) -> None:
+    late_house.allow_list.put(SERVICE, "@settings", mode="enforce", default="reject")
+    late_house.allow_list.delete(SERVICE, CONSUMER)
+    late_house.settle()
+    late_house.work(1000)
+    assert_acted_once(late_house)
+    assert late_house.bells.queue == []
+
+
+@pytest.mark.parametrize(("effect", "outcome"), [("allow", Outcome.ACCEPT), ("deny", Outcome.REJECT)])
+def test_an_acceptance_that_was_lost_is_decided_anew_after_its_minute(
+    open_house: House, effect: str, outcome: Outcome
+) -> None:
+    open_house.connect(A)
+    open_house.work()
+    open_house.world.turn(A, State.PENDING_ACCEPTANCE)
+    open_house.edit(SERVICE, CONSUMER, effect=effect)
+    open_house.work(59)
+    assert open_house.world.asked == [(Outcome.ACCEPT, A)]
+    open_house.work(600)
+    open_house.settle()
+    assert open_house.world.asked == [(Outcome.ACCEPT, A), (outcome, A)]
+    assert answers(open_house, A) == ["done", "done"]
+
+
 # ------------------------------------------------------------------ not visible, gone, or by other hands
 
 
@@ -311,15 +355,55 @@ def test_an_endpoint_that_ec2_no_longer_shows_is_closed_and_told_once(open_house
     assert open_house.bells.queue == []
 
 
-def test_a_held_endpoint_that_one_look_missed_is_not_closed_for_ever(house: House) -> None:
+@pytest.mark.parametrize(("seconds", "status"), [(0, Status.ACCEPTED), (2, Status.ACCEPTED), (3, Status.CLOSED)])
+def test_an_endpoint_is_gone_when_three_looks_in_a_row_do_not_show_it(
+    open_house: House, seconds: int, status: Status
+) -> None:
+    open_house.connect(A)
+    open_house.work(10)
+    open_house.world.forget(A)
+    open_house.ring(A)
+    open_house.work(seconds)
+    assert open_house.known(A).status is status
+    assert (CLOSED in open_house.bus.kinds(A)) is (status is Status.CLOSED)
+
+
+@pytest.mark.parametrize("attempts", [(0, 2), (2, 0)])
+def test_of_several_bells_for_an_endpoint_that_is_gone_the_longest_asked_counts(
+    open_house: House, attempts: tuple[int, int]
+) -> None:
+    open_house.connect(A)
+    open_house.work(10)
+    open_house.world.forget(A)
+    open_house.approver.answer([Bell(frozenset({A}), attempt=attempt) for attempt in attempts])
+    assert open_house.known(A).status is Status.CLOSED
+
+
+@pytest.mark.parametrize("seconds", [0, 2])
+def test_an_endpoint_that_some_looks_missed_stays_what_it_is(house: House, seconds: int) -> None:
     house.connect(A)
     house.work()
     missed = house.world.links.pop(A)
     house.ring(A)
-    house.work()
+    house.work(seconds)
     house.world.links[A] = missed
-    house.settle()
-    assert house.known(A).status is Status.HELD
+    house.work(600)
+    assert (house.known(A).status, house.bus.kinds(A)) == (Status.HELD, [HELD])
+    assert house.bells.queue == []
+
+
+def test_an_endpoint_that_was_closed_and_is_shown_again_is_judged_again(open_house: House) -> None:
+    open_house.connect(A)
+    open_house.work(100)
+    missed = open_house.world.links.pop(A)
+    open_house.ring(A)
+    open_house.work(10)
+    missed.turn(open_house.world.now, State.PENDING_ACCEPTANCE)
+    open_house.world.links[A] = missed
+    open_house.settle()
+    open_house.work(10)
+    assert open_house.known(A).status is Status.ACCEPTED
+    assert open_house.bus.kinds(A) == [ACCEPTED, CLOSED, ACCEPTED]
 
 
 def test_a_connection_that_other_hands_rejected_is_recorded_and_left(open_house: House) -> None:
@@ -370,6 +454,69 @@ def test_within_its_minute_an_open_decision_is_left_to_the_run_that_made_it(open
     open_house.work(30)
     assert answers(open_house, A) == [""]
     assert open_house.bus.kinds(A) == []
+    assert open_house.work(60).failed == {}
+    assert answers(open_house, A) == ["found available at a later look"]
+    assert open_house.bus.kinds(A) == [ACCEPTED]
+
+
+def test_within_its_minute_an_open_decision_is_not_closed_by_looks_that_do_not_show_its_endpoint(
+    open_house: House,
+) -> None:
+    open_house.world.killed_after_act = True
+    crash(open_house)
+    open_house.world.forget(A)
+    open_house.ring(A)
+    open_house.work(59)
+    assert (open_house.known(A).status, answers(open_house, A)) == (Status.HELD, [""])
+    open_house.work(60)
+    assert (open_house.known(A).status, answers(open_house, A)) == (Status.CLOSED, ["the endpoint is gone"])
+    assert open_house.bus.kinds(A) == [CLOSED]
+
+
+def test_of_two_approvers_on_the_same_abandoned_decision_one_takes_over(open_house: House) -> None:
+    def die(outcome: Outcome, endpoints: Sequence[str]) -> None:
+        raise Killed
+
+    def rival() -> None:
+        open_house.approver.answer([Bell(frozenset({A}), cause="another approver")])
+
+    open_house.world.before_act = die
+    crash(open_house)
+    open_house.world.advance(61)
+    open_house.ring(A)
+    open_house.ledger.rival = rival
+    assert open_house.work().failed == {}
+    assert_acted_once(open_house)
+    open_house.work(600)
+    assert_acted_once(open_house)
+
+
+def test_an_abandoned_decision_that_no_longer_holds_is_superseded(open_house: House) -> None:
+    def die(outcome: Outcome, endpoints: Sequence[str]) -> None:
+        raise Killed
+
+    open_house.world.before_act = die
+    crash(open_house)
+    open_house.world.advance(61)
+    open_house.edit(SERVICE, CONSUMER, effect="deny")
+    open_house.work(10)
+    assert answers(open_house, A) == ["superseded; not known to be done", "done"]
+    assert (open_house.state(A), open_house.bus.kinds(A)) == (State.REJECTED, [REJECTED])
+
+
+def test_one_answer_that_cannot_be_written_down_concerns_its_own_endpoint_alone(open_house: House) -> None:
+    def unreachable() -> None:
+        raise Unavailable("no route")
+
+    def break_the_first_answer(outcome: Outcome, endpoints: Sequence[str]) -> None:
+        open_house.ledger.rival = unreachable
+
+    open_house.world.before_act = break_the_first_answer
+    for endpoint in (A, B, C):
+        open_house.connect(endpoint)
+    assert open_house.work().failed == {}
+    assert [answers(open_house, endpoint) for endpoint in (A, B, C)] == [[""], ["done"], ["done"]]
+    assert [one.endpoints for one in open_house.bells.waiting()] == [{A}]
 
 
 def test_a_rejection_whose_run_died_is_completed_and_told(house: House) -> None:
@@ -444,8 +591,24 @@ def test_a_throttle_while_acting_is_asked_again(open_house: House) -> None:
     assert (report.refused, report.failed) == ({}, {})
     open_house.work(60)
     assert open_house.state(A) is State.AVAILABLE
-    assert answers(open_house, A) == ["RequestLimitExceeded: not now"] * 3 + ["done"]
+    assert answers(open_house, A) == ["done"]
     assert open_house.bus.kinds(A) == [ACCEPTED]
+
+
+def test_what_is_throttled_for_ever_fails_its_message_in_the_end(open_house: House) -> None:
+    refuse(open_house, A, "RequestLimitExceeded", times=20)
+    open_house.connect(A)
+    report = open_house.work(1000)
+    assert [(rung.attempt, type(error)) for rung, error in report.failed.items()] == [(9, Throttled)]
+    assert (report.given_up, open_house.bells.queue) == (set(), [])
+
+
+def test_what_never_reaches_ec2_fails_its_message_in_the_end(open_house: House) -> None:
+    open_house.world.broken[SERVICE] = Unavailable("no route")
+    open_house.connect(A)
+    report = open_house.work(1000)
+    assert [rung.attempt for rung in report.failed] == [9]
+    assert (report.given_up, open_house.bells.queue) == (set(), [])
 
 
 def test_each_throttled_endpoint_is_asked_for_again_by_the_bell_that_named_it(open_house: House) -> None:
@@ -471,7 +634,7 @@ def test_one_refused_endpoint_does_not_stop_the_others(open_house: House) -> Non
         Status.HELD,
         Status.ACCEPTED,
     ]
-    assert answers(open_house, B) == ["InvalidState: not now"]
+    assert (answers(open_house, B), open_house.known(B).refusal) == ([""], "InvalidState: not now")
     assert open_house.bus.kinds(B) == []
 
 
@@ -482,6 +645,88 @@ def test_a_refused_endpoint_is_asked_again_by_the_next_sweep(open_house: House) 
     open_house.settle()
     open_house.work(10)
     assert (open_house.state(A), open_house.bus.kinds(A)) == (State.AVAILABLE, [ACCEPTED])
+
+
+def test_a_refusal_is_kept_with_the_open_decision_and_pauses_it(open_house: House) -> None:
+    refuse(open_house, A, "InvalidState")
+    open_house.connect(A)
+    open_house.work()
+    known = open_house.known(A)
+    assert (known.settled, known.refusal, known.tries, known.status) == (
+        False,
+        "InvalidState: not now",
+        1,
+        Status.HELD,
+    )
+    assert known.open_until == stamp(open_house.world.now + timedelta(seconds=2))
+
+
+def test_a_pause_grows_with_every_refusal_and_ends_with_an_answer_on_the_same_line(open_house: House) -> None:
+    refuse(open_house, A, "InvalidState", times=3)
+    open_house.connect(A)
+    asked = []
+    for _ in range(20):
+        open_house.settle()
+        asked.append(len(open_house.world.asked))
+        open_house.world.advance(1)
+    assert [asked.index(count) for count in (1, 2, 3, 4)] == [0, 2, 6, 14]
+    known = open_house.known(A)
+    assert (answers(open_house, A), known.settled, known.refusal) == (["done"], True, "")
+    assert open_house.bus.kinds(A) == [ACCEPTED]
+
+
+def test_while_a_refusal_is_fresh_neither_bells_nor_sweeps_ask_ec2(open_house: House) -> None:
+    refuse(open_house, A, "InvalidState", times=9)
+    open_house.connect(A)
+    open_house.work()
+    open_house.world.advance(1)
+    assert open_house.sweeper.sweep("sweep").rung == 0
+    open_house.ring(A)
+    open_house.work()
+    assert open_house.world.asked == [(Outcome.ACCEPT, A)]
+    assert open_house.bells.queue == []
+
+
+def test_a_new_decision_does_not_wait_for_the_pause_of_the_old_one(open_house: House) -> None:
+    refuse(open_house, A, "InvalidState")
+    open_house.connect(A)
+    open_house.work()
+    open_house.edit(SERVICE, CONSUMER, effect="deny")
+    open_house.work()
+    assert open_house.state(A) is State.REJECTED
+    assert answers(open_house, A) == ["superseded; InvalidState: not now", "done"]
+
+
+def test_what_other_hands_did_while_a_refusal_paused_is_found(open_house: House) -> None:
+    refuse(open_house, A, "InvalidState")
+    open_house.connect(A)
+    open_house.work()
+    open_house.world.turn(A, State.AVAILABLE)
+    open_house.settle()
+    assert (answers(open_house, A), open_house.known(A).refusal) == (["found available at a later look"], "")
+
+
+def test_an_act_that_was_done_already_is_done(open_house: House) -> None:
+    def faster(outcome: Outcome, endpoints: Sequence[str]) -> None:
+        open_house.world.turn(A, State.AVAILABLE)
+
+    open_house.world.before_act = faster
+    open_house.connect(A)
+    assert open_house.work().refused == {}
+    assert (open_house.known(A).status, answers(open_house, A)) == (Status.ACCEPTED, ["done"])
+
+
+def test_a_hundred_that_did_not_reach_ec2_do_not_stop_the_next_hundred(open_house: House) -> None:
+    def the_first(outcome: Outcome, endpoints: Sequence[str]) -> None:
+        open_house.world.before_act = None
+        raise Unavailable("no route")
+
+    open_house.world.before_act = the_first
+    for number in range(150):
+        open_house.world.connect(endpoint_id(number), SERVICE)
+    open_house.approver.answer([Bell(services=frozenset({SERVICE}))])
+    assert len(open_house.world.acts) == 50
+    assert [len(one.endpoints) for one in open_house.bells.waiting()] == [100]
 
 
 @pytest.fixture
@@ -500,7 +745,7 @@ def test_one_services_missing_permission_is_a_refusal_of_its_connections_alone(t
     assert report.refused.keys() == {B}
     assert report.failed == {}
     assert (two_services.known(A).status, two_services.known(B).status) == (Status.ACCEPTED, Status.HELD)
-    assert answers(two_services, B)[0].startswith("UnauthorizedOperation: ")
+    assert two_services.known(B).refusal.startswith("UnauthorizedOperation: ")
 
 
 def test_what_was_refused_for_lack_of_a_permission_is_accepted_when_it_is_given(two_services: House) -> None:
@@ -595,9 +840,9 @@ def test_an_unmanaged_service_is_left_alone_and_named(open_house: House) -> None
     assert (open_house.state(A), open_house.ledger.currents) == (State.PENDING_ACCEPTANCE, {})
 
 
-def test_a_service_that_is_not_ours_is_named(open_house: House) -> None:
+def test_a_service_of_which_ec2_shows_us_nothing_is_not_ours_to_name(open_house: House) -> None:
     report = open_house.approver.answer([Bell(services=frozenset({SECOND, SERVICE}))])
-    assert report.unmanaged == {SECOND}
+    assert report.unmanaged == set()
 
 
 def test_a_notification_without_an_id_looks_at_every_managed_service(two_services: House) -> None:
@@ -641,7 +886,7 @@ def test_a_bell_that_names_endpoints_looks_at_them_alone(open_house: House) -> N
 def test_no_bell_looks_at_nothing(house: House) -> None:
     house.world.connect(A, SERVICE)
     report = house.approver.answer([])
-    assert (report.decisions, house.ledger.currents) == ([], {})
+    assert (report.lines, house.ledger.currents) == ([], {})
 
 
 def test_a_forged_bell_does_no_harm(open_house: House) -> None:

@@ -154,6 +154,11 @@ def test_even_a_message_nested_without_end_is_a_bell(text: str) -> None:
     assert parse(text).everything
 
 
+@pytest.mark.parametrize(("attempt", "read"), [(3, 3), (0, 0), (-1, 0), (-(10**20), 0), ("3", 0), (None, 0), (2.5, 0)])
+def test_an_attempt_is_a_count_or_none(attempt: object, read: int) -> None:
+    assert parse(json.dumps({"detail-type": "Bell", "detail": {"attempt": attempt}})).attempt == read
+
+
 def test_many_endpoints_are_carried_by_bells_of_a_hundred() -> None:
     ids = {f"vpce-{number:017x}" for number in range(250)}
     parts = list(chunks(ids))

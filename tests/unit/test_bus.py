@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from jsonschema import Draft202012Validator
 from linkgate.bus import Bus, Event, about, decision_event, finished_event
 from linkgate.entry import Current
-from linkgate.errors import Unavailable
+from linkgate.errors import Throttled, Unavailable
 from linkgate.model import Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
 
 from tests import gallery
 from tests.fakes import FakeBus
-from tests.unit.edges import stubbed
+from tests.unit.edges import stubbed, unreachable
 from tests.world import CONSUMER, REGION, endpoint_id, service_id
 
 SERVICE, ENDPOINT = service_id(1), endpoint_id(1)
@@ -70,6 +71,24 @@ def test_a_bus_that_did_not_take_every_event_is_unavailable(edge: Edge) -> None:
     expect(edge, closed(3), failed=1)
     with pytest.raises(Unavailable, match="refused 1 of 3 events"):
         edge[0].tell(closed(3))
+
+
+@pytest.mark.parametrize(("code", "kind"), [("ThrottlingException", Throttled), ("InternalException", Unavailable)])
+def test_a_bus_that_cannot_take_events_now_is_told_them_later(edge: Edge, code: str, kind: type[Unavailable]) -> None:
+    edge[1].add_client_error(PUT, code, http_status_code=400 if kind is Throttled else 500)
+    with pytest.raises(kind, match=code):
+        edge[0].tell(closed(1))
+
+
+def test_a_bus_that_may_not_be_told_is_a_wrong_deployment(edge: Edge) -> None:
+    edge[1].add_client_error(PUT, "AccessDeniedException")
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        edge[0].tell(closed(1))
+
+
+def test_a_bus_out_of_reach_is_told_later() -> None:
+    with unreachable("events") as client, pytest.raises(Unavailable):
+        Bus(client, "linkgate").tell(closed(1))
 
 
 DECISIONS = {

@@ -41,10 +41,20 @@ class Edge:
         answer = {} if refusing is None else {"Unsuccessful": refusing}
         self.stubber.add_response(call, answer, {"ServiceId": SERVICE, "VpcEndpointIds": list(endpoints)})
 
-    def refuses(self, *endpoints: str, code: str = GONE) -> None:
+    def refuses(self, *endpoints: str, code: str = GONE, status: int = 400) -> None:
         """An error in answer to an Accept of exactly these endpoints."""
         asked = {"ServiceId": SERVICE, "VpcEndpointIds": list(endpoints)}
-        self.stubber.add_client_error(ACCEPT, code, f"no {','.join(endpoints)}", expected_params=asked)
+        self.stubber.add_client_error(
+            ACCEPT, code, f"no {','.join(endpoints)}", http_status_code=status, expected_params=asked
+        )
+
+    def described(self, *endpoints: str, states: dict[str, str] | None = None) -> None:
+        """A second look at doubtful endpoints: each in its state, those without one are not shown."""
+        wires = [
+            {**wire(), "VpcEndpointId": endpoint, "VpcEndpointState": state}
+            for endpoint, state in (states or {}).items()
+        ]
+        self.shows(*wires, of={"Name": "vpc-endpoint-id", "Values": list(endpoints)})
 
     def accept(self, *endpoints: str) -> dict[str, Refusal]:
         return self.connections.apply(SERVICE, Outcome.ACCEPT, endpoints)
@@ -202,17 +212,76 @@ def test_a_rejection_is_told_as_one(edge: Edge) -> None:
 def test_refusals_inside_an_answer_with_status_200_are_found(edge: Edge) -> None:
     refusals = [{"ResourceId": B, "Error": {"Code": "InvalidState", "Message": "it is rejected"}}]
     edge.takes(A, B, C, refusing=refusals)
+    edge.described(B, states={B: "rejected"})
     assert edge.accept(A, B, C) == {B: Refusal("InvalidState", "it is rejected")}
 
 
 def test_a_refusal_without_words_is_one_nevertheless(edge: Edge) -> None:
     edge.takes(A, B, refusing=[{"ResourceId": A}])
+    edge.described(A)
     assert edge.accept(A, B) == {A: Refusal("", "")}
 
 
-def test_a_refusal_that_names_nobody_is_nobodys_success(edge: Edge) -> None:
-    edge.takes(A, refusing=[{"Error": {"Code": "InternalError", "Message": "sorry"}}])
-    assert A in edge.accept(A)
+@pytest.mark.parametrize("name", [{}, {"ResourceId": ""}, {"ResourceId": SERVICE}])
+def test_a_refusal_that_names_none_of_them_may_be_anybodys(edge: Edge, name: dict[str, str]) -> None:
+    refusals = [
+        {**name, "Error": {"Code": "InternalError", "Message": "sorry"}},
+        {"ResourceId": C, "Error": {"Code": "InvalidState", "Message": "late"}},
+    ]
+    edge.takes(A, B, C, refusing=refusals)
+    edge.described(A, B, C, states={A: "pending", B: "pendingAcceptance"})
+    assert edge.accept(A, B, C) == {B: Refusal("InternalError", "sorry"), C: Refusal("InvalidState", "late")}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "call", "wanted"),
+    [
+        (Outcome.ACCEPT, ACCEPT, {"pending", "available", "partial"}),
+        (Outcome.REJECT, REJECT, {"rejected"}),
+    ],
+)
+def test_what_is_refused_but_as_wanted_is_done(edge: Edge, outcome: Outcome, call: str, wanted: set[str]) -> None:
+    states = {endpoint_id(number): state for number, state in enumerate(WIRE_STATES)}
+    why = {"Code": "InvalidState", "Message": "it does not wait"}
+    edge.takes(*states, refusing=[{"ResourceId": endpoint, "Error": why} for endpoint in states], call=call)
+    edge.described(*states, states=states)
+    refused = edge.connections.apply(SERVICE, outcome, list(states))
+    assert {states[endpoint] for endpoint in states.keys() - refused.keys()} == wanted
+
+
+def test_an_endpoint_that_is_as_wanted_on_another_service_is_refused(edge: Edge) -> None:
+    edge.takes(A, refusing=[{"ResourceId": A, "Error": {"Code": GONE, "Message": "not here"}}])
+    edge.shows(wire(ServiceId=service_id(2)), of={"Name": "vpc-endpoint-id", "Values": [A]})
+    assert edge.accept(A) == {A: Refusal(GONE, "not here")}
+
+
+def test_a_throttled_second_look_leaves_the_whole_call_to_later(edge: Edge) -> None:
+    edge.takes(A, B, refusing=[{"ResourceId": A, "Error": {"Code": "InvalidState", "Message": "late"}}])
+    edge.stubber.add_client_error(DESCRIBE, "RequestLimitExceeded")
+    with pytest.raises(Throttled):
+        edge.accept(A, B)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_failure_on_ec2s_side_is_no_refusal(edge: Edge, status: int) -> None:
+    edge.refuses(A, B, code="InternalError", status=status)
+    with pytest.raises(Unavailable, match="InternalError"):
+        edge.accept(A, B)
+
+
+def test_a_failure_in_the_middle_of_halving_leaves_the_whole_call_to_later(edge: Edge) -> None:
+    edge.refuses(A, B)
+    edge.takes(A)
+    edge.refuses(B, code="Unavailable", status=503)
+    with pytest.raises(Unavailable):
+        edge.accept(A, B)
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_look_that_fails_on_ec2s_side_is_asked_again_later(edge: Edge, status: int) -> None:
+    edge.stubber.add_client_error(DESCRIBE, "InternalError", http_status_code=status)
+    with pytest.raises(Unavailable, match="InternalError"):
+        edge.connections.of(SERVICE)
 
 
 def test_a_list_refused_as_a_whole_is_halved_until_the_culprit_is_alone(edge: Edge) -> None:
@@ -221,6 +290,7 @@ def test_a_list_refused_as_a_whole_is_halved_until_the_culprit_is_alone(edge: Ed
     edge.refuses(C, D)
     edge.refuses(C)
     edge.takes(D)
+    edge.described(C)
     assert edge.accept(A, B, C, D) == {C: Refusal(GONE, f"no {C}")}
 
 
@@ -228,6 +298,7 @@ def test_a_halved_list_keeps_the_refusals_of_its_halves(edge: Edge) -> None:
     edge.refuses(A, B, C, code="InvalidVpcEndpoint.NotFound")
     edge.refuses(A, code="InvalidVpcEndpoint.NotFound")
     edge.takes(B, C, refusing=[{"ResourceId": C, "Error": {"Code": "InvalidState", "Message": "late"}}])
+    edge.described(A, C)
     expected = {A: Refusal("InvalidVpcEndpoint.NotFound", f"no {A}"), C: Refusal("InvalidState", "late")}
     assert edge.accept(A, B, C) == expected
 
@@ -246,11 +317,23 @@ def test_a_throttle_in_the_middle_of_halving_leaves_the_other_half_done(edge: Ed
     assert edge.accept(A, B) == {B: Refusal("RequestLimitExceeded", f"no {B}")}
 
 
-@pytest.mark.parametrize("code", ["UnauthorizedOperation", "InvalidVpcEndpointServiceId.NotFound", "InternalError"])
-def test_a_call_refused_for_any_other_reason_is_a_refusal_of_each_endpoint(edge: Edge, code: str) -> None:
+@pytest.mark.parametrize(
+    "code",
+    ["UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure", "Throttling", "RequestThrottled"],
+)
+def test_a_call_refused_for_what_no_endpoint_can_help_is_a_refusal_of_each_of_them(edge: Edge, code: str) -> None:
     edge.refuses(A, B, code=code)
     why = Refusal(code, f"no {A},{B}")
     assert edge.accept(A, B) == {A: why, B: why}
+
+
+@pytest.mark.parametrize("code", ["InvalidVpcEndpointServiceId.NotFound", "InvalidParameter", "NobodyHeardOfIt"])
+def test_a_call_refused_for_any_other_reason_is_halved(edge: Edge, code: str) -> None:
+    edge.refuses(A, B, code=code)
+    edge.refuses(A, code=code)
+    edge.takes(B)
+    edge.described(A, states={A: "pendingAcceptance"})
+    assert edge.accept(A, B) == {A: Refusal(code, f"no {A}")}
 
 
 def test_an_act_that_does_not_reach_ec2_is_asked_again_later() -> None:

@@ -162,25 +162,24 @@ def test_an_unreadable_notification_is_logged_with_its_body(house: House, said: 
 
 
 def test_an_unmanaged_service_is_named_in_one_sentence(house: House, said: Said) -> None:
-    approve.handler(records(naming(SECOND)), Context())
+    house.world.offer(SECOND, managed=False)
+    house.world.connect(A, SECOND)
+    approve.handler(records(naming(A)), Context())
     assert said.messages("WARNING") == [f"{SECOND} does not carry the tag linkgate = managed: nothing is done for it"]
 
 
 def test_every_decision_is_logged_with_its_reason(house: House, said: Said) -> None:
     house.world.connect(A, SERVICE)
     approve.handler(records(naming(A)), Context())
-    (line,) = [line for line in said.read().lines if line.get("message") == "decided"]
-    assert (line["outcome"], line["reason"], line["row"], line["mode"]) == (
-        "accept",
-        "allowed",
-        f"*/{CONSUMER}",
-        "enforce",
-    )
+    (line,) = [line for line in said.read().lines if "decision" in line]
+    assert line["message"] == f"{A} of {CONSUMER} on {SERVICE}: accept (allowed)"
+    (entry,) = [one.entry for one in house.ledger.lines(A)]
+    assert (line["endpoint_id"], line["decision"], line["row"], line["mode"]) == (A, entry, f"*/{CONSUMER}", "enforce")
 
 
 def test_an_endpoint_that_was_never_visible_is_named_in_the_end(house: House, said: Said) -> None:
     approve.handler(records(json.dumps(Bell(frozenset({A}), attempt=9).event())), Context())
-    assert said.messages("WARNING") == [f"EC2 does not show {A}: left to the sweep"]
+    assert said.messages("WARNING") == [f"EC2 still does not show {A}, or others are busy with it: left to the sweep"]
 
 
 def test_a_missing_table_is_named_in_the_log_and_its_messages_come_back(house: House, said: Said) -> None:
@@ -194,8 +193,20 @@ def test_a_refusal_of_ec2_is_logged_and_counted_and_its_message_is_done_with(hou
     house.world.connect(A, SERVICE)
     house.world.forbidden.add(SERVICE)
     assert approve.handler(records(naming(A)), Context()) == {"batchItemFailures": []}
-    assert said.metrics() == {"Decisions": 1, "Refusals": 1}
-    assert said.messages("ERROR")[0].startswith(f"EC2 refused {A}: UnauthorizedOperation: You are not authorized")
+    assert said.metrics() == {"Decisions": 1}
+    (message,) = said.messages("ERROR")
+    assert message.startswith(f"EC2 refused to act on {A}: UnauthorizedOperation: You are not authorized")
+    sweep.handler(gallery.sample("schedule"), Context())
+    assert said.metrics()["RefusedConnections"] == 1
+
+
+def test_a_message_that_nobody_could_answer_for_long_comes_back(house: House, said: Said) -> None:
+    house.world.connect(A, SERVICE)
+    house.world.broken[SERVICE] = Unavailable("no route")
+    rung = [Bell(frozenset({A}), attempt=9), Bell(frozenset({B}), attempt=9)]
+    answer = approve.handler(records(*[json.dumps(bell.event()) for bell in rung]), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert said.metrics() == {"Failures": 1}
 
 
 def test_an_approver_that_fails_as_a_whole_is_counted(house: House, said: Said) -> None:
@@ -232,7 +243,13 @@ def test_the_schedule_looks_at_everything_and_counts_it(house: House, said: Said
     house.world.services[SERVICE].acceptance_required = False
     house.world.advance(4 * 86400)
     sweep.handler(gallery.sample("schedule"), Context())
-    assert said.metrics() == {"InvalidRows": 0, "PendingRequests": 1, "StaleRequests": 1, "MisconfiguredGates": 1}
+    assert said.metrics() == {
+        "InvalidRows": 0,
+        "PendingRequests": 1,
+        "StaleRequests": 1,
+        "RefusedConnections": 0,
+        "MisconfiguredGates": 1,
+    }
     assert said.messages("WARNING") == [f"{SERVICE}: AcceptanceRequired is off: EC2 accepts every connection by itself"]
 
 
@@ -272,6 +289,32 @@ def test_a_sweep_that_fails_is_counted_and_tried_again(house: House, said: Said,
     assert said.metrics() == {"Failures": 1}
 
 
+@pytest.fixture
+def half_blind(house: House) -> House:
+    """A house with two services, of which EC2 shows the connections of one."""
+    house.world.offer(SECOND)
+    house.world.hidden[SECOND] = Unavailable("no route")
+    house.world.connect(A, SERVICE)
+    return house
+
+
+def test_what_one_edit_could_not_do_is_tried_again_after_the_rest_was_done_and_told(
+    half_blind: House, said: Said
+) -> None:
+    keys = {"service": {"S": "*"}, "consumer": {"S": "222222222222"}}
+    with pytest.raises(Unavailable):
+        sweep.handler(edited("INSERT", keys, effect={"S": "permit"}), Context())
+    assert [bell.endpoints for bell in half_blind.bells.waiting()] == [{A}]
+    assert said.metrics() == {"InvalidRows": 1, "Failures": 1}
+
+
+def test_what_one_scheduled_sweep_could_not_do_is_counted_and_left_to_the_next(half_blind: House, said: Said) -> None:
+    sweep.handler(gallery.sample("schedule"), Context())
+    assert [bell.endpoints for bell in half_blind.bells.waiting()] == [{A}]
+    assert (said.metrics()["Failures"], said.metrics()["PendingRequests"]) == (1, 1)
+    assert said.messages("ERROR") == [f"could not sweep {SECOND}: Unavailable: no route"]
+
+
 # ------------------------------------------------------------------ patrol
 
 
@@ -305,11 +348,29 @@ def test_a_visit_counts_how_long_it_took_and_is_no_round(accepted: House, said: 
     assert accepted.known(A).status is Status.VERIFIED
 
 
-@pytest.mark.parametrize("event", [records(naming(A)), gallery.sample("schedule")])
-def test_a_patrol_that_fails_is_counted_and_tried_again(accepted: House, said: Said, event: dict[str, Any]) -> None:
+def test_a_visit_that_fails_is_counted_and_tried_again(accepted: House, said: Said) -> None:
     accepted.canary.error = Unavailable("the canary failed")
     with pytest.raises(Unavailable):
-        patrol.handler(event, Context())
+        patrol.handler(records(naming(A)), Context())
+    assert said.metrics() == {"Failures": 1}
+
+
+def test_a_round_that_could_not_look_at_everything_is_counted_and_leaves_the_alarm_on_silence_alone(
+    accepted: House, said: Said
+) -> None:
+    accepted.world.offer(SECOND)
+    accepted.world.hidden[SECOND] = Unavailable("no route")
+    patrol.handler(gallery.sample("schedule"), Context())
+    assert "ProbedEndpoints" not in said.metrics()
+    assert (said.metrics()["Failures"], said.metrics()["UnprobedEndpoints"]) == (1, 0)
+    assert said.metrics(SERVICE)["ProbedEndpoints"] == 1
+    assert said.messages("ERROR") == [f"could not patrol {SECOND}: Unavailable: no route"]
+
+
+def test_a_round_that_cannot_find_its_services_is_counted_and_tried_again(accepted: House, said: Said) -> None:
+    accepted.world.silence = Unavailable("no route")
+    with pytest.raises(Unavailable):
+        patrol.handler(gallery.sample("schedule"), Context())
     assert said.metrics() == {"Failures": 1}
 
 

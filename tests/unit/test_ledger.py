@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.conditions import Key
-from linkgate.entry import LEASE, Current, stamp
+from linkgate.entry import LEASE, Current, pause, stamp
 from linkgate.errors import Contended, SettingsError, Unavailable
 from linkgate.ledger import Ledger
 from linkgate.model import Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
@@ -100,7 +100,9 @@ def test_a_decision_is_written_down_open_before_it_is_acted_on(books: Books) -> 
         reason="allowed",
         row=f"{SERVICE}/{CONSUMER}",
         policy_hash=ACCEPTED.policy_hash,
+        mode="enforce",
         settled=False,
+        open_until="2026-11-23T03:01:00.000000Z",
         requested_at="2026-11-23T02:59:00.000000Z",
         decided_at="2026-11-23T03:00:00.000000Z",
     )
@@ -192,7 +194,93 @@ def test_an_answer_to_a_decision_that_another_followed_changes_nothing(books: Bo
     known = books.known()
     assert known is not None
     assert (known.entry, known.settled) == (second, False)
-    assert [line.answer for line in books.lines(ENDPOINT)] == ["", ""]
+    assert [line.answer for line in books.lines(ENDPOINT)] == ["superseded; not known to be done", ""]
+
+
+def test_a_new_decision_answers_the_open_one_with_what_is_known_of_it(books: Books) -> None:
+    first = books.decide()
+    books.ledger.refused(ASKING, first, "InvalidState: late", 1, LATER)
+    books.decide(HELD, LATER)
+    known = books.known()
+    assert known is not None
+    assert [line.answer for line in books.lines(ENDPOINT)] == ["superseded; InvalidState: late", ""]
+    assert (known.refusal, known.tries, known.open_until) == ("", 0, stamp(LATER + LEASE))
+
+
+def test_a_new_decision_leaves_the_answer_of_a_settled_one(books: Books) -> None:
+    books.answer(books.decide())
+    books.decide(HELD, LATER)
+    assert [line.answer for line in books.lines(ENDPOINT)] == ["done", ""]
+
+
+# ------------------------------------------------------------------ refused and taken over
+
+
+def test_a_refusal_is_kept_and_leaves_the_decision_open(books: Books) -> None:
+    entry = books.decide()
+    before = books.known()
+    books.ledger.refused(ASKING, entry, "InvalidState: late", 3, LATER)
+    assert before is not None
+    assert books.known() == replace(before, refusal="InvalidState: late", tries=3, open_until=stamp(LATER))
+    assert [line.answer for line in books.lines(ENDPOINT)] == [""]
+
+
+def test_after_a_refusal_the_same_line_gets_its_answer(books: Books) -> None:
+    entry = books.decide()
+    books.ledger.refused(ASKING, entry, "InvalidState: late", 1, LATER)
+    books.answer(entry)
+    known = books.known()
+    assert known is not None
+    assert (known.settled, known.refusal, known.status) == (True, "", Status.ACCEPTED)
+    assert [line.answer for line in books.lines(ENDPOINT)] == ["done"]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_refusal_of_what_is_answered_or_superseded_changes_nothing(books: Books, follow: bool) -> None:
+    entry = books.decide()
+    if follow:
+        books.decide(HELD, LATER)
+    else:
+        books.answer(entry)
+    before = books.known()
+    with pytest.raises(Contended):
+        books.ledger.refused(ASKING, entry, "InvalidState: late", 1, LATER)
+    assert books.known() == before
+
+
+def test_a_takeover_is_a_new_lease_of_the_same_decision(books: Books) -> None:
+    entry = books.decide()
+    books.ledger.refused(ASKING, entry, "InvalidState: late", 2, LATER)
+    left = books.known()
+    assert left is not None
+    books.ledger.taken_over(left, LATER)
+    assert books.known() == replace(left, refusal="", open_until=stamp(LATER + LEASE))
+    assert [line.answer for line in books.lines(ENDPOINT)] == [""]
+
+
+def test_of_two_takers_of_the_same_decision_one_wins(books: Books) -> None:
+    books.decide()
+    left = books.known()
+    assert left is not None
+    books.ledger.taken_over(left, LATER)
+    with pytest.raises(Contended):
+        books.ledger.taken_over(left, LATER + timedelta(seconds=1))
+    known = books.known()
+    assert known is not None
+    assert known.open_until == stamp(LATER + LEASE)
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_what_was_answered_or_superseded_meanwhile_is_not_taken_over(books: Books, follow: bool) -> None:
+    entry = books.decide()
+    left = books.known()
+    assert left is not None
+    if follow:
+        books.ledger.decided(ASKING, HELD, ROWS, left, "Connect", START + timedelta(microseconds=1))
+    else:
+        books.answer(entry)
+    with pytest.raises(Contended):
+        books.ledger.taken_over(left, LATER)
 
 
 def test_an_answer_to_no_decision_changes_nothing(books: Books) -> None:
@@ -289,6 +377,28 @@ def test_a_closed_endpoint_keeps_its_history(books: Books) -> None:
     assert before is not None
     books.ledger.closed(before, LATER)
     assert books.known() == replace(before, status=Status.CLOSED, state=State.DELETED)
+    assert [line.answer for line in books.lines(ENDPOINT)] == ["done"]
+
+
+def test_an_open_decision_on_an_endpoint_that_is_gone_is_answered_by_that(books: Books) -> None:
+    entry = books.decide()
+    before = books.known()
+    assert before is not None
+    books.ledger.closed(before, LATER)
+    known = books.known()
+    assert known is not None
+    assert (known.status, known.settled) == (Status.CLOSED, True)
+    assert [line.answer for line in books.lines(ENDPOINT)] == ["the endpoint is gone"]
+    with pytest.raises(Contended):
+        books.answer(entry)
+
+
+def test_an_endpoint_that_was_only_seen_is_closed_without_a_line(books: Books) -> None:
+    books.ledger.seen(replace(ASKING, state=State.AVAILABLE), Status.ACCEPTED, None, START)
+    before = books.known()
+    assert before is not None
+    books.ledger.closed(before, LATER)
+    assert books.lines(ENDPOINT) == []
 
 
 HEALTH = {"cause": "", "detail": "", "phases": {"dns": Decimal("1.25")}, "checked_at": "2026-11-23T03:00:00+00:00"}
@@ -307,6 +417,18 @@ def test_a_round_of_health_is_kept_and_the_first_crossing_only_once(books: Books
     known = books.known()
     assert known is not None
     assert (known.status, known.verified_at) == (Status.VERIFIED, stamp(START))
+
+
+def test_a_round_that_another_round_followed_changes_nothing(books: Books) -> None:
+    books.answer(books.decide())
+    stale = books.known()
+    assert stale is not None
+    books.ledger.probed(stale, Status.ACCEPTED, "0", HEALTH, START)
+    with pytest.raises(Contended):
+        books.ledger.probed(stale, Status.VERIFIED, "1", HEALTH, LATER)
+    known = books.known()
+    assert known is not None
+    assert (known.status, known.recent) == (Status.ACCEPTED, "0")
 
 
 # ------------------------------------------------------------------ reading
@@ -333,19 +455,19 @@ def test_the_endpoints_of_a_service_are_found_by_status(books: Books) -> None:
 # ------------------------------------------------------------------ telling on change
 
 
-def test_a_text_is_new_only_when_it_changes(books: Books) -> None:
-    told = [books.ledger.changed("gate#1", text) for text in ("open", "open", "shut", "", "", "open")]
-    assert told == [True, False, True, True, False, True]
+def test_the_last_text_about_a_subject_is_remembered(books: Books) -> None:
+    for text in ("open", "open", "shut", "", "open"):
+        books.ledger.remember("gate#1", text)
+        assert books.ledger.remembered("gate#1") == text
 
 
-def test_nothing_to_say_of_a_subject_never_heard_of_is_not_new(books: Books) -> None:
-    assert not books.ledger.changed("gate#1", "")
-    assert books.ledger.changed("gate#1", "open")
+def test_of_a_subject_never_heard_of_nothing_is_remembered(books: Books) -> None:
+    assert books.ledger.remembered("gate#1") == ""
 
 
 def test_subjects_do_not_know_of_each_other_and_are_no_endpoints(books: Books) -> None:
-    assert books.ledger.changed("gate#1", "open")
-    assert books.ledger.changed("gate#2", "open")
+    books.ledger.remember("gate#1", "open")
+    assert books.ledger.remembered("gate#2") == ""
     assert books.ledger.of(SERVICE, Status.HELD) == []
 
 
@@ -397,7 +519,11 @@ def test_a_table_that_does_not_exist_is_named_by_every_call() -> None:
         lambda ledger: ledger.decided(ASKING, HELD, ROWS, None, "Connect", START),
         lambda ledger: ledger.seen(ASKING, Status.HELD, None, START),
         lambda ledger: ledger.closed(known, START),
-        lambda ledger: ledger.changed("gate#1", "open"),
+        lambda ledger: ledger.taken_over(known, START),
+        lambda ledger: ledger.refused(ASKING, "", "InvalidState: late", 1, START),
+        lambda ledger: ledger.probed(known, Status.VERIFIED, "1", {}, START),
+        lambda ledger: ledger.remembered("gate#1"),
+        lambda ledger: ledger.remember("gate#1", "open"),
     ]
     with dynamodb() as resource:
         for call in calls:
@@ -421,12 +547,27 @@ def test_the_fake_stands_in_for_every_public_method_of_the_real_one() -> None:
 # ------------------------------------------------------------------ what is known
 
 
+OPEN = Current(ENDPOINT, SERVICE, Status.HELD, State.PENDING_ACCEPTANCE, settled=False, open_until=stamp(START + LEASE))
+
+
 @pytest.mark.parametrize(("seconds", "is_open"), [(0, True), (59, True), (60, False), (61, False)])
-def test_an_open_decision_belongs_to_its_approver_for_a_minute(seconds: int, is_open: bool) -> None:
-    known = Current(ENDPOINT, SERVICE, Status.HELD, State.PENDING_ACCEPTANCE, settled=False, decided_at=stamp(START))
+@pytest.mark.parametrize("refusal", ["", "InvalidState: late"])
+def test_an_open_decision_is_its_approvers_or_after_a_refusal_nobodys_until_its_time(
+    seconds: int, is_open: bool, refusal: str
+) -> None:
     assert timedelta(seconds=60) == LEASE
-    assert known.open_at(START + timedelta(seconds=seconds)) is is_open
-    assert not replace(known, settled=True).open_at(START)
+    known, now = replace(OPEN, refusal=refusal), START + timedelta(seconds=seconds)
+    assert (known.leased_at(now), known.paused_at(now)) == (is_open and not refusal, is_open and bool(refusal))
+    settled = replace(known, settled=True)
+    assert not settled.leased_at(now)
+    assert not settled.paused_at(now)
+    assert not known.fresh_at(now)
+
+
+def test_a_pause_doubles_with_every_refusal_up_to_an_hour() -> None:
+    seconds = [pause(tries).total_seconds() for tries in range(1, 14)]
+    assert seconds == [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]
+    assert pause(10**9) == timedelta(hours=1)
 
 
 @pytest.mark.parametrize(("status", "fresh"), [(Status.ACCEPTED, True), (Status.REJECTED, True), (Status.HELD, False)])

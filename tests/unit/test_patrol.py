@@ -16,7 +16,7 @@ from linkgate.patrol import Canary, Patrol, Round, Target, VerdictDict
 from tests.fakes import FakeCanary
 from tests.house import PROBE, SERVICE, House
 from tests.unit.edges import stubbed
-from tests.world import CONSUMER, OTHER, endpoint_id, service_id
+from tests.world import CONSUMER, OTHER, Service, endpoint_id, service_id
 
 A, B = endpoint_id(1), endpoint_id(2)
 VERIFIED, UNHEALTHY, RECOVERED = "Endpoint Verified", "Endpoint Unhealthy", "Endpoint Recovered"
@@ -80,7 +80,10 @@ def test_an_unhealthy_endpoint_is_told_in_words_that_name_the_cause_and_the_next
     walk(house, "1000", cause="tcp_refused")
     _, detail = house.bus.told[-1]
     meaning, step = CAUSES["tcp_refused"]
-    assert detail["summary"] == f"Endpoint {A} of {SERVICE} is unhealthy (tcp_refused): {meaning}. Next: {step}."
+    assert detail["summary"] == (
+        f"Endpoint {A} of account {CONSUMER} on {SERVICE} is unhealthy (tcp_refused): {meaning}. Next: {step}. "
+        f"Seen: {detail['url']} at 10.1.0.7: as told."
+    )
     assert (detail["cause"], detail["detail"]) == ("tcp_refused", "as told")
     assert detail["phases"] == {"dns": 1.25, "tcp": 0.5, "total": 1.75}
     assert detail["url"].startswith("tcp://")
@@ -90,7 +93,7 @@ def test_an_endpoint_that_answers_again_has_recovered(house: House) -> None:
     walk(house, "1000" + "111")
     assert house.known(A).status is Status.VERIFIED
     assert house.bus.kinds(A) == [VERIFIED, UNHEALTHY, RECOVERED]
-    assert house.bus.told[-1][1]["summary"] == f"Endpoint {A} of {SERVICE} answers again."
+    assert house.bus.told[-1][1]["summary"] == f"Endpoint {A} of account {CONSUMER} on {SERVICE} answers again."
 
 
 def test_an_endpoint_that_never_answered_is_unhealthy_and_was_never_verified(house: House) -> None:
@@ -182,8 +185,15 @@ def test_one_bad_probe_of_several_is_a_bad_round(house: House) -> None:
     assert house.known(A).recent == "0"
 
 
-def test_settings_that_cannot_be_read_leave_the_probe_of_the_parameter(house: House) -> None:
+def test_with_settings_that_cannot_be_read_nobody_knows_how_to_probe(house: House) -> None:
     house.allow_list.put(SERVICE, "@settings", probe="https://example.com/")
+    (seen,) = walk(house)
+    assert (seen.probed, seen.unprobed, house.canary.targets) == ({SERVICE: 0}, {SERVICE: 1}, [])
+    assert (house.known(A).status, house.known(A).recent) == (Status.ACCEPTED, "")
+
+
+def test_without_settings_the_parameter_says_what_is_probed(house: House) -> None:
+    house.allow_list.delete(SERVICE, "@settings")
     walk(house)
     assert [target["url"].rpartition(":")[2] for target in house.canary.targets] == [PROBE.rpartition(":")[2]]
 
@@ -228,9 +238,18 @@ def test_a_canary_that_does_not_come_back_says_nothing_about_health(house: House
     walk(house)
     before = house.known(A)
     house.canary.error = Unavailable("the canary failed")
-    with pytest.raises(Unavailable):
-        house.patrol.walk()
+    seen = house.patrol.walk()
+    assert {name: str(error) for name, error in seen.failed.items()} == {SERVICE: "the canary failed"}
     assert house.known(A) == before
+
+
+def test_what_fails_at_one_service_does_not_stop_the_others(house: House) -> None:
+    first = service_id(0)
+    house.world.services = {first: Service(), **house.world.services, service_id(2): Service()}
+    house.world.hidden = dict.fromkeys((first, service_id(2)), RuntimeError("nobody thought of it"))
+    (seen,) = walk(house)
+    assert (set(seen.failed), seen.probed) == ({first, service_id(2)}, {SERVICE: 1})
+    assert house.known(A).status is Status.VERIFIED
 
 
 def test_a_connection_that_the_ledger_does_not_know_yet_is_left_to_the_next_round(house: House) -> None:
@@ -254,8 +273,26 @@ def test_a_status_that_changed_during_the_round_wins(house: House) -> None:
         house.ledger.currents[A] = replace(house.known(A), status=Status.CLOSED)
 
     house.ledger.rival = rival
+    (seen,) = walk(house)
+    assert (house.known(A).status, house.known(A).recent) == (Status.CLOSED, "")
+    assert (seen.failed, seen.times_to_verified) == ({}, [])
+
+
+def test_a_round_that_another_round_overtook_is_not_kept(house: House) -> None:
+    def rival() -> None:
+        house.ledger.currents[A] = replace(house.known(A), recent="0")
+
+    house.ledger.rival = rival
     walk(house)
-    assert (house.known(A).status, house.bus.told) == (Status.CLOSED, [])
+    assert (house.known(A).status, house.known(A).recent) == (Status.ACCEPTED, "0")
+
+
+def test_what_could_not_be_told_is_not_kept_and_told_by_the_next_round(house: House) -> None:
+    house.bus.refusal = Unavailable("the bus refused 1 of 1 events")
+    (seen,) = walk(house)
+    assert (set(seen.failed), house.known(A).status, house.known(A).recent) == ({SERVICE}, Status.ACCEPTED, "")
+    walk(house)
+    assert (house.known(A).status, house.bus.kinds(A)) == (Status.VERIFIED, [VERIFIED])
 
 
 # ------------------------------------------------------------------ visits

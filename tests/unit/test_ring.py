@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from linkgate.bell import Bell, parse
-from linkgate.errors import Unavailable
+from linkgate.errors import Throttled, Unavailable
 from linkgate.ring import Ringer, delay
 
-from tests.unit.edges import stubbed
+from tests.unit.edges import stubbed, unreachable
 from tests.world import endpoint_id
 
 URL = "https://sqs.eu-west-1.amazonaws.com/111111111111/bells"
@@ -54,6 +55,24 @@ def test_a_queue_that_did_not_take_every_bell_is_unavailable(edge: Edge) -> None
     expect(edge, bells(3), failed=2)
     with pytest.raises(Unavailable, match="SQS refused 2 of 3 bells: busy"):
         edge[0].ring(bells(3))
+
+
+@pytest.mark.parametrize(("code", "kind"), [("RequestThrottled", Throttled), ("InternalError", Unavailable)])
+def test_a_queue_that_cannot_take_bells_now_is_asked_later(edge: Edge, code: str, kind: type[Unavailable]) -> None:
+    edge[1].add_client_error(SEND, code, http_status_code=400 if kind is Throttled else 500)
+    with pytest.raises(kind, match=code):
+        edge[0].ring(bells(1))
+
+
+def test_a_queue_that_may_not_be_sent_to_is_a_wrong_deployment(edge: Edge) -> None:
+    edge[1].add_client_error(SEND, "AccessDenied")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        edge[0].ring(bells(1))
+
+
+def test_a_queue_out_of_reach_is_asked_later() -> None:
+    with unreachable("sqs") as client, pytest.raises(Unavailable):
+        Ringer(client, URL).ring(bells(1))
 
 
 def test_repeats_wait_twice_as_long_each_up_to_what_sqs_allows() -> None:

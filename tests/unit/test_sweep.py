@@ -3,6 +3,7 @@
 import pytest
 from linkgate.bell import Bell
 from linkgate.connections import Refusal
+from linkgate.errors import Unavailable
 from linkgate.model import Outcome, RowKey, State, Status
 from linkgate.sweep import touched
 
@@ -26,7 +27,7 @@ def house() -> House:
 def settled(house: House) -> None:
     """Everything rung for, answered, and told."""
     house.settle()
-    house.world.advance(120)
+    house.work(120)
     house.settle()
 
 
@@ -106,7 +107,22 @@ def test_a_decision_that_ec2_refused_is_rung_for_again(house: House) -> None:
     house.world.refusals[A] = [Refusal("InternalError", "sorry")]
     house.world.connect(A, SERVICE)
     house.settle()
+    house.world.advance(1)
+    assert rung(house) == set()
+    house.world.advance(1)
     assert rung(house) == {A}
+
+
+def test_connections_that_ec2_refuses_to_act_on_are_counted_while_they_wait(house: House) -> None:
+    house.world.refusals[A] = [Refusal("InternalError", "sorry")]
+    house.world.connect(A, SERVICE)
+    house.world.connect(B, SERVICE, "444444444444")
+    found = []
+    for _ in range(3):
+        found.append(house.settle().refused)
+        house.world.advance(1)
+    assert found == [0, 1, 1]
+    assert house.settle().refused == 0
 
 
 def test_a_connection_that_changed_behind_our_back_is_rung_for(house: House) -> None:
@@ -188,6 +204,18 @@ def test_an_edit_looks_at_the_services_that_it_touches(
     assert finding.services == len(expected)
 
 
+@pytest.mark.parametrize("broken", [SERVICE, SECOND])
+@pytest.mark.parametrize("only", [None, frozenset({"*"})])
+def test_what_fails_at_one_service_does_not_stop_the_others(
+    two_services: House, broken: str, only: frozenset[str] | None
+) -> None:
+    two_services.world.hidden[broken] = RuntimeError("nobody thought of it")
+    finding = two_services.sweeper.sweep("sweep", only)
+    assert {name: str(error) for name, error in finding.failed.items()} == {broken: "nobody thought of it"}
+    rung_for = {endpoint for bell in two_services.bells.take() for endpoint in bell.endpoints}
+    assert rung_for == ({A, B} - {A if broken == SERVICE else B})
+
+
 def test_edited_rows_touch_their_services() -> None:
     keys = [RowKey(SERVICE, CONSUMER), RowKey(SERVICE, "*"), RowKey("*", "@settings")]
     assert touched(keys) == {SERVICE, "*"}
@@ -244,6 +272,17 @@ def test_what_leaves_a_gate_open_is_told_when_it_changes_and_counted_while_it_la
     assert told == [("Gate Misconfigured", SERVICE, [problem]), ("Gate Misconfigured", SERVICE, [])]
 
 
+def test_a_problem_of_a_gate_that_could_not_be_told_is_told_by_the_next_sweep(house: House) -> None:
+    house.world.services[SERVICE].acceptance_required = False
+    house.world.connect(A, SERVICE)
+    house.bus.refusal = Unavailable("the bus refused 1 of 1 events")
+    finding = house.sweeper.sweep("sweep")
+    assert (set(finding.failed), finding.rung) == ({"the wiring of the gates"}, 1)
+    assert house.bus.told == []
+    assert house.sweeper.sweep("sweep").failed == {}
+    assert house.bus.kinds() == ["Gate Misconfigured"]
+
+
 def test_a_notification_that_is_disabled_is_a_problem_of_its_gate(house: House) -> None:
     house.world.services[SERVICE].topics[TOPIC] = False
     finding = house.sweeper.sweep("sweep")
@@ -273,7 +312,21 @@ def test_edited_rows_that_cannot_be_read_are_told_and_named(house: House) -> Non
     told = [(kind, detail["row"], detail["attribute"], detail["problem"]) for kind, detail in house.bus.told]
     assert len(told) == len(rows)
     assert {kind for kind, *_ in told} == {"Allow List Row Invalid"}
-    assert {row: problem for _, row, _, problem in told} == found
+    assert {row: f"row {row}: {problem}" for _, row, _, problem in told} == found
+
+
+def test_malformed_settings_are_found_even_if_nobody_waits(house: House) -> None:
+    house.allow_list.put(SERVICE, "@settings", mode="sometimes")
+    finding = house.sweeper.sweep("sweep")
+    assert finding.malformed.keys() == {f"{SERVICE}/@settings"}
+    assert finding.malformed[f"{SERVICE}/@settings"].startswith(f"row {SERVICE}/@settings: ")
+    house.world.connect(A, SERVICE)
+    assert house.sweeper.sweep("sweep").malformed == finding.malformed
+
+
+def test_malformed_settings_of_every_service_are_one_row(two_services: House) -> None:
+    two_services.allow_list.put("*", "@settings", mode="sometimes")
+    assert two_services.sweeper.sweep("sweep").malformed.keys() == {"*/@settings"}
 
 
 def test_edited_rows_that_can_be_read_are_not_worth_a_word(house: House) -> None:

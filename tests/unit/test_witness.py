@@ -2,10 +2,11 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from linkgate.errors import Contended
-from linkgate.model import State, Status
+from linkgate.errors import Contended, Unavailable
+from linkgate.model import Decision, Mode, Outcome, Reason, State, Status
 from linkgate.witness import Witness
 
 from tests.house import SERVICE, House
@@ -28,11 +29,11 @@ def house() -> House:
     return made
 
 
-def look(house: House) -> None:
-    """What EC2 shows of every connection, recorded."""
+def look(house: House) -> frozenset[str]:
+    """What EC2 shows of every connection, recorded; the endpoints that somebody else is busy with."""
     shown = house.connections.of(SERVICE)
     known = house.ledger.current(connection.endpoint for connection in shown)
-    Witness(house.ledger, house.bus, house.world.clock).record(shown, known)
+    return Witness(house.ledger, house.bus, house.world.clock).record(shown, known)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_a_closed_endpoint_is_told_even_if_another_write_is_contended(house: Hou
     with suppress(Contended):
         Witness(house.ledger, house.bus, house.world.clock).record(shown, known)
     look(house)
-    assert sorted(detail["endpoint_id"] for _, detail in house.bus.told) == [A, B]
+    assert {detail["endpoint_id"] for _, detail in house.bus.told} == {A, B}
 
 
 def test_a_vanished_endpoint_is_told_even_if_another_write_is_contended(house: House) -> None:
@@ -118,4 +119,97 @@ def test_a_vanished_endpoint_is_told_even_if_another_write_is_contended(house: H
     with suppress(Contended):
         witness.gone(known.values())
     witness.gone(house.ledger.current([A, B]).values())
-    assert sorted(detail["endpoint_id"] for _, detail in house.bus.told) == [A, B]
+    assert {detail["endpoint_id"] for _, detail in house.bus.told} == {A, B}
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_what_could_not_be_told_is_not_written_and_told_at_the_next_look(house: House, shown: bool) -> None:
+    def once() -> None:
+        if shown:
+            look(house)
+        else:
+            Witness(house.ledger, house.bus, house.world.clock).gone(house.ledger.current([A]).values())
+
+    house.world.turn(A, State.DELETED)
+    house.bus.refusal = Unavailable("the bus refused 1 of 1 events")
+    with pytest.raises(Unavailable):
+        once()
+    assert house.known(A).status is Status.ACCEPTED
+    once()
+    once()
+    assert (house.known(A).status, house.bus.kinds(A)) == (Status.CLOSED, [CLOSED])
+
+
+# ------------------------------------------------------------------ decisions that somebody left open
+
+
+REASONS = {Outcome.ACCEPT: Reason.ALLOWED, Outcome.REJECT: Reason.DENIED, Outcome.HOLD: Reason.REVIEW}
+
+
+def left_open(house: House, mode: Mode, outcome: Outcome) -> str:
+    """A decision on A that nobody answered, a second old; its sort key."""
+    asking = replace(house.connections.named([A])[0], state=State.PENDING_ACCEPTANCE)
+    decision = Decision(outcome, REASONS[outcome], mode, "hash")
+    entry = house.ledger.decided(asking, decision, {}, house.known(A), "", house.world.now)
+    house.world.advance(1)
+    return entry
+
+
+FOUND = {
+    (Mode.ENFORCE, Outcome.ACCEPT, State.AVAILABLE): ["Endpoint Connection Accepted"],
+    (Mode.ENFORCE, Outcome.REJECT, State.REJECTED): ["Endpoint Connection Rejected"],
+    (Mode.ENFORCE, Outcome.ACCEPT, State.REJECTED): [],
+    (Mode.ENFORCE, Outcome.REJECT, State.AVAILABLE): [],
+    (Mode.ENFORCE, Outcome.HOLD, State.AVAILABLE): [],
+    (Mode.OBSERVE, Outcome.ACCEPT, State.AVAILABLE): [],
+    (Mode.OBSERVE, Outcome.REJECT, State.REJECTED): [],
+}
+
+
+@pytest.mark.parametrize(("mode", "outcome", "state"), FOUND)
+def test_an_open_decision_is_told_as_done_only_if_it_was_to_be_done_and_came_true(
+    house: House, mode: Mode, outcome: Outcome, state: State
+) -> None:
+    left_open(house, mode, outcome)
+    house.world.turn(A, state)
+    house.world.advance(60)
+    assert look(house) == set()
+    assert house.bus.kinds(A) == FOUND[mode, outcome, state]
+    assert house.ledger.lines(A)[-1].answer == f"found {state} at a later look"
+    assert house.known(A).settled
+
+
+def test_an_open_decision_on_an_endpoint_shown_as_deleted_is_answered_and_told_as_closed(house: House) -> None:
+    left_open(house, Mode.ENFORCE, Outcome.ACCEPT)
+    house.world.turn(A, State.DELETED)
+    house.world.advance(60)
+    look(house)
+    assert (house.known(A).status, house.bus.kinds(A)) == (Status.CLOSED, [CLOSED])
+    assert house.ledger.lines(A)[-1].answer == "found deleted at a later look"
+
+
+def test_what_was_done_and_could_not_be_told_stays_open_until_it_is(house: House) -> None:
+    left_open(house, Mode.ENFORCE, Outcome.ACCEPT)
+    house.world.advance(60)
+    house.bus.refusal = Unavailable("the bus refused 1 of 1 events")
+    with pytest.raises(Unavailable):
+        look(house)
+    assert not house.known(A).settled
+    look(house)
+    assert house.bus.kinds(A) == ["Endpoint Connection Accepted"]
+
+
+def test_an_endpoint_on_which_somebody_is_acting_is_left_and_named(house: House) -> None:
+    left_open(house, Mode.ENFORCE, Outcome.ACCEPT)
+    before = house.known(A)
+    house.world.turn(A, State.DELETED)
+    assert look(house) == {A}
+    assert (house.known(A), house.bus.told) == (before, [])
+
+
+def test_an_endpoint_whose_decision_ec2_refused_belongs_to_nobody(house: House) -> None:
+    entry = left_open(house, Mode.ENFORCE, Outcome.REJECT)
+    until = house.world.now + timedelta(hours=1)
+    house.ledger.refused(house.connections.named([A])[0], entry, "InvalidState: late", 1, until)
+    assert look(house) == set()
+    assert (house.known(A).status, house.known(A).settled) == (Status.ACCEPTED, True)
