@@ -215,7 +215,9 @@ class FakeLedger(Ledger):
         if known.entry and not known.settled:
             line = self.book[known.endpoint, known.entry]
             self.book[known.endpoint, known.entry] = replace(line, answer="the endpoint is gone")
-        self.currents[known.endpoint] = replace(there, status=Status.CLOSED, state=State.DELETED, settled=True)
+        self.currents[known.endpoint] = replace(
+            there, status=Status.CLOSED, state=State.DELETED, settled=True, refusal="", tries=0
+        )
 
     def probed(self, known: Current, status: Status, recent: str, health: Mapping[str, object], now: datetime) -> None:
         there = self._guard(known.endpoint, known)

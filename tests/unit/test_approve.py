@@ -322,13 +322,13 @@ def test_an_endpoint_that_is_never_visible_is_left_in_the_end(open_house: House)
 def test_a_postponed_question_keeps_what_rang(open_house: House) -> None:
     open_house.ring(A, cause="Connect")
     open_house.work()
-    assert open_house.bells.waiting() == [Bell(frozenset({A}), frozenset(), "Connect", 1)]
+    assert open_house.bells.waiting() == [Bell(frozenset({A}), frozenset(), "Connect", attempt=1, absent=1)]
 
 
 def test_a_new_bell_is_not_given_up_because_an_old_one_is(open_house: House) -> None:
     old, new = Bell(frozenset({A}), attempt=9), Bell(frozenset({A}), cause="Connect")
     open_house.approver.answer([old, new])
-    assert open_house.bells.waiting() == [new.again(frozenset({A}))]
+    assert open_house.bells.waiting() == [new.again(frozenset({A}), absent=True)]
 
 
 @pytest.mark.parametrize("state", [State.DELETED, State.DELETING, State.FAILED, State.EXPIRED])
@@ -368,15 +368,23 @@ def test_an_endpoint_is_gone_when_three_looks_in_a_row_do_not_show_it(
     assert (CLOSED in open_house.bus.kinds(A)) is (status is Status.CLOSED)
 
 
-@pytest.mark.parametrize("attempts", [(0, 2), (2, 0)])
-def test_of_several_bells_for_an_endpoint_that_is_gone_the_longest_asked_counts(
-    open_house: House, attempts: tuple[int, int]
+@pytest.mark.parametrize("looks", [(0, 2), (2, 0)])
+def test_of_several_bells_for_an_endpoint_that_is_gone_the_longest_missed_counts(
+    open_house: House, looks: tuple[int, int]
 ) -> None:
     open_house.connect(A)
     open_house.work(10)
     open_house.world.forget(A)
-    open_house.approver.answer([Bell(frozenset({A}), attempt=attempt) for attempt in attempts])
+    open_house.approver.answer([Bell(frozenset({A}), absent=absent) for absent in looks])
     assert open_house.known(A).status is Status.CLOSED
+
+
+def test_repeats_that_did_not_miss_an_endpoint_do_not_count_towards_its_end(open_house: House) -> None:
+    open_house.connect(A)
+    open_house.work(10)
+    open_house.world.forget(A)
+    open_house.approver.answer([Bell(frozenset({A}), attempt=7)])
+    assert open_house.known(A).status is Status.ACCEPTED
 
 
 @pytest.mark.parametrize("seconds", [0, 2])

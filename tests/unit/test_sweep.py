@@ -277,7 +277,7 @@ def test_a_problem_of_a_gate_that_could_not_be_told_is_told_by_the_next_sweep(ho
     house.world.connect(A, SERVICE)
     house.bus.refusal = Unavailable("the bus refused 1 of 1 events")
     finding = house.sweeper.sweep("sweep")
-    assert (set(finding.failed), finding.rung) == ({"the wiring of the gates"}, 1)
+    assert (set(finding.failed), finding.rung) == ({f"the gate of {SERVICE}"}, 1)
     assert house.bus.told == []
     assert house.sweeper.sweep("sweep").failed == {}
     assert house.bus.kinds() == ["Gate Misconfigured"]

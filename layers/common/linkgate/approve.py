@@ -112,7 +112,8 @@ class Approver:
         """Look at connections of one service, decide, record, act, record."""
         known = self.ledger.current(connection.endpoint for connection in group)
         busy = Witness(self.ledger, self.bus, self.now).record([one for one in group if not one.waits], known)
-        self._later(busy, bells, report)
+        for endpoint, error in busy.items():
+            self._later([endpoint], bells, report, error)
         waiting = [connection for connection in group if connection.waits]
         rows = self.allow_list.rows_for(waiting)
         lines = [
@@ -186,7 +187,7 @@ class Approver:
         """Keep a refusal: a throttled call is asked again at once, any other after a growing pause."""
         endpoint, tries = line.connection.endpoint, line.tries + 1
         if why.code in THROTTLES:
-            self.ledger.refused(line.connection, line.entry, str(why), tries, self.now())
+            self.ledger.refused(line.connection, line.entry, str(why), line.tries, self.now())
             self._later([endpoint], bells, report, Throttled(str(why)))
         else:
             self.ledger.refused(line.connection, line.entry, str(why), tries, self.now() + pause(tries))
@@ -194,24 +195,30 @@ class Approver:
 
     def _missing(self, bells: Sequence[Bell], found: set[str], report: Report) -> None:
         """Endpoints that EC2 does not show: gone if the ledger knows them, otherwise perhaps not visible yet."""
-        patient_last = sorted(bells, key=lambda bell: bell.attempt)  # the longest asked for counts
-        attempts = {endpoint: bell.attempt for bell in patient_last for endpoint in bell.endpoints - found}
+        longest_last = sorted(bells, key=lambda bell: bell.absent)  # the longest missed counts
+        looks = {endpoint: bell.absent + 1 for bell in longest_last for endpoint in bell.endpoints - found}
         try:
-            known = self.ledger.current(attempts)
-            gone = [
-                current
-                for endpoint, current in known.items()
-                if attempts[endpoint] + 1 >= ABSENT_LOOKS and not current.leased_at(self.now())
-            ]
-            Witness(self.ledger, self.bus, self.now).gone(gone)
+            known = self.ledger.current(looks)
         except Unavailable as error:
-            self._later(attempts, bells, report, error)
+            self._later(looks, bells, report, error)
             return
-        closed = {current.endpoint for current in known.values() if current.status is Status.CLOSED}
-        self._later(attempts.keys() - closed - {current.endpoint for current in gone}, bells, report)
+        missed = [
+            one for one in known.values() if looks[one.endpoint] >= ABSENT_LOOKS and not one.leased_at(self.now())
+        ]
+        for endpoint, trouble in Witness(self.ledger, self.bus, self.now).gone(missed).items():
+            self._later([endpoint], bells, report, trouble)
+        done = {one.endpoint for one in known.values() if one.status is Status.CLOSED} | {
+            one.endpoint for one in missed
+        }
+        self._later(looks.keys() - done, bells, report, absent=True)
 
     def _later(
-        self, endpoints: Iterable[str], bells: Iterable[Bell], report: Report, error: Exception | None = None
+        self,
+        endpoints: Iterable[str],
+        bells: Iterable[Bell],
+        report: Report,
+        error: Exception | None = None,
+        absent: bool = False,
     ) -> None:
         """Ask about some endpoints again in a while, as long as patience lasts; then the sweep will.
 
@@ -221,7 +228,7 @@ class Approver:
         for bell in sorted(bells, key=lambda bell: bell.attempt):  # the most patient first
             mine = bell.endpoints & wanted if bell.endpoints else wanted
             if mine and bell.attempt < PATIENCE:
-                self.bells.ring(bell.again(some) for some in chunks(mine))
+                self.bells.ring(bell.again(some, absent) for some in chunks(mine))
             elif mine and error:
                 report.failed[bell] = error
             else:

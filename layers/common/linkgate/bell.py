@@ -21,14 +21,16 @@ ENDPOINTS_PER_BELL = 100
 class Bell:
     """Where to look. Endpoints if it names any; else the whole of its services; else every managed service.
 
-    `cause` says what rang, for the ledger; `attempt` counts the delayed repeats of the same question; `readable` is
-    False where a notification should have named something and did not.
+    `cause` says what rang, for the ledger; `attempt` counts the delayed repeats of the same question, `absent` the
+    looks in a row that did not show its endpoints; `readable` is False where a notification should have named
+    something and did not.
     """
 
     endpoints: frozenset[str] = frozenset()
     services: frozenset[str] = frozenset()
     cause: str = ""
     attempt: int = 0
+    absent: int = 0
     readable: bool = True
 
     @property
@@ -36,9 +38,9 @@ class Bell:
         """Whether it names nothing: then every managed service is looked at."""
         return not self.endpoints and not self.services
 
-    def again(self, endpoints: frozenset[str]) -> "Bell":
-        """The same bell for some endpoints, to be rung later."""
-        return Bell(endpoints, self.services, self.cause, self.attempt + 1)
+    def again(self, endpoints: frozenset[str], absent: bool = False) -> "Bell":
+        """The same bell for some endpoints, to be rung later; `absent` if this look did not show them."""
+        return Bell(endpoints, self.services, self.cause, self.attempt + 1, self.absent + 1 if absent else 0)
 
     def event(self) -> dict[str, object]:
         """The bell in the form of an event, as `parse` reads it."""
@@ -47,6 +49,7 @@ class Bell:
             "services": sorted(self.services),
             "cause": self.cause,
             "attempt": self.attempt,
+            "absent": self.absent,
         }
         return {"source": "linkgate", "detail-type": BELL, "detail": detail}
 
@@ -68,9 +71,8 @@ def parse(body: str) -> Bell:
         return _find(body, "unknown message")
     detail, kind = event.get("detail"), str(event.get("detail-type", ""))
     if kind == BELL and isinstance(detail, Mapping):
-        attempt = detail.get("attempt", 0)
         found = _find(json.dumps([detail.get("endpoints"), detail.get("services")]), str(detail.get("cause", "")))
-        return replace(found, attempt=max(0, attempt) if isinstance(attempt, int) else 0, readable=True)
+        return replace(found, attempt=_count(detail, "attempt"), absent=_count(detail, "absent"), readable=True)
     if kind == CLOUDTRAIL and isinstance(detail, Mapping):
         # detail.vpcEndpointId is the endpoint that the API request came through, not the one it is about.
         spoken = json.dumps([detail.get("requestParameters"), detail.get("responseElements")])
@@ -78,6 +80,11 @@ def parse(body: str) -> Bell:
         # A call that was refused may have nothing to name.
         return replace(found, readable=found.readable or bool(detail.get("errorCode")))
     return _find(json.dumps(detail) if detail is not None else body, kind or "unknown message")
+
+
+def _count(detail: Mapping[str, object], name: str) -> int:
+    value = detail.get(name)
+    return max(0, value) if isinstance(value, int) else 0
 
 
 def _find(text: str, cause: str) -> Bell:

@@ -164,7 +164,8 @@ class Ledger:
 
     def closed(self, known: Current, now: datetime) -> None:
         """Record that EC2 no longer shows an endpoint; an open decision on it is answered by that."""
-        values = {"status": Status.CLOSED, "state": State.DELETED, "settled": True, "updated_at": stamp(now)}
+        values: dict[str, Any] = {"status": Status.CLOSED, "state": State.DELETED, "updated_at": stamp(now)}
+        values |= {"settled": True, "refusal": "", "tries": 0}
         actions = [
             self._update(known.endpoint, CURRENT, values, "#status = :before", placeholders={":before": known.status})
         ]

@@ -93,9 +93,10 @@ class Sweeper:
             if problems:
                 finding.misconfigured[service] = problems
             subject, text = f"gate#{service}", "; ".join(problems)
-            if self.ledger.remembered(subject) != text:
-                self.bus.tell([Event("Gate Misconfigured", {"service_id": service, "problems": list(problems)})])
-                self.ledger.remember(subject, text)
+            with finding.kept(f"the gate of {service}"):
+                if self.ledger.remembered(subject) != text:
+                    self.bus.tell([Event("Gate Misconfigured", {"service_id": service, "problems": list(problems)})])
+                    self.ledger.remember(subject, text)
 
     def _compare(self, service: str, finding: Finding) -> set[str]:
         """The endpoints of one service whose truth the ledger does not tell."""

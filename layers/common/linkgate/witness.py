@@ -6,10 +6,13 @@ from datetime import datetime
 
 from linkgate.bus import Bus, Event, about, finished_event
 from linkgate.entry import Current
+from linkgate.errors import Unavailable
 from linkgate.ledger import Ledger
 from linkgate.model import Connection, Mode, Outcome, State, Status
 
 CLOSED = "Endpoint Connection Closed"
+Busy = Mapping[str, Unavailable | None]
+"""Endpoints to be looked at again later: somebody is acting on them (None), or they could not be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,34 +23,43 @@ class Witness:
     bus: Bus
     now: Callable[[], datetime]
 
-    def record(self, connections: Iterable[Connection], known: Mapping[str, Current]) -> frozenset[str]:
+    def record(self, connections: Iterable[Connection], known: Mapping[str, Current]) -> Busy:
         """Record connections that wait for nobody, where the ledger does not know it yet.
 
-        Returns the endpoints on which somebody is acting at this moment: to be looked at again later.
+        One that cannot be recorded does not hold up the others.
         """
-        busy = set()
+        busy: dict[str, Unavailable | None] = {}
         for connection in connections:
             before = known.get(connection.endpoint)
-            status = _status(connection, before)
-            if status is None:
-                continue
-            if before and before.leased_at(self.now()):
-                busy.add(connection.endpoint)
-                continue
-            if status is Status.CLOSED and (before is None or before.status is not Status.CLOSED):
-                self.bus.tell([Event(CLOSED, about(connection))])
-            if before and not before.settled:
-                self._finish(connection, before, status)
-            elif before is None or (before.status, before.state) != (status, connection.state):
-                self.ledger.seen(connection, status, before, self.now())
-        return frozenset(busy)
+            try:
+                if before and before.leased_at(self.now()):
+                    busy[connection.endpoint] = None
+                elif status := _status(connection, before):
+                    self._record(connection, before, status)
+            except Unavailable as error:
+                busy[connection.endpoint] = error
+        return busy
 
-    def gone(self, known: Iterable[Current]) -> None:
-        """Record endpoints that EC2 no longer shows. Told first: a repeated event harms less than a lost one."""
+    def gone(self, known: Iterable[Current]) -> Busy:
+        """Record endpoints that EC2 no longer shows; returns those to be looked at again, as `record` does."""
+        busy: dict[str, Unavailable | None] = {}
         for current in known:
-            if current.status is not Status.CLOSED:
-                self.bus.tell([Event(CLOSED, about(current))])
-                self.ledger.closed(current, self.now())
+            try:
+                if current.status is not Status.CLOSED:
+                    self.bus.tell([Event(CLOSED, about(current))])
+                    self.ledger.closed(current, self.now())
+            except Unavailable as error:
+                busy[current.endpoint] = error
+        return busy
+
+    def _record(self, connection: Connection, before: Current | None, status: Status) -> None:
+        """Tell, then write: a repeated event harms less than a lost one."""
+        if status is Status.CLOSED and (before is None or before.status is not Status.CLOSED):
+            self.bus.tell([Event(CLOSED, about(connection))])
+        if before and not before.settled:
+            self._finish(connection, before, status)
+        elif before is None or (before.status, before.state) != (status, connection.state):
+            self.ledger.seen(connection, status, before, self.now())
 
     def _finish(self, connection: Connection, before: Current, status: Status) -> None:
         """Complete a line whose act was done by a run that ended before it could say so."""
