@@ -28,3 +28,8 @@ def test_the_runbook_has_a_heading_for_every_cause_with_its_meaning() -> None:
     for name, (meaning, step) in CAUSES.items():
         told = f"## {name}\n{meaning[0].upper()}{meaning[1:]}. {step[0].upper()}{step[1:]}.\n"
         assert told in runbook, name
+
+
+def test_no_document_has_a_hole() -> None:
+    for document in CHECKOUT.glob("*.md"):
+        assert not re.search(r"@[A-Z]+@|TODO|FIXME", document.read_text()), document
