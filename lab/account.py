@@ -24,13 +24,6 @@ class Provider:
             Item={name: {"S": value} for name, value in item.items()},
         )
 
-    def delete_row(self, consumer: str, service: str = "") -> None:
-        """Remove one row of the allow-list."""
-        client(self.lab, "dynamodb").delete_item(
-            TableName=self.deployed.linkgate["AllowListTable"],
-            Key={"service": {"S": service or self.deployed.service}, "consumer": {"S": consumer}},
-        )
-
     def connect(self, account: str = PROVIDER_ACCOUNT, service_name: str = "") -> str:
         """Create an interface endpoint: in the demo's consumer VPC if it is ours, else in a new VPC."""
         ec2 = client(self.lab, "ec2", account)

@@ -115,9 +115,10 @@ class Demo:
         self.console.print()
         self.console.print(self._connections(), self._alarms())
         self.console.print(
-            f"request to accepted: median [bold]{statistics.median(self.accepted):.2f} s[/]"
-            f"   accepted to verified: median [bold]{statistics.median(self.verified):.2f} s[/]"
-            f"   ({REPEATS} requests, warm)"
+            f"{REPEATS} requests, warm, medians:"
+            f"\n  request to accepted [bold]{statistics.median(self.accepted):.2f} s[/]"
+            f"\n  accepted to verified [bold]{statistics.median(self.verified):.2f} s[/]",
+            highlight=False,
         )
 
     # ------------------------------------------------------------------ telling

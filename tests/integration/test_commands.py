@@ -83,7 +83,7 @@ def test_sam_lists_the_outputs_and_shows_the_logs(shell: Shell, provider: Provid
 def test_make_demo_holds_every_step_and_leaves_nothing_behind(start: Callable[..., "Run"]) -> None:
     demo = start("demo")
     told = demo.read_until("every step held")
-    assert "request to accepted: median" in told
+    assert "request to accepted" in told
     assert demo.process.wait(60) == 0
     assert demo.remains() == []
 

@@ -123,6 +123,15 @@ def dripping(stream: socket.socket, listener: Listener) -> None:
             stream.sendall(b"H")
 
 
+def babbling(stream: socket.socket, listener: Listener) -> None:
+    """Answer a byte at a time without a pause in which a timeout could fall, and never end the line."""
+    listener.requests.append(stream.recv(65536))
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with contextlib.suppress(OSError):
+        while not listener.leaving.wait(0.0002):
+            stream.sendall(b"H")
+
+
 @dataclass(frozen=True)
 class Authority:
     """A certificate authority of the test's own, in a folder of the test's own."""

@@ -603,6 +603,13 @@ def test_a_throttle_while_acting_is_asked_again(open_house: House) -> None:
     assert open_house.bus.kinds(A) == [ACCEPTED]
 
 
+def test_throttles_do_not_lengthen_the_pause_after_a_refusal(open_house: House) -> None:
+    refuse(open_house, A, "RequestLimitExceeded", times=6)
+    open_house.connect(A)
+    open_house.work()
+    assert (open_house.known(A).refusal.partition(":")[0], open_house.known(A).tries) == ("RequestLimitExceeded", 0)
+
+
 def test_what_is_throttled_for_ever_fails_its_message_in_the_end(open_house: House) -> None:
     refuse(open_house, A, "RequestLimitExceeded", times=20)
     open_house.connect(A)

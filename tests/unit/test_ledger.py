@@ -393,6 +393,18 @@ def test_an_open_decision_on_an_endpoint_that_is_gone_is_answered_by_that(books:
         books.answer(entry)
 
 
+def test_what_ec2_refused_is_forgotten_with_the_endpoint(books: Books) -> None:
+    entry = books.decide()
+    books.ledger.refused(ASKING, entry, "InvalidState: no", 3, LATER)
+    before = books.known()
+    assert before is not None
+    assert (before.refusal, before.tries) == ("InvalidState: no", 3)
+    books.ledger.closed(before, LATER)
+    known = books.known()
+    assert known is not None
+    assert (known.refusal, known.tries) == ("", 0)
+
+
 def test_an_endpoint_that_was_only_seen_is_closed_without_a_line(books: Books) -> None:
     books.ledger.seen(replace(ASKING, state=State.AVAILABLE), Status.ACCEPTED, None, START)
     before = books.known()

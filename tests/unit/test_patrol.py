@@ -122,7 +122,8 @@ def test_every_cause_can_make_an_endpoint_unhealthy(house: House, cause: str) ->
 
 def test_an_endpoint_of_which_the_canary_says_nothing_is_not_verified(house: House) -> None:
     house.canary.mute.add(A)
-    walk(house, "1")
+    (seen,) = walk(house, "1")
+    assert seen.failed == {}
     assert house.known(A).status is Status.ACCEPTED
 
 

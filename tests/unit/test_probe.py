@@ -18,8 +18,10 @@ from linkgate.probe import probe, probe_all
 from tests.unit.listeners import (
     HOST,
     Authority,
+    Behaviour,
     accepting,
     answering,
+    babbling,
     dripping,
     dropping,
     endless,
@@ -161,8 +163,9 @@ def test_a_server_that_never_answers_is_a_timeout() -> None:
     assert (found.cause, found.detail) == ("http_timeout", "no answer within 0.3 s")
 
 
-def test_a_server_that_never_comes_to_the_end_of_its_line_is_a_timeout() -> None:
-    with listening(dripping) as listener:
+@pytest.mark.parametrize("behave", [dripping, babbling])
+def test_a_server_that_never_comes_to_the_end_of_its_line_is_a_timeout(behave: Behaviour) -> None:
+    with listening(behave) as listener:
         assert verdict(listener.port, timeout=SHORT).cause == "http_timeout"
 
 

@@ -287,3 +287,7 @@ def test_a_plain_value_is_json_and_stays_what_it_is(value: object) -> None:
 )
 def test_a_plain_value_reads_as_it_was_written(value: object, expected: object) -> None:
     assert plain(value) == expected
+
+
+def test_a_binary_key_is_malformed_and_does_not_raise() -> None:
+    problem({"service": Binary(b"x"), "consumer": Binary(b"\x00"), "effect": "allow"})

@@ -86,27 +86,18 @@ def about(subject: Subject) -> dict[str, object]:
 
 def decision_event(subject: Subject, decision: Decision, entry: str) -> Event:
     """Accepted, Rejected or Held; in observe mode what would have been done."""
-    outcome, reason, row = decision.says()
-    detail = about(subject) | {
-        "decision_id": entry.rpartition("#")[2],
-        "outcome": outcome,
-        "reason": reason,
-        "row": row,
-        "mode": decision.mode,
-        "note": decision.note,
-        "people": dict(decision.people),
-    }
-    return Event((_DONE if decision.acts else _WOULD)[decision.outcome], detail)
+    more = {"mode": decision.mode, "note": decision.note, "people": dict(decision.people)}
+    return _told(_DONE if decision.acts else _WOULD, subject, decision.says(), entry, more)
 
 
 def finished_event(subject: Subject, says: tuple[str, str, str], entry: str) -> Event:
     """The event of a decision that was acted on by a run that ended before it could tell."""
+    return _told(_DONE, subject, says, entry, {"mode": Mode.ENFORCE})
+
+
+def _told(
+    words: Mapping[Outcome, str], subject: Subject, says: tuple[str, str, str], entry: str, more: Mapping[str, object]
+) -> Event:
     outcome, reason, row = says
-    detail = about(subject) | {
-        "decision_id": entry.rpartition("#")[2],
-        "outcome": outcome,
-        "reason": reason,
-        "row": row,
-        "mode": Mode.ENFORCE,
-    }
-    return Event(_DONE[Outcome(outcome)], detail)
+    decision = {"decision_id": entry.rpartition("#")[2], "outcome": outcome, "reason": reason, "row": row}
+    return Event(words[Outcome(outcome)], {**about(subject), **decision, **more})

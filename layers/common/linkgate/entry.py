@@ -115,6 +115,7 @@ def line(connection: Connection, decision: Decision, rows: Rows, cause: str, now
 
 
 def read(item: Mapping[str, Any]) -> Current:
+    """A `current` item as DynamoDB gives it; what an older version did not write is as if it never happened."""
     said = ("owner", "region", "outcome", "reason", "row", "policy_hash", "mode", "refusal")
     times = ("requested_at", "decided_at", "answered_at", "accepted_at", "verified_at", "open_until")
     return Current(

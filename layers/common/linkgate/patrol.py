@@ -18,10 +18,9 @@ from linkgate.errors import Contended, Unavailable
 from linkgate.gate import Gates
 from linkgate.health import grown, status_after
 from linkgate.ledger import Ledger
-from linkgate.model import Connection, RowKey, ServiceSettings, State, Status
-from linkgate.policy import settings_for
+from linkgate.model import Connection, ServiceSettings, State, Status
+from linkgate.policy import settings_for, settings_keys
 from linkgate.ring import Ringer
-from linkgate.rows import EVERY, SETTINGS
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -130,8 +129,7 @@ class Patrol:
         """The verdicts on a service's endpoints, by endpoint id."""
         if not group or self.canary is None:
             return {}
-        rows = self.allow_list.rows(RowKey(name, SETTINGS) for name in (service, EVERY))
-        settings = settings_for(service, rows)
+        settings = settings_for(service, self.allow_list.rows(settings_keys(service)))
         if not isinstance(settings, ServiceSettings):
             return {}  # nobody knows how to probe it: unprobed, and the sweep names the row
         probes = settings.probe or self.default_probe

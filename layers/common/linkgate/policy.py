@@ -24,14 +24,20 @@ Rows = Mapping[RowKey, Item]
 
 def keys_for(connection: Connection) -> tuple[RowKey, ...]:
     """The keys of every row that can matter for a connection: rules from the most specific on, then settings."""
-    consumers = (connection.endpoint, connection.owner, EVERY, SETTINGS)
-    return tuple(RowKey(service, consumer) for consumer in consumers for service in (connection.service, EVERY))
+    consumers = (connection.endpoint, connection.owner, EVERY)
+    rules = tuple(RowKey(service, consumer) for consumer in consumers for service in (connection.service, EVERY))
+    return rules + settings_keys(connection.service)
+
+
+def settings_keys(service: str) -> tuple[RowKey, RowKey]:
+    """The keys of a service's settings: its own row, and that of `*` which it is laid over."""
+    return RowKey(service, SETTINGS), RowKey(EVERY, SETTINGS)
 
 
 def settings_for(service: str, rows: Rows) -> ServiceSettings | MalformedRow:
     """The settings in force: the service's own row over that of `*`, attribute by attribute, but for mode."""
     laid: dict[str, object] = {}
-    for key in (RowKey(EVERY, SETTINGS), RowKey(service, SETTINGS)):
+    for key in reversed(settings_keys(service)):
         if key not in rows:
             continue
         row = parse(rows[key])

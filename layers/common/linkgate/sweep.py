@@ -13,9 +13,9 @@ from linkgate.entry import Current
 from linkgate.gate import Gate, Gates
 from linkgate.ledger import Ledger
 from linkgate.model import Connection, Decision, MalformedRow, Reason, RowKey, ServiceSettings, State, Status
-from linkgate.policy import decide, settings_for
+from linkgate.policy import decide, keys_for, settings_for, settings_keys
 from linkgate.ring import Ringer
-from linkgate.rows import EVERY, SETTINGS, Item, parse
+from linkgate.rows import EVERY, Item, parse
 
 OPEN = (Status.HELD, Status.ACCEPTED, Status.VERIFIED, Status.UNHEALTHY, Status.REJECTED)
 """Statuses of endpoints that EC2 still shows."""
@@ -103,8 +103,7 @@ class Sweeper:
         shown = self.connections.of(service)
         known = self.ledger.current(connection.endpoint for connection in shown)
         waiting = [connection for connection in shown if connection.waits]
-        own = self.allow_list.rows(RowKey(name, SETTINGS) for name in (service, EVERY))
-        rows = {**own, **self.allow_list.rows_for(waiting)} if waiting else own
+        rows = self.allow_list.rows({*settings_keys(service), *(key for one in waiting for key in keys_for(one))})
         settings = settings_for(service, rows)
         if isinstance(settings, MalformedRow):
             finding.malformed[str(settings.key)] = str(settings)
@@ -116,7 +115,7 @@ class Sweeper:
         for connection in waiting:
             decision = decide(connection, rows, self.now())
             if decision.reason is Reason.MALFORMED_ROW and decision.note:
-                finding.malformed[_row(decision, service)] = decision.note
+                finding.malformed[str(decision.row)] = decision.note
             current = known.get(connection.endpoint)
             if current is None or not current.agrees_with(decision) or _unanswered(current, decision, self.now()):
                 different.add(connection.endpoint)
@@ -145,10 +144,6 @@ def _unanswered(known: Current, decision: Decision, now: datetime) -> bool:
     if known.paused_at(now):
         return False
     return decision.acts or not known.settled or known.status is Status.CLOSED
-
-
-def _row(decision: Decision, service: str) -> str:
-    return str(decision.row or service)
 
 
 def _bells(service: str, endpoints: Iterable[str], cause: str) -> Iterator[Bell]:
