@@ -24,6 +24,14 @@ class Provider:
             Item={name: {"S": value} for name, value in item.items()},
         )
 
+    def delete_row(self, consumer: str, service: str = "") -> None:
+        """Take one row away."""
+        key = {"service": service or self.deployed.service, "consumer": consumer}
+        client(self.lab, "dynamodb").delete_item(
+            TableName=self.deployed.linkgate["AllowListTable"],
+            Key={name: {"S": value} for name, value in key.items()},
+        )
+
     def connect(self, account: str = PROVIDER_ACCOUNT, service_name: str = "") -> str:
         """Create an interface endpoint: in the demo's consumer VPC if it is ours, else in a new VPC."""
         ec2 = client(self.lab, "ec2", account)
@@ -82,8 +90,8 @@ class Provider:
             .get_paginator("scan")
             .paginate(
                 TableName=self.deployed.linkgate["LedgerTable"],
-                FilterExpression="#entry = :current AND attribute_exists(#owner)",
-                ExpressionAttributeNames={"#entry": "entry", "#owner": "owner"},
+                FilterExpression="#entry = :current AND attribute_exists(requested_at)",
+                ExpressionAttributeNames={"#entry": "entry"},
                 ExpressionAttributeValues={":current": {"S": "current"}},
             )
         )

@@ -5,16 +5,22 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import boto3
 
+from lab import organization
+from lab.ground import Ground
 from lab.process import CHECKOUT, PROVIDER_ACCOUNT, REGION, LabError, LabProcess
 
 STACK, DEMO_STACK = "linkgate", "linkgate-demo"
-PORT = 8080
-"""The demo server's port: above 1024, so that the loopback data plane needs no privilege."""
+PORTS = {"namespaces": (80, 443), "loopback": (8080, 8443)}
+"""The demo's ports of HTTP and HTTPS by data plane: above 1024 where it needs no privilege."""
+CIDRS = {"namespaces": "10.0.0.0/8", "loopback": "127.0.0.0/8"}
+"""Where the canary may find endpoints."""
+PRIVATE_NAME = "hello.example.com"
 CONSUMERS = ("222222222222", "333333333333")
 """Accounts that may ask for a connection, beside the provider's own."""
 
@@ -45,10 +51,9 @@ def client(lab: LabProcess, service: str, account: str = PROVIDER_ACCOUNT) -> An
 def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None) -> Deployed:
     """Build and deploy stacks/demo.yaml and template.yaml; `step` is told what begins. Raises LabError."""
     runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    step("sam deploy: two VPCs, servers, an endpoint service, an endpoint")
-    principals = ",".join(f"arn:aws:iam::{account}:root" for account in (PROVIDER_ACCOUNT, *CONSUMERS))
-    _deploy(lab, CHECKOUT / "stacks" / "demo.yaml", DEMO_STACK, {"Port": str(PORT), "AllowedPrincipals": principals})
-    demo = outputs(lab, DEMO_STACK)
+    demo = deploy_demo(lab, step)
+    plane = Ground(lab.folder).plane
+    port, _ = PORTS[plane]
     step("sam build: four functions and their layer")
     build = lab.folder / "build"
     _sam(
@@ -64,16 +69,39 @@ def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None) -> 
     step("sam deploy: Linkgate")
     parameters = {
         "PythonRuntime": runtime,
-        "CanarySubnetIds": demo["ConsumerSubnetIds"],
-        "CanarySecurityGroupIds": demo["ConsumerSecurityGroupId"],
-        "CanaryPorts": str(PORT),
-        "CanaryCidrs": "127.0.0.0/8",
-        "DefaultProbe": f"http://:{PORT}/",
+        "CanarySubnetIds": demo["CanarySubnetIds"],
+        "CanarySecurityGroupIds": demo["CanarySecurityGroupId"],
+        "CanaryPorts": str(port),
+        "CanaryCidrs": CIDRS[plane],
+        "DefaultProbe": f"http://:{port}/",
+        "OrganizationsRoleArn": organization.reader(partial(client, lab, account=organization.MANAGEMENT_ACCOUNT)),
         "SweepRate": "rate(1 minute)",
         "DeletionProtection": "false",
     }
     _deploy(lab, build / "template.yaml", STACK, parameters)
     return Deployed(outputs(lab, STACK), demo)
+
+
+def deploy_demo(
+    lab: LabProcess, step: Callable[[str], None] = lambda text: None, second: bool = False
+) -> dict[str, str]:
+    """Deploy stacks/demo.yaml alone, `second` with a second consumer VPC; its outputs. Raises LabError.
+
+    The service's private name is verified; no endpoint uses it yet.
+    """
+    step("sam deploy: two VPCs, servers, an endpoint service, an endpoint")
+    port, tls_port = PORTS[Ground(lab.folder).plane]
+    parameters = {
+        "Port": str(port),
+        "TlsPort": str(tls_port),
+        "AllowedPrincipals": ",".join(f"arn:aws:iam::{one}:root" for one in (PROVIDER_ACCOUNT, *CONSUMERS)),
+        "PrivateDnsName": PRIVATE_NAME,
+        "SecondConsumer": str(second).lower(),
+    }
+    _deploy(lab, CHECKOUT / "stacks" / "demo.yaml", DEMO_STACK, parameters)
+    demo = outputs(lab, DEMO_STACK)
+    client(lab, "ec2").start_vpc_endpoint_service_private_dns_verification(ServiceId=demo["ServiceId"])
+    return demo
 
 
 def enforce(lab: LabProcess, deployed: Deployed) -> None:

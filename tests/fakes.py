@@ -5,8 +5,9 @@ never which calls were made.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,15 +17,15 @@ from linkgate.allowlist import AllowList
 from linkgate.bell import Bell
 from linkgate.bus import VERSION, Bus, Event
 from linkgate.connections import Connections
-from linkgate.entry import LEASE, Current, decision_id, stamp
-from linkgate.errors import Contended
+from linkgate.entry import Current
 from linkgate.gate import Gate, Gates
 from linkgate.ledger import Ledger
-from linkgate.model import Connection, Decision, Outcome, RowKey, State, Status, Verdict
+from linkgate.model import Connection, Outcome, RowKey, Verdict
 from linkgate.patrol import Canary, Target, VerdictDict
 from linkgate.policy import Rows
 from linkgate.ring import Ringer, delay
 from linkgate.rows import Item
+from linkgate.store import CURRENT, Absent, Condition, Is, Place, Present, Room, Store, Write, require
 
 from tests.gallery import hold_to_schema
 from tests.world import Killed, World
@@ -103,11 +104,83 @@ class FakeAllowList(AllowList):
         self.table[key] = {"service": service, "consumer": consumer, **values}
         return key
 
-    def delete(self, service: str, consumer: str) -> None:
-        del self.table[RowKey(service, consumer)]
+    def delete(self, service: str, consumer: str) -> RowKey:
+        key = RowKey(service, consumer)
+        del self.table[key]
+        return key
 
     def rows(self, keys: Iterable[RowKey]) -> Rows:
         return {key: self.table[key] for key in keys if key in self.table}
+
+    def whole_table(self) -> Rows:
+        return dict(self.table)
+
+    def _query(self, service: str, prefix: str = "") -> Iterator[Item]:
+        return iter(
+            [item for key, item in self.table.items() if key.service == service and key.consumer.startswith(prefix)]
+        )
+
+
+class FakeStore(Store):
+    """The ledger's table in memory, under the same conditions. `rival` runs once before the next write: who is faster.
+
+    `index_lags` keeps the index as it was: it is eventually consistent.
+    """
+
+    def __init__(self) -> None:
+        self.items: dict[Place, dict[str, Any]] = {}
+        self.rival: Callable[[], None] | None = None
+        self._stale: dict[Place, dict[str, Any]] | None = None
+
+    def index_lags(self) -> None:
+        self._stale = deepcopy(self.items)
+
+    def read(self, places: Iterable[Place]) -> list[dict[str, Any]]:
+        return [deepcopy(self.items[place]) for place in sorted(set(places)) if place in self.items]
+
+    def query(self, service: str, status: str) -> Iterator[dict[str, Any]]:
+        items = (self.items if self._stale is None else self._stale).values()
+        found = [item for item in items if (item.get("service"), item.get("status")) == (service, status)]
+        return iter(deepcopy(found))
+
+    def write(self, *writes: Write) -> None:
+        rival, self.rival = self.rival, None
+        if rival:
+            rival()
+        assert len({write.place for write in writes}) == len(writes), "DynamoDB refuses two changes of one item"
+        for write in writes:
+            assert not write.values.keys() & {"endpoint_id", "entry"}, "DynamoDB does not change a key"
+            item = self.items.get(write.place, {})
+            require(all(_holds(condition, item) for condition in write.conditions))
+        for write in writes:
+            _change(self.items.setdefault(write.place, _new(write.place)), write)
+
+
+def _new(place: Place) -> dict[str, Any]:
+    return {"endpoint_id": place.subject, "entry": place.entry}
+
+
+def _holds(condition: Condition, item: Mapping[str, Any]) -> bool:
+    there = item.get(condition.name)
+    match condition:
+        case Is(name, value, or_absent):
+            return (or_absent and name not in item) or (name in item and there == value)
+        case Absent(name):
+            return name not in item
+        case Present(name):
+            return name in item
+        case Room(_, member, limit):
+            return there is None or member in there or len(there) < limit
+
+
+def _change(item: dict[str, Any], write: Write) -> None:
+    item.update(deepcopy(dict(write.values)))
+    for name, members in write.add.items():
+        item[name] = set(item.get(name, ())) | members
+    for name, members in write.drop.items():
+        item[name] = set(item.get(name, ())) - members
+        if not item[name]:
+            del item[name]
 
 
 @dataclass(frozen=True)
@@ -125,152 +198,30 @@ class BookLine:
 
 
 class FakeLedger(Ledger):
-    """The ledger with the same conditions on its writes. `rival` runs once before the next write: somebody faster."""
+    """The ledger over a table in memory, and what a test wants to see of it."""
 
     def __init__(self) -> None:
-        self.currents: dict[str, Current] = {}
-        self.book: dict[tuple[str, str], BookLine] = {}
-        self.texts: dict[str, str] = {}
-        self.rival: Callable[[], None] | None = None
+        self.store = FakeStore()
+        super().__init__(self.store)
+
+    @property
+    def currents(self) -> dict[str, Current]:
+        """What is known of every endpoint."""
+        return self.current([place.subject for place in self.store.items if place.subject.startswith("vpce-")])
 
     def lines(self, endpoint: str) -> list[BookLine]:
         """The decisions on one endpoint, oldest first."""
-        return [line for (of, _), line in sorted(self.book.items()) if of == endpoint]
+        items = [item for place, item in sorted(self.store.items.items()) if place.subject == endpoint]
+        return [line_of(item) for item in items if item["entry"] != CURRENT]
 
-    def current(self, endpoints: Iterable[str]) -> dict[str, Current]:
-        return {endpoint: self.currents[endpoint] for endpoint in endpoints if endpoint in self.currents}
+    def alter(self, endpoint: str, **values: Any) -> None:
+        """Change what is known of an endpoint, past every condition."""
+        self.store.items[Place(endpoint)] |= values
 
-    def of(self, service: str, status: Status) -> list[Current]:
-        return [one for one in self.currents.values() if (one.service, one.status) == (service, status)]
 
-    def decided(
-        self, connection: Connection, decision: Decision, rows: Rows, known: Current | None, cause: str, now: datetime
-    ) -> str:
-        before = known.entry if known else ""
-        entry = f"{stamp(now)}#{decision_id(connection, decision, before)}"
-        outcome, reason, row = decision.says()
-        self._interrupted()
-        there = self.currents.get(connection.endpoint)
-        self._require((there.entry if there else "") == before and (connection.endpoint, entry) not in self.book)
-        self.book[connection.endpoint, entry] = BookLine(
-            entry, outcome, reason, row, decision.policy_hash, decision.mode, cause
-        )
-        self.currents[connection.endpoint] = replace(
-            self._facts(there, connection, Status.HELD),
-            entry=entry,
-            outcome=outcome,
-            reason=reason,
-            row=row,
-            policy_hash=decision.policy_hash,
-            mode=decision.mode,
-            settled=False,
-            open_until=stamp(now + LEASE),
-            refusal="",
-            tries=0,
-            decided_at=stamp(now),
-        )
-        if known and before and not known.settled:
-            answer = f"superseded; {known.refusal or 'not known to be done'}"
-            self.book[connection.endpoint, before] = replace(self.book[connection.endpoint, before], answer=answer)
-        return entry
-
-    def taken_over(self, known: Current, now: datetime) -> None:
-        self._interrupted()
-        there = self.currents.get(known.endpoint)
-        mine = bool(there and (there.entry, there.settled, there.open_until) == (known.entry, False, known.open_until))
-        self._require(mine)
-        assert there is not None
-        self.currents[known.endpoint] = replace(there, open_until=stamp(now + LEASE), refusal="")
-
-    def refused(self, connection: Connection, entry: str, why: str, tries: int, until: datetime) -> None:
-        self._interrupted()
-        there = self.currents.get(connection.endpoint)
-        self._require(bool(there and there.entry == entry and not there.settled))
-        assert there is not None
-        self.currents[connection.endpoint] = replace(
-            there, refusal=why, tries=tries, open_until=stamp(until), status=Status.HELD
-        )
-
-    def answered(
-        self, connection: Connection, entry: str, answer: str, status: Status, state: State, now: datetime
-    ) -> None:
-        self._interrupted()
-        line, there = self.book.get((connection.endpoint, entry)), self.currents.get(connection.endpoint)
-        self._require(bool(line and not line.answer and there and there.entry == entry and not there.settled))
-        assert line is not None
-        assert there is not None
-        self.book[connection.endpoint, entry] = replace(line, answer=answer)
-        answered = replace(there, settled=True, refusal="", status=status, state=state, answered_at=stamp(now))
-        self.currents[connection.endpoint] = self._accepted(answered, now) if status is Status.ACCEPTED else answered
-
-    def seen(self, connection: Connection, status: Status, known: Current | None, now: datetime) -> None:
-        there = self._guard(connection.endpoint, known)
-        seen = self._facts(there, connection, status)
-        first = status is Status.ACCEPTED and (known is None or not known.status.live)
-        self.currents[connection.endpoint] = self._accepted(seen, now) if first else seen
-
-    def closed(self, known: Current, now: datetime) -> None:
-        there = self._guard(known.endpoint, known)
-        assert there is not None
-        if known.entry and not known.settled:
-            line = self.book[known.endpoint, known.entry]
-            self.book[known.endpoint, known.entry] = replace(line, answer="the endpoint is gone")
-        self.currents[known.endpoint] = replace(
-            there, status=Status.CLOSED, state=State.DELETED, settled=True, refusal="", tries=0
-        )
-
-    def probed(self, known: Current, status: Status, recent: str, health: Mapping[str, object], now: datetime) -> None:
-        there = self._guard(known.endpoint, known)
-        assert there is not None
-        self._require(there.recent == known.recent)
-        first = status is Status.VERIFIED and not known.verified_at
-        self.currents[known.endpoint] = replace(
-            there,
-            status=status,
-            recent=recent,
-            health=dict(health),
-            verified_at=stamp(now) if first else there.verified_at,
-        )
-
-    def remembered(self, subject: str) -> str:
-        return self.texts.get(subject, "")
-
-    def remember(self, subject: str, text: str) -> None:
-        self.texts[subject] = text
-
-    def _guard(self, endpoint: str, known: Current | None) -> Current | None:
-        self._interrupted()
-        there = self.currents.get(endpoint)
-        self._require((there and there.status) == (known and known.status))
-        return there
-
-    def _interrupted(self) -> None:
-        rival, self.rival = self.rival, None
-        if rival:
-            rival()
-
-    @staticmethod
-    def _accepted(current: Current, now: datetime) -> Current:
-        """Accepted now, and not probed yet."""
-        return replace(current, accepted_at=stamp(now), recent="", verified_at="", health={})
-
-    @staticmethod
-    def _require(condition: bool) -> None:
-        if not condition:
-            raise Contended("the ledger changed meanwhile")
-
-    @staticmethod
-    def _facts(there: Current | None, connection: Connection, status: Status) -> Current:
-        blank = Current(connection.endpoint, connection.service, status, connection.state)
-        return replace(
-            there or blank,
-            service=connection.service,
-            owner=connection.owner,
-            region=connection.region,
-            state=connection.state,
-            status=status,
-            requested_at=stamp(connection.created),
-        )
+def line_of(item: Mapping[str, Any]) -> BookLine:
+    names = ("entry", "outcome", "reason", "row", "policy_hash", "mode", "rang")
+    return BookLine(**{name: str(item[name]) for name in names}, answer=str(item.get("answer", "")))
 
 
 class FakeBus(Bus):

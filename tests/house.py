@@ -7,9 +7,11 @@ from linkgate.bell import Bell
 from linkgate.entry import Current
 from linkgate.model import State
 from linkgate.patrol import Patrol
-from linkgate.sweep import Finding, Sweeper, touched
+from linkgate.register import Register
+from linkgate.sweep import Finding, Sweeper
 
 from tests.fakes import FakeAllowList, FakeBus, FakeCanary, FakeConnections, FakeGates, FakeLedger, FakeRinger
+from tests.organization import FakeOrganization
 from tests.world import CONSUMER, REGION, World, service_id
 
 SERVICE = service_id(1)
@@ -25,10 +27,12 @@ class House:
         self.gates, self.connections = FakeGates(self.world), FakeConnections(self.world)
         self.allow_list, self.ledger, self.bus = FakeAllowList(), FakeLedger(), FakeBus()
         self.bells, self.visits, self.canary = FakeRinger(self.world), FakeRinger(self.world), FakeCanary()
-        shared = (self.gates, self.connections, self.allow_list, self.ledger, self.bus)
-        self.approver = Approver(*shared, self.bells, self.world.clock)
-        self.sweeper = Sweeper(*shared, self.bells, TOPIC, self.world.clock)
-        self.patrol = Patrol(*shared, self.visits, self.canary, CONSUMER, (PROBE,), self.world.clock)
+        self.register, self.organization = Register(self.ledger.store), FakeOrganization()
+        seen = (self.gates, self.connections, self.allow_list, self.ledger)
+        kept = (self.register, self.organization, self.bus, self.bells)
+        self.approver = Approver(*seen, *kept, self.world.clock)
+        self.sweeper = Sweeper(*seen, *kept, TOPIC, self.world.clock)
+        self.patrol = Patrol(*seen, self.bus, self.visits, self.canary, CONSUMER, (PROBE,), self.world.clock)
         self.world.offer(SERVICE)
         self.allow_list.put(SERVICE, "@settings", mode="enforce")
 
@@ -44,7 +48,11 @@ class House:
     def edit(self, service: str, consumer: str, **attributes: object) -> Finding:
         """Somebody writes a row, and the table's stream tells the sweep."""
         key = self.allow_list.put(service, consumer, **attributes)
-        return self.sweeper.sweep("allow-list edited", touched([key]))
+        return self.sweeper.edited({key: self.allow_list.table[key]})
+
+    def delete(self, service: str, consumer: str) -> Finding:
+        """Somebody deletes a row, and the table's stream tells the sweep."""
+        return self.sweeper.edited({self.allow_list.delete(service, consumer): None})
 
     def work(self, seconds: float = 0) -> Report:
         """Let time pass; every bell is answered when it is due, all that are due together. The last report."""
@@ -57,7 +65,7 @@ class House:
 
     def settle(self) -> Finding:
         """A sweep, and all that it rings."""
-        finding = self.sweeper.sweep("sweep")
+        finding = self.sweeper.sweep()
         self.work()
         return finding
 

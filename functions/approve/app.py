@@ -14,8 +14,11 @@ from linkgate.bus import Bus
 from linkgate.connections import Connections
 from linkgate.gate import Gates
 from linkgate.ledger import Ledger
+from linkgate.organization import Organization
+from linkgate.register import Register
 from linkgate.ring import Ringer
 from linkgate.settings import Settings
+from linkgate.store import Store
 
 REQUIRED = ("stack", "allow_list_table", "ledger_table", "bell_queue_url", "event_bus")
 logger = Logger(service="approve")
@@ -24,15 +27,18 @@ logger = Logger(service="approve")
 @functools.cache
 def application() -> tuple[Settings, Approver]:
     settings = Settings.from_env(os.environ, REQUIRED)
-    ec2, dynamodb = clients.client("ec2"), clients.tables()
+    ec2, dynamodb, role = clients.client("ec2"), clients.tables(), settings.organizations_role_arn
+    store, now = Store(dynamodb, settings.ledger_table), functools.partial(datetime.now, UTC)
     approver = Approver(
         gates=Gates(ec2),
         connections=Connections(ec2),
         allow_list=AllowList(dynamodb, settings.allow_list_table),
-        ledger=Ledger(dynamodb, settings.ledger_table),
+        ledger=Ledger(store),
+        register=Register(store),
+        organization=Organization(clients.organizations(role), now) if role else None,
         bus=Bus(clients.client("events"), settings.event_bus),
         bells=Ringer(clients.client("sqs"), settings.bell_queue_url),
-        now=lambda: datetime.now(UTC),
+        now=now,
     )
     return settings, approver
 
@@ -63,7 +69,13 @@ def _tell(stack: str, report: Report, event: dict[str, Any]) -> None:
         outcome, reason, row = decision.says()
         logger.info(
             f"{connection.endpoint} of {connection.owner} on {connection.service}: {outcome} ({reason})",
-            extra={"endpoint_id": connection.endpoint, "decision": line.entry, "row": row, "mode": decision.mode},
+            extra={
+                "endpoint_id": connection.endpoint,
+                "decision": line.entry,
+                "row": row,
+                "mode": decision.mode,
+                "note": decision.note,
+            },
         )
     if report.unreadable:
         bodies = [record["body"][:2000] for record in event["Records"] if not bell.parse(record["body"]).readable]

@@ -15,6 +15,7 @@ from linkgate.ledger import Ledger
 from linkgate.patrol import Canary, Patrol, Round
 from linkgate.ring import Ringer
 from linkgate.settings import Settings
+from linkgate.store import Store
 
 REQUIRED = ("stack", "account", "allow_list_table", "ledger_table", "patrol_queue_url", "event_bus", "default_probe")
 logger = Logger(service="patrol")
@@ -28,7 +29,7 @@ def application() -> tuple[Settings, Patrol]:
         gates=Gates(ec2),
         connections=Connections(ec2),
         allow_list=AllowList(dynamodb, settings.allow_list_table),
-        ledger=Ledger(dynamodb, settings.ledger_table),
+        ledger=Ledger(Store(dynamodb, settings.ledger_table)),
         bus=Bus(clients.client("events"), settings.event_bus),
         queue=Ringer(clients.client("sqs"), settings.patrol_queue_url),
         canary=Canary(clients.client("lambda"), settings.canary_function) if settings.canary_function else None,

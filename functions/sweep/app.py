@@ -13,10 +13,13 @@ from linkgate.bus import Bus
 from linkgate.connections import Connections
 from linkgate.gate import Gates
 from linkgate.ledger import Ledger
+from linkgate.organization import Organization
+from linkgate.register import Register
 from linkgate.ring import Ringer
 from linkgate.rows import Item, key_of
 from linkgate.settings import Settings
-from linkgate.sweep import Finding, Sweeper, touched
+from linkgate.store import Store
+from linkgate.sweep import Finding, Sweeper
 
 REQUIRED = (
     "stack",
@@ -32,16 +35,19 @@ logger = Logger(service="sweep")
 @functools.cache
 def application() -> tuple[Settings, Sweeper]:
     settings = Settings.from_env(os.environ, REQUIRED)
-    ec2, dynamodb = clients.client("ec2"), clients.tables()
+    ec2, dynamodb, role = clients.client("ec2"), clients.tables(), settings.organizations_role_arn
+    store, now = Store(dynamodb, settings.ledger_table), functools.partial(datetime.now, UTC)
     sweeper = Sweeper(
         gates=Gates(ec2),
         connections=Connections(ec2),
         allow_list=AllowList(dynamodb, settings.allow_list_table),
-        ledger=Ledger(dynamodb, settings.ledger_table),
+        ledger=Ledger(store),
+        register=Register(store),
+        organization=Organization(clients.organizations(role), now) if role else None,
         bus=Bus(clients.client("events"), settings.event_bus),
         bells=Ringer(clients.client("sqs"), settings.bell_queue_url),
         topic=settings.notification_topic_arn,
-        now=lambda: datetime.now(UTC),
+        now=now,
     )
     return settings, sweeper
 
@@ -52,13 +58,11 @@ def handler(event: dict[str, Any], context: Any) -> None:
     settings, sweeper = application()
     try:
         if "Records" in event:
-            images = [image for record in event["Records"] if (image := _image(record, "NewImage"))]
-            keys = [key_of(_image(record, "Keys")) for record in event["Records"]]
-            malformed = sweeper.validate(images)
-            finding = sweeper.sweep("allow-list edited", touched(keys))
-            finding.malformed |= malformed
+            # The last record of a row tells what it is now.
+            changes = {key_of(_image(one, "Keys")): _image(one, "NewImage") or None for one in event["Records"]}
+            finding = sweeper.edited(changes)
         else:
-            finding = sweeper.sweep("sweep")
+            finding = sweeper.sweep()
     except Exception:
         metrics.emit(settings.stack, {"Failures": 1})
         raise
@@ -80,10 +84,13 @@ def _tell(stack: str, finding: Finding, whole: bool) -> None:
         logger.warning(f"allow-list, {problem}")
     for service, problems in finding.misconfigured.items():
         logger.warning(f"{service}: {'; '.join(problems)}")
+    for account, why in finding.unplaced.items():
+        logger.error(f"nobody can tell where {account} stands in its organisation: {why}")
     for doing, error in finding.failed.items():
         logger.error(f"could not sweep {doing}: {type(error).__name__}: {error}", exc_info=error)
     counts: dict[str, float] = {"InvalidRows": len(finding.malformed)}
-    counts |= {"Failures": len(finding.failed)} if finding.failed else {}
+    failures = len(finding.failed) + len(finding.unplaced)
+    counts |= {"Failures": failures} if failures else {}
     if whole:
         counts |= {
             "PendingRequests": finding.pending,

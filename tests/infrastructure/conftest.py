@@ -15,6 +15,7 @@ EVERYTHING: Mapping[str, str] = {
     "CanarySubnetIds": "subnet-1,subnet-2",
     "DeletionProtection": "false",
     "LogRetentionDays": "30",
+    "OrganizationsRoleArn": "arn:aws:iam::999999999999:role/reader",
     "PythonRuntime": "python3.12",
 }
 

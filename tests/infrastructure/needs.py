@@ -24,6 +24,9 @@ NETWORK = (
 )
 """What Lambda needs to put a function into a VPC (managed policy AWSLambdaVPCAccessExecutionRole)."""
 
+ASSUMED = {"organizations": "ORGANIZATIONS_ROLE_ARN"}
+"""Services that are called through another account's role, and the variable that names it."""
+
 
 class Need(NamedTuple):
     """An action on a resource; "" where the resource is not of the stack: whatever is granted will do."""
@@ -63,6 +66,10 @@ def _code(stack: Stack, function: Properties) -> Iterator[Need]:
     """What the function's code calls, on the resources that its environment names."""
     resources = _resources(stack, function)
     for call in calls(door(function)):
+        if call.action.split(":")[0] in ASSUMED:
+            role = function["Environment"]["Variables"][ASSUMED[call.action.split(":")[0]]]
+            yield from [Need("sts:AssumeRole", role)] if role else []
+            continue
         for resource in resources.get(call.owner, {""}):
             if resource is not None:
                 yield Need(call.action, f"{resource}/index/{call.by}" if call.by else resource)

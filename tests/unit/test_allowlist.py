@@ -23,7 +23,7 @@ class Slow:
     """DynamoDB that answers a few keys of each call and leaves the rest unprocessed; `calls` is what was asked."""
 
     def __init__(self, resource: "DynamoDBServiceResource", at_once: int) -> None:
-        self.resource, self.at_once = resource, at_once
+        self.resource, self.at_once, self.meta = resource, at_once, resource.meta
         self.calls: list[list[Any]] = []
         self.waits: list[float] = []
 

@@ -170,7 +170,7 @@ def test_a_decision_that_cannot_be_written_down_is_not_acted_on(open_house: Hous
         raise RuntimeError("the table is full")
 
     open_house.connect(A)
-    open_house.ledger.rival = full
+    open_house.ledger.store.rival = full
     report = open_house.work()
     assert open_house.world.asked == []
     assert list(report.failed) == [Bell(frozenset({A}), cause="Connect")]
@@ -492,7 +492,7 @@ def test_of_two_approvers_on_the_same_abandoned_decision_one_takes_over(open_hou
     crash(open_house)
     open_house.world.advance(61)
     open_house.ring(A)
-    open_house.ledger.rival = rival
+    open_house.ledger.store.rival = rival
     assert open_house.work().failed == {}
     assert_acted_once(open_house)
     open_house.work(600)
@@ -517,7 +517,7 @@ def test_one_answer_that_cannot_be_written_down_concerns_its_own_endpoint_alone(
         raise Unavailable("no route")
 
     def break_the_first_answer(outcome: Outcome, endpoints: Sequence[str]) -> None:
-        open_house.ledger.rival = unreachable
+        open_house.ledger.store.rival = unreachable
 
     open_house.world.before_act = break_the_first_answer
     for endpoint in (A, B, C):
@@ -560,7 +560,7 @@ def test_a_decision_by_somebody_faster_is_found_by_asking_again(open_house: Hous
         open_house.approver.answer([Bell(frozenset({A}), cause="another approver")])
 
     open_house.connect(A)
-    open_house.ledger.rival = rival
+    open_house.ledger.store.rival = rival
     report = open_house.work()
     assert report.failed == {}
     assert open_house.bells.waiting() == [Bell(frozenset({A}), frozenset(), "Connect", 1)]
@@ -573,7 +573,7 @@ def test_an_answer_by_somebody_faster_is_found_by_asking_again(open_house: House
     def rival_after_the_act(outcome: Outcome, endpoints: Sequence[str]) -> None:
         entry = open_house.known(A).entry
         connection = open_house.connections.named([A])[0]
-        open_house.ledger.rival = lambda: open_house.ledger.answered(
+        open_house.ledger.store.rival = lambda: open_house.ledger.answered(
             connection, entry, "done", Status.ACCEPTED, State.PENDING, open_house.world.now
         )
 
@@ -695,7 +695,7 @@ def test_while_a_refusal_is_fresh_neither_bells_nor_sweeps_ask_ec2(open_house: H
     open_house.connect(A)
     open_house.work()
     open_house.world.advance(1)
-    assert open_house.sweeper.sweep("sweep").rung == 0
+    assert open_house.sweeper.sweep().rung == 0
     open_house.ring(A)
     open_house.work()
     assert open_house.world.asked == [(Outcome.ACCEPT, A)]

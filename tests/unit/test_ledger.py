@@ -1,22 +1,20 @@
 """One contract for the ledger, held by the real one on moto's DynamoDB and by the fake that other tests stand on."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from boto3.dynamodb.conditions import Key
-from linkgate.entry import LEASE, Current, pause, stamp
-from linkgate.errors import Contended, SettingsError, Unavailable
+from linkgate.entry import LEASE, Current, pause, replay, stamp
+from linkgate.errors import Contended, SettingsError
 from linkgate.ledger import Ledger
-from linkgate.model import Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
+from linkgate.model import ALONE, Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
 from linkgate.policy import Rows, decide
-from linkgate.rows import key_of
+from linkgate.store import Store
 
-from tests.fakes import BookLine, FakeLedger
+from tests.fakes import BookLine, FakeLedger, line_of
 from tests.unit.tables import ALLOW_LIST, LEDGER, dynamodb
 from tests.world import CONSUMER, REGION, START, endpoint_id, service_id
 
@@ -51,15 +49,10 @@ class Books:
         return self.ledger.current([endpoint]).get(endpoint)
 
     def decide(self, decision: Decision = ACCEPTED, now: datetime = START, cause: str = "Connect") -> str:
-        return self.ledger.decided(ASKING, decision, ROWS, self.known(), cause, now)
+        return self.ledger.decided(ASKING, decision, ROWS, ALONE, self.known(), cause, now)
 
     def answer(self, entry: str, status: Status = Status.ACCEPTED, now: datetime = LATER) -> None:
         self.ledger.answered(ASKING, entry, "done", status, State.PENDING, now)
-
-
-def line_of(item: dict[str, Any]) -> BookLine:
-    names = ("entry", "outcome", "reason", "row", "policy_hash", "mode", "rang")
-    return BookLine(**{name: str(item[name]) for name in names}, answer=str(item.get("answer", "")))
 
 
 @pytest.fixture(params=["fake", "dynamodb"])
@@ -75,7 +68,7 @@ def books(request: pytest.FixtureRequest) -> Iterator[Books]:
             found = table.query(KeyConditionExpression=Key("endpoint_id").eq(endpoint))["Items"]
             return [line_of(item) for item in found if item["entry"] != "current"]
 
-        yield Books(Ledger(resource, LEDGER), lines)
+        yield Books(Ledger(Store(resource, LEDGER)), lines)
 
 
 # ------------------------------------------------------------------ deciding
@@ -105,6 +98,7 @@ def test_a_decision_is_written_down_open_before_it_is_acted_on(books: Books) -> 
         open_until="2026-11-23T03:01:00.000000Z",
         requested_at="2026-11-23T02:59:00.000000Z",
         decided_at="2026-11-23T03:00:00.000000Z",
+        claimed=True,
     )
     assert books.known() == expected
     (line,) = books.lines(ENDPOINT)
@@ -153,18 +147,18 @@ def test_decisions_grow_and_stay_in_their_order(books: Books) -> None:
 def test_two_approvers_cannot_both_decide_first(books: Books) -> None:
     books.decide()
     with pytest.raises(Contended):
-        books.ledger.decided(ASKING, ACCEPTED, ROWS, None, "Connect", LATER)
+        books.ledger.decided(ASKING, ACCEPTED, ROWS, ALONE, None, "Connect", LATER)
     assert len(books.lines(ENDPOINT)) == 1
 
 
 def test_two_approvers_cannot_both_decide_next(books: Books) -> None:
     books.answer(books.decide(HELD))
     known = books.known()
-    books.ledger.decided(ASKING, ACCEPTED, ROWS, known, "one", LATER)
+    books.ledger.decided(ASKING, ACCEPTED, ROWS, ALONE, known, "one", LATER)
     with pytest.raises(Contended):
-        books.ledger.decided(ASKING, ACCEPTED, ROWS, known, "other", LATER)
+        books.ledger.decided(ASKING, ACCEPTED, ROWS, ALONE, known, "other", LATER)
     with pytest.raises(Contended):
-        books.ledger.decided(ASKING, ACCEPTED, ROWS, known, "other", LATER + timedelta(seconds=1))
+        books.ledger.decided(ASKING, ACCEPTED, ROWS, ALONE, known, "other", LATER + timedelta(seconds=1))
     assert [line.rang for line in books.lines(ENDPOINT)] == ["Connect", "one"]
 
 
@@ -276,7 +270,7 @@ def test_what_was_answered_or_superseded_meanwhile_is_not_taken_over(books: Book
     left = books.known()
     assert left is not None
     if follow:
-        books.ledger.decided(ASKING, HELD, ROWS, left, "Connect", START + timedelta(microseconds=1))
+        books.ledger.decided(ASKING, HELD, ROWS, ALONE, left, "Connect", START + timedelta(microseconds=1))
     else:
         books.answer(entry)
     with pytest.raises(Contended):
@@ -294,7 +288,7 @@ def test_the_same_decision_after_the_same_history_has_the_same_id_and_otherwise_
     books.answer(first, Status.HELD)
     second = books.decide(HELD, LATER)
     other = FakeLedger()
-    again = other.decided(ASKING, HELD, ROWS, None, "Connect", LATER)
+    again = other.decided(ASKING, HELD, ROWS, ALONE, None, "Connect", LATER)
     assert again.rpartition("#")[2] == first.rpartition("#")[2] != second.rpartition("#")[2]
 
 
@@ -312,6 +306,7 @@ def test_what_is_seen_of_a_new_endpoint_is_recorded(books: Books) -> None:
         region=REGION,
         requested_at=stamp(ASKING.created),
         accepted_at=stamp(START),
+        claimed=True,
     )
     assert books.lines(ENDPOINT) == []
 
@@ -376,7 +371,7 @@ def test_a_closed_endpoint_keeps_its_history(books: Books) -> None:
     before = books.known()
     assert before is not None
     books.ledger.closed(before, LATER)
-    assert books.known() == replace(before, status=Status.CLOSED, state=State.DELETED)
+    assert books.known() == replace(before, status=Status.CLOSED, state=State.DELETED, claimed=False)
     assert [line.answer for line in books.lines(ENDPOINT)] == ["done"]
 
 
@@ -459,28 +454,9 @@ def test_the_endpoints_of_a_service_are_found_by_status(books: Books) -> None:
         [(SERVICE, Status.HELD), (SERVICE, Status.HELD), (SERVICE, Status.CLOSED), (service_id(2), Status.HELD)]
     ):
         books.ledger.seen(replace(ASKING, service=service, endpoint=endpoint_id(number)), status, None, START)
-    books.ledger.decided(replace(ASKING, endpoint=endpoint_id(9)), HELD, ROWS, None, "", START)
+    books.ledger.decided(replace(ASKING, endpoint=endpoint_id(9)), HELD, ROWS, ALONE, None, "", START)
     found = books.ledger.of(SERVICE, Status.HELD)
     assert sorted(one.endpoint for one in found) == [endpoint_id(0), endpoint_id(1), endpoint_id(9)]
-
-
-# ------------------------------------------------------------------ telling on change
-
-
-def test_the_last_text_about_a_subject_is_remembered(books: Books) -> None:
-    for text in ("open", "open", "shut", "", "open"):
-        books.ledger.remember("gate#1", text)
-        assert books.ledger.remembered("gate#1") == text
-
-
-def test_of_a_subject_never_heard_of_nothing_is_remembered(books: Books) -> None:
-    assert books.ledger.remembered("gate#1") == ""
-
-
-def test_subjects_do_not_know_of_each_other_and_are_no_endpoints(books: Books) -> None:
-    books.ledger.remember("gate#1", "open")
-    assert books.ledger.remembered("gate#2") == ""
-    assert books.ledger.of(SERVICE, Status.HELD) == []
 
 
 # ------------------------------------------------------------------ the real one alone
@@ -488,20 +464,9 @@ def test_subjects_do_not_know_of_each_other_and_are_no_endpoints(books: Books) -
 
 def test_a_line_holds_enough_to_make_its_decision_again() -> None:
     with dynamodb() as resource:
-        entry = Ledger(resource, LEDGER).decided(ASKING, ACCEPTED, ROWS, None, "Connect", START)
+        entry = Ledger(Store(resource, LEDGER)).decided(ASKING, ACCEPTED, ROWS, ALONE, None, "Connect", START)
         item = resource.Table(LEDGER).get_item(Key={"endpoint_id": ENDPOINT, "entry": entry})["Item"]
-    facts = json.loads(str(item["facts"]))
-    stored = facts["connection"]
-    connection = Connection(
-        **{
-            **stored,
-            "state": State.read(stored["state"]),
-            "created": datetime.fromisoformat(stored["created"]),
-            "dns_names": tuple(stored["dns_names"]),
-        }
-    )
-    again = decide(connection, {key_of(row): row for row in facts["rows"]}, datetime.fromisoformat(facts["now"]))
-    assert (connection, again) == (ASKING, ACCEPTED)
+    assert replay(str(item["facts"])) == ACCEPTED
     assert item["applied"] == [f"{SERVICE}/{CONSUMER}"]
     assert item["people"] == {"owner": "payments"}
 
@@ -510,7 +475,7 @@ def test_a_policy_too_long_for_an_item_is_recorded_without_its_facts() -> None:
     notes = {"service": SERVICE, "consumer": "*", "effect": "allow", "note": "n" * 250_000}
     rows = {RowKey(SERVICE, "*"): notes}
     with dynamodb() as resource:
-        entry = Ledger(resource, LEDGER).decided(ASKING, HELD, rows, None, "Connect", START)
+        entry = Ledger(Store(resource, LEDGER)).decided(ASKING, HELD, rows, ALONE, None, "Connect", START)
         item = resource.Table(LEDGER).get_item(Key={"endpoint_id": ENDPOINT, "entry": entry})["Item"]
     assert (item["facts"], item["reason"]) == ("", "not_listed")
 
@@ -520,7 +485,9 @@ def test_a_row_as_long_as_a_row_can_be_does_not_stop_decisions() -> None:
     rows: Rows = {RowKey(SERVICE, "*"): longest}
     with dynamodb() as resource:
         resource.Table(ALLOW_LIST).put_item(Item=longest)
-        Ledger(resource, LEDGER).decided(ASKING, decide(ASKING, rows, START), rows, None, "Connect", START)
+        Ledger(Store(resource, LEDGER)).decided(
+            ASKING, decide(ASKING, rows, START), rows, ALONE, None, "Connect", START
+        )
 
 
 def test_a_table_that_does_not_exist_is_named_by_every_call() -> None:
@@ -528,32 +495,18 @@ def test_a_table_that_does_not_exist_is_named_by_every_call() -> None:
     calls: list[Callable[[Ledger], object]] = [
         lambda ledger: ledger.current([ENDPOINT]),
         lambda ledger: ledger.of(SERVICE, Status.HELD),
-        lambda ledger: ledger.decided(ASKING, HELD, ROWS, None, "Connect", START),
+        lambda ledger: ledger.decided(ASKING, HELD, ROWS, ALONE, None, "Connect", START),
         lambda ledger: ledger.seen(ASKING, Status.HELD, None, START),
         lambda ledger: ledger.closed(known, START),
         lambda ledger: ledger.taken_over(known, START),
         lambda ledger: ledger.refused(ASKING, "", "InvalidState: late", 1, START),
         lambda ledger: ledger.probed(known, Status.VERIFIED, "1", {}, START),
-        lambda ledger: ledger.remembered("gate#1"),
-        lambda ledger: ledger.remember("gate#1", "open"),
+        lambda ledger: ledger.healed(replace(known, claimed=True), False),
     ]
     with dynamodb() as resource:
         for call in calls:
             with pytest.raises(SettingsError, match="table missing does not exist in this account and Region"):
-                call(Ledger(resource, "missing"))
-
-
-def test_keys_that_dynamodb_leaves_unprocessed_are_asked_for_later() -> None:
-    with dynamodb() as resource:
-        answer: Any = {"Responses": {}, "UnprocessedKeys": {LEDGER: {"Keys": []}}}
-        resource.batch_get_item = lambda **_: answer  # type: ignore[method-assign]
-        with pytest.raises(Unavailable):
-            Ledger(resource, LEDGER).current([ENDPOINT])
-
-
-def test_the_fake_stands_in_for_every_public_method_of_the_real_one() -> None:
-    public = {name for name, member in vars(Ledger).items() if callable(member) and not name.startswith("_")}
-    assert public <= vars(FakeLedger).keys()
+                call(Ledger(Store(resource, "missing")))
 
 
 # ------------------------------------------------------------------ what is known

@@ -8,7 +8,6 @@ import pytest
 from linkgate import bell
 from linkgate.bell import Bell
 from linkgate.cause import CAUSES
-from linkgate.entry import Current
 from linkgate.errors import Unavailable
 from linkgate.model import State, Status
 from linkgate.patrol import Canary, Patrol, Round, Target, VerdictDict
@@ -65,7 +64,7 @@ def test_the_time_from_acceptance_to_the_first_crossing_is_measured_once(house: 
 
 
 def test_a_connection_accepted_by_other_hands_has_no_such_time(house: House) -> None:
-    house.ledger.currents[A] = replace(house.known(A), accepted_at="")
+    house.ledger.alter(A, accepted_at="")
     assert walk(house)[0].times_to_verified == []
 
 
@@ -264,16 +263,16 @@ def test_a_connection_that_the_ledger_does_not_know_yet_is_left_to_the_next_roun
 
 @pytest.mark.parametrize("status", [Status.HELD, Status.REJECTED, Status.CUT, Status.CLOSED])
 def test_the_status_of_a_connection_that_is_not_live_stays_as_it_is(house: House, status: Status) -> None:
-    house.ledger.currents[A] = replace(house.known(A), status=status)
+    house.ledger.alter(A, status=status)
     walk(house)
     assert (house.known(A).status, house.bus.told) == (status, [])
 
 
 def test_a_status_that_changed_during_the_round_wins(house: House) -> None:
     def rival() -> None:
-        house.ledger.currents[A] = replace(house.known(A), status=Status.CLOSED)
+        house.ledger.alter(A, status=Status.CLOSED)
 
-    house.ledger.rival = rival
+    house.ledger.store.rival = rival
     (seen,) = walk(house)
     assert (house.known(A).status, house.known(A).recent) == (Status.CLOSED, "")
     assert (seen.failed, seen.times_to_verified) == ({}, [])
@@ -281,9 +280,9 @@ def test_a_status_that_changed_during_the_round_wins(house: House) -> None:
 
 def test_a_round_that_another_round_overtook_is_not_kept(house: House) -> None:
     def rival() -> None:
-        house.ledger.currents[A] = replace(house.known(A), recent="0")
+        house.ledger.alter(A, recent="0")
 
-    house.ledger.rival = rival
+    house.ledger.store.rival = rival
     walk(house)
     assert (house.known(A).status, house.known(A).recent) == (Status.ACCEPTED, "0")
 
@@ -376,7 +375,7 @@ def test_endpoints_of_several_services_are_visited_together(house: House) -> Non
     second = service_id(2)
     house.world.offer(second)
     house.world.connect(B, second, state=State.AVAILABLE)
-    house.ledger.currents[B] = Current(B, second, Status.ACCEPTED, State.AVAILABLE)
+    house.ledger.seen(house.connections.named([B])[0], Status.ACCEPTED, None, house.world.now)
     visit(house, A, B)
     assert [house.known(endpoint).status for endpoint in (A, B)] == [Status.VERIFIED] * 2
     assert sorted((target["service_id"], target["endpoint_id"]) for target in house.canary.targets) == [

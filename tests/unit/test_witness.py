@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 from linkgate.errors import Contended, Unavailable
-from linkgate.model import Decision, Mode, Outcome, Reason, State, Status
-from linkgate.witness import Busy, Witness
+from linkgate.model import ALONE, Decision, Mode, Outcome, Reason, State, Status
+from linkgate.witness import Witness
 
 from tests.house import SERVICE, House
 from tests.world import endpoint_id
@@ -29,11 +29,11 @@ def house() -> House:
     return made
 
 
-def look(house: House) -> Busy:
+def look(house: House) -> dict[str, Unavailable | None]:
     """What EC2 shows of every connection, recorded; the endpoints that somebody else is busy with."""
     shown = house.connections.of(SERVICE)
     known = house.ledger.current(connection.endpoint for connection in shown)
-    return Witness(house.ledger, house.bus, house.world.clock).record(shown, known)
+    return Witness(house.ledger, house.bus, house.world.clock).record(shown, known).busy
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_state_that_nobody_has_heard_of_changes_nothing(house: House) -> None:
 
 @pytest.mark.parametrize("status", [Status.VERIFIED, Status.UNHEALTHY])
 def test_health_stays_what_patrol_found_while_the_connection_lives(house: House, status: Status) -> None:
-    house.ledger.currents[A] = replace(house.known(A), status=status)
+    house.ledger.alter(A, status=status)
     house.world.turn(A, State.PARTIAL)
     look(house)
     assert (house.known(A).status, house.known(A).state) == (status, State.PARTIAL)
@@ -75,7 +75,7 @@ def test_what_is_known_already_is_not_written_again(house: House) -> None:
     def rival() -> None:
         raise AssertionError("a write")
 
-    house.ledger.rival = rival
+    house.ledger.store.rival = rival
     look(house)
 
 
@@ -97,7 +97,7 @@ def test_several_closed_endpoints_are_told_each_once(house: House) -> None:
 
 def contend(house: House, endpoint: str) -> None:
     """Somebody else changes an endpoint's status between our look and our write."""
-    house.ledger.currents[endpoint] = replace(house.known(endpoint), status=Status.UNHEALTHY)
+    house.ledger.alter(endpoint, status=Status.UNHEALTHY)
 
 
 def test_a_closed_endpoint_is_told_even_if_another_write_is_contended(house: House) -> None:
@@ -149,7 +149,7 @@ def left_open(house: House, mode: Mode, outcome: Outcome) -> str:
     """A decision on A that nobody answered, a second old; its sort key."""
     asking = replace(house.connections.named([A])[0], state=State.PENDING_ACCEPTANCE)
     decision = Decision(outcome, REASONS[outcome], mode, "hash")
-    entry = house.ledger.decided(asking, decision, {}, house.known(A), "", house.world.now)
+    entry = house.ledger.decided(asking, decision, {}, ALONE, house.known(A), "", house.world.now)
     house.world.advance(1)
     return entry
 

@@ -1,15 +1,15 @@
-"""The allow-list table: rows fetched by their keys, consistently, never by scan."""
+"""The allow-list table, read-only: people edit it, Linkgate never does."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from linkgate.dynamo import translated
 from linkgate.errors import Unavailable
 from linkgate.model import Connection, RowKey
 from linkgate.policy import Rows, keys_for
-from linkgate.rows import Item, key_of
+from linkgate.rows import EVERY, UNIT_PREFIX, Item, key_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
@@ -20,7 +20,7 @@ TRIES = 6
 
 
 class AllowList:
-    """The allow-list, read-only: people edit it, Linkgate never does."""
+    """The allow-list. A decision's rows are fetched by their keys, consistently, whatever the size of the table."""
 
     def __init__(
         self, dynamodb: "DynamoDBServiceResource", table: str, sleep: Callable[[float], None] = time.sleep
@@ -30,16 +30,43 @@ class AllowList:
         self._sleep = sleep
 
     def rows_for(self, connections: Iterable[Connection]) -> Rows:
-        """Every row that can matter for these connections, in as few calls as 100 unique keys each allow."""
-        return self.rows(key for connection in connections for key in keys_for(connection))
+        """Every row that can matter for these connections, in as few calls as 100 unique keys each allow.
+
+        Those about OUs and organisations come whole, by a query on their prefix for each service and for `*`.
+        """
+        keys = {key for connection in connections for key in keys_for(connection)}
+        found = dict(self.rows(keys))
+        for service in sorted({key.service for key in keys}):
+            found |= _by_key(self._query(service, UNIT_PREFIX))
+        return found
 
     def rows(self, keys: Iterable[RowKey]) -> Rows:
         """The rows under these keys; a key without a row is absent. Unprocessed keys are asked for again."""
         unique = iter(sorted(set(keys)))
         found: dict[RowKey, Item] = {}
         while wanted := [dict(zip(("service", "consumer"), key, strict=True)) for key in islice(unique, KEYS_PER_CALL)]:
-            found |= {key_of(item): item for item in self._get(wanted)}
+            found |= _by_key(self._get(wanted))
         return found
+
+    def covering(self, services: Iterable[str]) -> Rows:
+        """Every row of some services, and of `*`."""
+        return {key: item for service in {*services, EVERY} for key, item in _by_key(self._query(service)).items()}
+
+    def whole_table(self) -> Rows:
+        """The whole table, rows included whose keys are of no known form."""
+        return _by_key(self._pages(self._dynamodb.meta.client.get_paginator("scan")))
+
+    def _query(self, service: str, prefix: str = "") -> Iterator[Item]:
+        values, condition = {":service": service}, "service = :service"
+        if prefix:
+            values, condition = values | {":prefix": prefix}, f"{condition} AND begins_with(consumer, :prefix)"
+        paginator = self._dynamodb.meta.client.get_paginator("query")
+        return self._pages(paginator, KeyConditionExpression=condition, ExpressionAttributeValues=values)
+
+    def _pages(self, paginator: Any, **arguments: Any) -> Iterator[Item]:
+        with translated(self._table):
+            for page in paginator.paginate(TableName=self._table, ConsistentRead=True, **arguments):
+                yield from page["Items"]
 
     def _get(self, keys: list[dict[str, str]]) -> list[Item]:
         items: list[Item] = []
@@ -55,3 +82,7 @@ class AllowList:
             keys = [{name: str(value) for name, value in key.items()} for key in unprocessed["Keys"]]
             self._sleep(0.05 * 2**attempt)
         raise Unavailable(f"DynamoDB left {len(keys)} keys of {self._table} unprocessed {TRIES} times")
+
+
+def _by_key(items: Iterable[Item]) -> dict[RowKey, Item]:
+    return {key_of(item): item for item in items}

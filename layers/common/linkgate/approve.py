@@ -12,15 +12,17 @@ from datetime import datetime
 
 from linkgate.allowlist import AllowList
 from linkgate.answer import THROTTLES
-from linkgate.bell import Bell, chunks
+from linkgate.bell import ENDPOINTS_PER_BELL, Bell, chunks
 from linkgate.bus import Bus, decision_event
 from linkgate.connections import Connections, Refusal
-from linkgate.entry import Current, pause
-from linkgate.errors import Contended, Throttled, Unavailable
+from linkgate.entry import pause
+from linkgate.errors import Throttled, Unavailable
 from linkgate.gate import Gates
+from linkgate.judge import Judge, Line
 from linkgate.ledger import Ledger
-from linkgate.model import Connection, Decision, Outcome, State, Status
-from linkgate.policy import Rows, decide
+from linkgate.model import Connection, Outcome, State, Status
+from linkgate.organization import Organization
+from linkgate.register import Register
 from linkgate.ring import Ringer
 from linkgate.witness import Witness
 
@@ -30,17 +32,6 @@ CALL = 100
 """Connections that are judged together; EC2 documents no maximum for one Accept, a hundred keeps answers small."""
 ABSENT_LOOKS = 3
 """Looks in a row, some seconds apart, that must not show an endpoint before it counts as gone: EC2's view may lag."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A connection, the decision on it, and the ledger's sort key of that decision; `news` if it is worth telling."""
-
-    connection: Connection
-    decision: Decision
-    entry: str
-    news: bool
-    tries: int = 0
 
 
 @dataclass(slots=True)
@@ -63,6 +54,8 @@ class Approver:
     connections: Connections
     allow_list: AllowList
     ledger: Ledger
+    register: Register
+    organization: Organization | None
     bus: Bus
     bells: Ringer
     now: Callable[[], datetime]
@@ -111,48 +104,25 @@ class Approver:
     def _judge(self, service: str, group: Sequence[Connection], bells: Sequence[Bell], report: Report) -> None:
         """Look at connections of one service, decide, record, act, record."""
         known = self.ledger.current(connection.endpoint for connection in group)
-        busy = Witness(self.ledger, self.bus, self.now).record([one for one in group if not one.waits], known)
-        for endpoint, error in busy.items():
-            self._later([endpoint], bells, report, error)
+        seen = Witness(self.ledger, self.bus, self.now).record([one for one in group if not one.waits], known)
+        judge = Judge(self.allow_list, self.ledger, self.register, self.organization, self.now)
         waiting = [connection for connection in group if connection.waits]
-        rows = self.allow_list.rows_for(waiting)
-        lines = [
-            line
-            for connection in waiting
-            if (line := self._line(connection, rows, known.get(connection.endpoint), bells, report))
-        ]
-        refused = self._act(service, lines)
-        report.lines += lines
-        self._complete(lines, refused, bells, report)
+        judged = judge.judge(service, waiting, known, lambda connection: _cause(connection, bells))
+        for endpoint, error in {**seen.busy, **judged.busy}.items():
+            self._later([endpoint], bells, report, error)
+        refused = self._act(service, judged.lines)
+        report.lines += judged.lines
+        self._complete(judged.lines, refused, bells, report)
+        self._serve({*seen.freed, *((service, owner) for owner in judged.freed)})
 
-    def _line(
-        self, connection: Connection, rows: Rows, known: Current | None, bells: Sequence[Bell], report: Report
-    ) -> Line | None:
-        """The ledger line to act on: a new one, or one that somebody left open; None where there is nothing to do."""
-        now = self.now()
-        decision = decide(connection, rows, now)
-        agrees = known is not None and known.status is not Status.CLOSED and known.agrees_with(decision)
-        if known and agrees and (known.paused_at(now) or (known.settled and not self._lost(known, decision, now))):
-            return None
-        try:
-            if known and (known.leased_at(now) or known.fresh_at(now)):
-                # Somebody is acting, or acted so recently that this look may be older than the act.
-                raise Contended(f"{connection.endpoint} was decided on a moment ago")
-            if known and agrees and not known.settled:
-                self.ledger.taken_over(known, now)
-                return Line(connection, decision, known.entry, news=True, tries=known.tries)
-            cause = _cause(connection, bells)
-            entry = self.ledger.decided(connection, decision, rows, known, cause, now)
-        except Unavailable as error:
-            self._later([connection.endpoint], bells, report, None if isinstance(error, Contended) else error)
-            return None
-        news = known is None or known.says() != decision.says() or decision.acts
-        return Line(connection, decision, entry, news)
-
-    @staticmethod
-    def _lost(known: Current, decision: Decision, now: datetime) -> bool:
-        """Whether EC2 took an answer long ago and the connection waits all the same."""
-        return decision.acts and not known.fresh_at(now)
+    def _serve(self, freed: Iterable[tuple[str, str]]) -> None:
+        """Ring for those whom a freed slot may serve: the held ones of the account, the oldest first."""
+        for service, owner in sorted(freed):
+            held = [one for one in self.ledger.of(service, Status.HELD) if one.owner == owner and one.over_limit]
+            oldest = sorted(held, key=lambda one: one.requested_at)[:ENDPOINTS_PER_BELL]
+            if oldest:
+                endpoints = frozenset(one.endpoint for one in oldest)
+                self.bells.ring([Bell(endpoints, frozenset({service}), f"a slot of {owner} was freed")])
 
     def _act(self, service: str, lines: Iterable[Line]) -> dict[str, Refusal]:
         """Tell EC2; what the mode or the outcome forbids is not told."""
@@ -205,8 +175,10 @@ class Approver:
         missed = [
             one for one in known.values() if looks[one.endpoint] >= ABSENT_LOOKS and not one.leased_at(self.now())
         ]
-        for endpoint, trouble in Witness(self.ledger, self.bus, self.now).gone(missed).items():
+        seen = Witness(self.ledger, self.bus, self.now).gone(missed)
+        for endpoint, trouble in seen.busy.items():
             self._later([endpoint], bells, report, trouble)
+        self._serve(seen.freed)
         done = {one.endpoint for one in known.values() if one.status is Status.CLOSED} | {
             one.endpoint for one in missed
         }
@@ -228,7 +200,7 @@ class Approver:
         for bell in sorted(bells, key=lambda bell: bell.attempt):  # the most patient first
             mine = bell.endpoints & wanted if bell.endpoints else wanted
             if mine and bell.attempt < PATIENCE:
-                self.bells.ring(bell.again(some, absent) for some in chunks(mine))
+                self.bells.ring(bell.again(some, absent) for some in chunks(sorted(mine)))
             elif mine and error:
                 report.failed[bell] = error
             else:

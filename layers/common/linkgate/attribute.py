@@ -10,30 +10,52 @@ import re
 from collections.abc import Callable, Mapping, Set
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import TypeVar
 
+from linkgate.model import Budget
+
+Word = TypeVar("Word", bound=str)
 EARLIEST, LATEST = datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 LONGEST_TEXT = 2000
+DEEPEST = 40
+"""DynamoDB nests 32 levels."""
+LARGEST = 10**126
+"""DynamoDB's numbers end below it, and Python writes no integer of some thousand digits."""
 
 
 class Unreadable(ValueError):
     """One attribute cannot be read; the message says what was expected."""
 
 
-def plain(value: object) -> object:
+def plain(value: object, depth: int = 0) -> object:
     """A DynamoDB value as JSON has it, the same text for the same value whatever the order of its sets."""
+    if depth > DEEPEST:
+        return "…"
     if isinstance(value, Mapping):
-        return {str(name): plain(inner) for name, inner in value.items()}
+        return {_name(name): plain(inner, depth + 1) for name, inner in value.items()}
     if isinstance(value, Set):
-        return sorted((plain(inner) for inner in value), key=repr)
+        return sorted((plain(inner, depth + 1) for inner in value), key=repr)
     if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    if isinstance(value, Decimal):
-        return int(value) if value.is_finite() and value == value.to_integral_value() else str(value)
-    if value is None or isinstance(value, str | bool | int | float):
+        return [plain(inner, depth + 1) for inner in value]
+    if isinstance(value, Decimal | int) and not isinstance(value, bool):
+        return _plain_number(value)
+    if value is None or isinstance(value, str | bool | float):
         return value
     raw = getattr(value, "value", value)
     # Not as text: what cannot be read must not become readable by being stored.
     return {"base64": base64.b64encode(bytes(raw)).decode()} if isinstance(raw, bytes | bytearray) else repr(value)
+
+
+def _plain_number(value: Decimal | int) -> object:
+    if isinstance(value, Decimal) and not (value.is_finite() and value.adjusted() < 126):
+        return str(value)
+    if isinstance(value, int):
+        return value if abs(value) < LARGEST else hex(value)
+    return int(value) if value == value.to_integral_value() else str(value)
+
+
+def _name(name: object) -> str:
+    return name if isinstance(name, str) else repr(plain(name))
 
 
 def written(value: object) -> str:
@@ -42,36 +64,57 @@ def written(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    text = json.dumps(plain(value), sort_keys=True)
+    """A value as a message shows it."""
+    return shortened(str(value) if isinstance(value, Decimal) else json.dumps(plain(value), sort_keys=True))
+
+
+def shortened(text: str) -> str:
+    """At most 80 characters of a text: DynamoDB's names and values may have thousands."""
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def text(value: object) -> str:
+def _scalar(value: object) -> str | None:
+    """A text without surrounding blanks, or a number as text; None for anything else."""
     if isinstance(value, Decimal | int) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        return str(plain(value))
+    return value.strip() if isinstance(value, str) else None
+
+
+def text(value: object) -> str:
+    text = _scalar(value)
+    if text is None or len(text) > LONGEST_TEXT:
         raise Unreadable(f"text of at most {LONGEST_TEXT} characters")
-    return value.strip()
+    return text
 
 
-def word(*words: str) -> Callable[[object], str]:
-    def read(value: object) -> str:
+def word(*words: Word) -> Callable[[object], Word]:
+    """A reader of one of some words, in any case and between blanks."""
+    known = {str(one): one for one in words}
+    *some, last = known
+
+    def read(value: object) -> Word:
         lowered = value.strip().lower() if isinstance(value, str) else ""
-        if lowered not in words:
-            raise Unreadable(" or ".join(words))
-        return lowered
+        if lowered not in known:
+            raise Unreadable(f"{', '.join(some)} or {last}" if some else last)
+        return known[lowered]
 
     return read
 
 
 def number(value: object) -> Decimal:
     """A number, or a number written as a string, since the console produces them."""
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise Unreadable("a number")
-    text = str(value).strip()
-    if not re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", text):
+    text = _scalar(value)
+    if text is None or not re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", text):
         raise Unreadable("a number")
     return Decimal(text)
+
+
+def whole(value: object) -> int:
+    """A whole number from zero on."""
+    text = _scalar(value)
+    if text is None or not re.fullmatch(r"[0-9]{1,9}", text):
+        raise Unreadable("a whole number from 0 to 999999999")
+    return int(text)
 
 
 def moment(value: object) -> datetime:
@@ -94,45 +137,63 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}
 
 
 def span(value: object) -> timedelta:
-    text = str(value).strip() if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else ""
-    match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
+    match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", _scalar(value) or "")
     seconds = int(match[1]) * _UNITS[match[2]] if match else LONGEST_SPAN + 1
     if seconds > LONGEST_SPAN:
         raise Unreadable("a duration such as 90s, 5m, 2h or 3d, ten years at most")
     return timedelta(seconds=seconds)
 
 
-def amount(value: object) -> str:
-    """A whole number, or a percentage: kept as text, since only the breaker computes with it."""
-    text = str(value).strip() if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else ""
-    if not re.fullmatch(r"[0-9]{1,9}|(100|[0-9]{1,2})%", text):
-        raise Unreadable("a whole number, or a percentage such as 10%")
-    return text
+def budget(value: object) -> Budget:
+    match = re.fullmatch(r"([0-9]{1,9})|(100|[0-9]{1,2})%", _scalar(value) or "")
+    if not match:
+        raise Unreadable("a whole number from 0 to 999999999, or a percentage such as 10%")
+    return Budget(int(match[1] or match[2]), percent=match[2] is not None)
 
 
-def strings(value: object) -> frozenset[str]:
-    """A string set, a list of strings, or comma-separated text; none empty."""
+def _entries(value: object, form: Callable[[str], object], expected: str) -> frozenset[str]:
+    """The entries of a string set, a list of strings, or comma-separated text: one at least, each of a form."""
     parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, list | tuple | Set) or not parts or not all(isinstance(part, str) for part in parts):
-        raise Unreadable("a string set, a list of strings, or comma-separated text")
-    stripped = frozenset(str(part).strip() for part in parts)
-    if "" in stripped:
-        raise Unreadable("no empty entry")
+    entries = parts if isinstance(parts, list | tuple | Set) else ()
+    stripped = frozenset(entry.strip() if isinstance(entry, str) else "" for entry in entries)
+    if not stripped or not all(map(form, stripped)):
+        raise Unreadable(f"{expected}, as text with commas, a list of strings or a string set, none empty")
     return stripped
 
 
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
+_ENDPOINT = re.compile(r"vpce-[0-9a-f]{8}([0-9a-f]{9})?")
+
+
 def regions(value: object) -> frozenset[str]:
-    regions = strings(value)
-    if not all(re.fullmatch(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}", region) for region in regions):
-        raise Unreadable("Region names such as eu-west-1")
-    return regions
+    return _entries(value, _REGION.fullmatch, "Region names such as eu-west-1")
 
 
-_PROBE = re.compile(r"((tcp|tls)://:[0-9]{1,5}|https?://:[0-9]{1,5}(/\S*)?)")
+def endpoints(value: object) -> frozenset[str]:
+    return _entries(value, _ENDPOINT.fullmatch, "endpoint ids such as vpce-0123456789abcdef0")
+
+
+_FUNCTION = re.compile(
+    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]{1,128})?"
+)
+
+
+def function(value: object) -> str:
+    text = _scalar(value) or ""
+    if not _FUNCTION.fullmatch(text):
+        raise Unreadable("the ARN of a Lambda function such as arn:aws:lambda:eu-west-1:222222222222:function:canary")
+    return text
+
+
+_PROBE = re.compile(r"((tcp|tls)://:([0-9]{1,5})|https?://:([0-9]{1,5})(/\S*)?)")
+
+
+def _probe(text: str) -> bool:
+    match = _PROBE.fullmatch(text)
+    return match is not None and 0 < int(match[3] or match[4]) < 65536
 
 
 def probes(value: object) -> tuple[str, ...]:
-    probes = strings(value)
-    if not all(_PROBE.fullmatch(probe) and 0 < int(probe.split(":")[2].split("/")[0]) < 65536 for probe in probes):
-        raise Unreadable("probe URLs without a host such as tcp://:443 or https://:443/healthz")
-    return tuple(sorted(probes))
+    return tuple(
+        sorted(_entries(value, _probe, "probe URLs without a host such as tcp://:443 or https://:443/healthz"))
+    )

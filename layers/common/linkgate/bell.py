@@ -55,8 +55,8 @@ class Bell:
 
 
 def chunks(endpoints: Iterable[str]) -> Iterator[frozenset[str]]:
-    """Endpoints in parts that one bell can carry: a message holds 256 KB, and one Accept names a hundred."""
-    rest = iter(sorted(endpoints))
+    """Endpoints, in their order, in parts that a bell can carry: a message holds 256 KB, one Accept names a hundred."""
+    rest = iter(endpoints)
     while some := frozenset(islice(rest, ENDPOINTS_PER_BELL)):
         yield some
 

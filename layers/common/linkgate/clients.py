@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
@@ -19,6 +21,18 @@ PATIENT = Config(connect_timeout=3, read_timeout=70, retries={"total_max_attempt
 def client(name: str) -> Any:
     """A client of the function's own Region and role."""
     return boto3.client(name, config=PATIENT if name == "lambda" else CONFIG)  # type: ignore[call-overload]
+
+
+def organizations(role: str) -> Any:
+    """AWS Organizations through a role of another account; its credentials renew themselves when they expire."""
+    own = botocore.session.get_session()
+    fetcher = AssumeRoleCredentialFetcher(
+        own.create_client, own.get_credentials(), role, extra_args={"RoleSessionName": "linkgate"}
+    )
+    session = botocore.session.get_session()
+    # botocore has no public way to hand over credentials that renew themselves.
+    session._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # type: ignore[attr-defined]
+    return boto3.Session(botocore_session=session).client("organizations", config=CONFIG)
 
 
 def tables() -> "DynamoDBServiceResource":

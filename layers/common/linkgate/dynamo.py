@@ -8,7 +8,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from linkgate.errors import Contended, SettingsError, Unavailable
 
 BUSY = frozenset({"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"})
-CHANGED = frozenset({"TransactionConflictException", "TransactionInProgressException"})
+CHANGED = frozenset(
+    {"TransactionConflictException", "TransactionInProgressException", "ConditionalCheckFailedException"}
+)
 LOST = frozenset(
     {"None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 )
@@ -31,6 +33,12 @@ def translated(table: str) -> Iterator[None]:
         raise
     except BotoCoreError as error:
         raise Unavailable(f"table {table}: {error}") from error
+
+
+def conflicting(error: ClientError) -> bool:
+    """Whether a transaction was cancelled for no other reason than that another one held an item of it."""
+    codes = {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])}
+    return "TransactionConflict" in codes and codes <= {"None", "TransactionConflict"}
 
 
 def _lost(error: ClientError) -> bool:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from linkgate.attribute import plain
-from linkgate.model import Connection, Decision, State, Status
-from linkgate.policy import Rows, keys_for
+from linkgate.model import Connection, Decision, Lineage, Reason, RowKey, Standing, State, Status
+from linkgate.policy import Rows, decide, read_for
+from linkgate.rows import key_of
 
 LEASE = timedelta(seconds=60)
 """How long a run may take between writing a decision and its answer: the approver's timeout."""
@@ -50,6 +51,8 @@ class Current:
     answered_at: str = ""
     accepted_at: str = ""
     verified_at: str = ""
+    claimed: bool = False
+    """Whether it holds a slot under the limit of its account."""
     recent: str = ""
     """The last probe rounds, newest last: `1` good, `0` bad."""
     health: Mapping[str, object] = field(default_factory=dict)
@@ -57,6 +60,11 @@ class Current:
     def says(self) -> tuple[str, str, str]:
         """The last decision as people care about it: outcome, reason, deciding row."""
         return self.outcome, self.reason, self.row
+
+    @property
+    def over_limit(self) -> bool:
+        """Whether it is held for want of a slot."""
+        return self.reason == Reason.OVER_LIMIT
 
     def agrees_with(self, decision: Decision) -> bool:
         """Whether the last recorded decision says the same and was made of the same policy."""
@@ -91,12 +99,17 @@ def decision_id(connection: Connection, decision: Decision, before: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def line(connection: Connection, decision: Decision, rows: Rows, cause: str, now: datetime) -> dict[str, Any]:
-    """A decision and all it was made of: enough to make it again (`facts`, JSON text)."""
-    read = [plain(rows[key]) for key in keys_for(connection) if key in rows]
-    facts = {"connection": asdict(connection) | {"created": stamp(connection.created)}, "rows": read, "now": stamp(now)}
+def line(
+    connection: Connection, decision: Decision, rows: Rows, standing: Standing, cause: str, now: datetime
+) -> dict[str, Any]:
+    """A decision and all it was made of: enough to make it again (`facts`, JSON text, which `replay` reads)."""
+    facts = {
+        "connection": asdict(connection) | {"created": stamp(connection.created)},
+        "rows": [plain(item) for item in read_for(connection, rows, standing.lineage).values()],
+        "standing": asdict(standing),
+        "now": stamp(now),
+    }
     return {
-        "endpoint_id": connection.endpoint,
         "service": connection.service,
         "owner": connection.owner,
         "outcome": decision.outcome,
@@ -114,6 +127,26 @@ def line(connection: Connection, decision: Decision, rows: Rows, cause: str, now
     }
 
 
+def replay(facts: str) -> Decision:
+    """Make a recorded decision again from its facts, by the rules of today."""
+    stored = json.loads(facts)
+    connection = stored["connection"] | {
+        "state": State.read(stored["connection"]["state"]),
+        "created": datetime.fromisoformat(stored["connection"]["created"]),
+        "dns_names": tuple(stored["connection"]["dns_names"]),
+    }
+    lineage = stored["standing"]["lineage"]
+    standing = Standing(
+        live=stored["standing"]["live"],
+        lineage=Lineage(
+            tuple(lineage["units"]), Reason(lineage["unknown"]) if lineage["unknown"] else None, lineage["why"]
+        ),
+        strays=tuple(RowKey(*key) for key in stored["standing"]["strays"]),
+    )
+    rows = {key_of(item): item for item in stored["rows"]}
+    return decide(Connection(**connection), rows, datetime.fromisoformat(stored["now"]), standing)
+
+
 def read(item: Mapping[str, Any]) -> Current:
     """A `current` item as DynamoDB gives it; what an older version did not write is as if it never happened."""
     said = ("owner", "region", "outcome", "reason", "row", "policy_hash", "mode", "refusal")
@@ -125,6 +158,7 @@ def read(item: Mapping[str, Any]) -> Current:
         state=State.read(item["state"]),
         entry=item.get("decision", ""),
         settled=item.get("settled", True),
+        claimed=item.get("claimed", False),
         tries=int(item.get("tries", 0)),
         recent=item.get("recent", ""),
         health=item.get("health", {}),

@@ -30,6 +30,22 @@ class Mode(StrEnum):
     OBSERVE = "observe"
 
 
+class Reconcile(StrEnum):
+    """What happens to a live connection that is no longer allowed: nothing, a report, or a cut."""
+
+    OFF = "off"
+    REPORT = "report"
+    ENFORCE = "enforce"
+
+
+class Sync(StrEnum):
+    """Whether the accounts of allow rows become allowed principals of the service, and others are removed."""
+
+    OFF = "off"
+    ADD = "add"
+    EXACT = "exact"
+
+
 class Reason(StrEnum):
     """Why a decision came out as it did (design section 5, "Decision")."""
 
@@ -38,11 +54,18 @@ class Reason(StrEnum):
     REVIEW = "review"
     FROZEN = "frozen"
     MALFORMED_ROW = "malformed_row"
+    OVER_LIMIT = "over_limit"
     UNKNOWN_REGION = "unknown_region"
+    UNKNOWN_ORGANIZATION = "unknown_organization"
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
     WRONG_REGION = "wrong_region"
     NOT_LISTED = "not_listed"
+
+    @property
+    def ends(self) -> bool:
+        """Whether a live connection that is decided on like this is no longer allowed; every other hold keeps it."""
+        return self in (Reason.DENIED, Reason.EXPIRED, Reason.NOT_YET_VALID, Reason.WRONG_REGION, Reason.NOT_LISTED)
 
 
 class Status(StrEnum):
@@ -122,11 +145,46 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where an account stands in its organisation: OU ids from the nearest to the root's child, then `o-…`.
+
+    () for an account outside the organisation. Where nobody can tell, `unknown` is the reason to hold what a row of
+    an OU or of the organisation could change, and `why` a sentence about it.
+    """
+
+    units: tuple[str, ...] = ()
+    unknown: Reason | None = None
+    why: str = ""
+
+
+OUTSIDE = Lineage()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a decision takes into account beside the connection, the rows and the time.
+
+    `live` counts the other connections that the consumer's account has on the service, live or about to be; `strays`
+    are rows whose keys are of no known form and that may have been meant for this service.
+    """
+
+    live: int = 0
+    lineage: Lineage = OUTSIDE
+    strays: tuple[RowKey, ...] = ()
+
+
+ALONE = Standing()
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """A row of the allow-list that can be read. Empty `regions` means any Region."""
+    """A row of the allow-list that can be read. Empty `regions` means any Region, no `limit` any number."""
 
     key: RowKey
     effect: Effect
+    limit: int | None = None
+    cut: bool = False
+    """Deny only: live connections are cut at once, whatever reconcile and the breaker say."""
     starts_at: datetime | None = None
     expires_at: datetime | None = None
     regions: frozenset[str] = frozenset()
@@ -146,14 +204,33 @@ class MalformedRow:
         return f"row {self.key}: {self.problem}"
 
 
+class Budget(NamedTuple):
+    """How many acts a breaker lets through: a number, or a percentage of live connections."""
+
+    amount: int
+    percent: bool = False
+
+    def of(self, live: int) -> int:
+        """The number it means while so many connections are live; a part of one is none."""
+        return self.amount * live // 100 if self.percent else self.amount
+
+
+FIVE, HUNDRED = Budget(5), Budget(100)
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
     """The `@settings` of a service after its own row was laid over that of `*` (design section 5)."""
 
     mode: Mode = Mode.OBSERVE
     default: Outcome = Outcome.HOLD
+    reconcile: Reconcile = Reconcile.REPORT
+    grace: timedelta = timedelta(seconds=60)
+    max_cuts: Budget = FIVE
+    max_rejects: Budget = HUNDRED
     frozen_until: datetime | None = None
     stale_after: timedelta = timedelta(days=3)
+    sync_permissions: Sync = Sync.OFF
     probe: tuple[str, ...] = ()
 
 
@@ -182,6 +259,10 @@ class Decision:
     people: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     """One sentence about what is wrong where the reason alone does not say it: the malformed row."""
+    limit: int | None = None
+    """That of the allow row which decided."""
+    cut_now: bool = False
+    """A deny that applies says `cut: now`."""
 
     def says(self) -> tuple[str, str, str]:
         """What people care about: outcome, reason, deciding row."""

@@ -23,6 +23,7 @@ class Settings:
     patrol_queue_url: str = ""
     event_bus: str = ""
     notification_topic_arn: str = ""
+    organizations_role_arn: str = ""
     canary_function: str = ""
     default_probe: str = ""
     canary_names: str = ""

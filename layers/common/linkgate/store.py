@@ -1,0 +1,208 @@
+"""The ledger's table: items read by key or by the index, and written all or none, under conditions.
+
+An item's key is a subject (an endpoint id, or a name such as `limit#…`) and an entry. Writes are plain values, so that
+a test can keep a table in memory and hold it to the same conditions.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from linkgate.dynamo import conflicting, translated
+from linkgate.errors import Contended, Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBServiceResource
+
+CURRENT = "current"
+BY_SERVICE = "by_service"
+KEYS_PER_CALL = 100
+"""Keys that one BatchGetItem takes (DynamoDB API reference)."""
+TRIES = 5
+"""Of reading keys that DynamoDB left unprocessed, and of a transaction that met another one on the same item."""
+
+Item = dict[str, Any]
+
+
+class Place(NamedTuple):
+    """The key of an item."""
+
+    subject: str
+    entry: str = CURRENT
+
+
+@dataclass(frozen=True, slots=True)
+class Is:
+    """The attribute has this value; with `or_absent` it may be missing instead."""
+
+    name: str
+    value: object
+    or_absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The item has no such attribute; an item that does not exist has none."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The item has the attribute."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A set has the member already, or fewer members than `limit`; one that does not exist yet is empty."""
+
+    name: str
+    member: str
+    limit: int
+
+
+Condition = Is | Absent | Present | Room
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A change of one item, made if every condition holds: attributes set, members added to and taken from sets.
+
+    An item that does not exist is made. A set that loses its last member is gone.
+    """
+
+    place: Place
+    values: Mapping[str, Any] = field(default_factory=dict)
+    conditions: Sequence[Condition] = ()
+    add: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    drop: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+class Store:
+    """A table on DynamoDB. Raises Contended where a condition does not hold or another writer was faster."""
+
+    def __init__(
+        self, dynamodb: "DynamoDBServiceResource", table: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._table = dynamodb.Table(table)
+        self._sleep = sleep
+
+    def read(self, places: Iterable[Place]) -> list[Item]:
+        """The items under these keys, consistently read; those that do not exist are left out."""
+        rest = iter(sorted(set(places)))
+        found: list[Item] = []
+        while keys := [_key(place) for place in islice(rest, KEYS_PER_CALL)]:
+            found += self._get(keys)
+        return found
+
+    def query(self, service: str, status: str) -> Iterator[Item]:
+        """The items of a service in one status, by the index: eventually consistent."""
+        pages = self._table.meta.client.get_paginator("query").paginate(
+            TableName=self._table.name,
+            IndexName=BY_SERVICE,
+            KeyConditionExpression="service = :service AND #status = :status",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={":service": service, ":status": status},
+        )
+        with translated(self._table.name):
+            for page in pages:
+                yield from page["Items"]
+
+    def write(self, *writes: Write) -> None:
+        """Make several changes, or none of them."""
+        updates = [{"TableName": self._table.name, **_update(write)} for write in writes]
+        with translated(self._table.name):
+            if len(updates) == 1:
+                self._table.meta.client.update_item(**updates[0])
+            else:
+                self._together([{"Update": update} for update in updates])
+
+    def _together(self, actions: list[dict[str, Any]]) -> None:
+        """A transaction; one that met another on the same item is tried again at once, since botocore does not."""
+        for attempt in range(TRIES):
+            try:
+                self._table.meta.client.transact_write_items(TransactItems=actions)  # type: ignore[arg-type]
+                return
+            except self._table.meta.client.exceptions.TransactionCanceledException as error:
+                if attempt == TRIES - 1 or not conflicting(error):
+                    raise
+                self._sleep(0.02 * 2**attempt)
+
+    def _get(self, keys: list[Item]) -> list[Item]:
+        items: list[Item] = []
+        for attempt in range(TRIES):
+            with translated(self._table.name):
+                answer = self._dynamodb.batch_get_item(
+                    RequestItems={self._table.name: {"Keys": keys, "ConsistentRead": True}}
+                )
+            items += answer["Responses"].get(self._table.name, [])
+            unprocessed = answer.get("UnprocessedKeys", {}).get(self._table.name)
+            if not unprocessed:
+                return items
+            keys = list(unprocessed["Keys"])
+            self._sleep(0.05 * 2**attempt)
+        raise Unavailable(f"DynamoDB left {len(keys)} keys of {self._table.name} unprocessed {TRIES} times")
+
+
+def require(holds: bool) -> None:
+    """Contended unless a condition holds: what DynamoDB's refusal means."""
+    if not holds:
+        raise Contended("the ledger changed meanwhile")
+
+
+def _key(place: Place) -> Item:
+    return {"endpoint_id": place.subject, "entry": place.entry}
+
+
+def _update(write: Write) -> dict[str, Any]:
+    """A change in the words of UpdateItem."""
+    words = _Words()
+    clauses = [
+        f"{verb} {', '.join(f'{words.name(name)}{between}{words.value(value)}' for name, value in values.items())}"
+        for verb, between, values in (
+            ("SET", " = ", write.values),
+            ("ADD", " ", write.add),
+            ("DELETE", " ", write.drop),
+        )
+        if values
+    ]
+    update: dict[str, Any] = {"Key": _key(write.place), "UpdateExpression": " ".join(clauses)}
+    if write.conditions:
+        update["ConditionExpression"] = " AND ".join(words.condition(one) for one in write.conditions)
+    return update | {"ExpressionAttributeNames": words.names, "ExpressionAttributeValues": words.values}
+
+
+class _Words:
+    """The placeholders of one expression."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+        self.values: dict[str, Any] = {}
+
+    def name(self, name: str) -> str:
+        self.names[f"#{name}"] = name
+        return f"#{name}"
+
+    def value(self, value: object) -> str:
+        placeholder = f":v{len(self.values)}"
+        self.values[placeholder] = set(value) if isinstance(value, frozenset) else value
+        return placeholder
+
+    def condition(self, condition: Condition) -> str:
+        name = self.name(condition.name)
+        match condition:
+            case Is(_, value, or_absent):
+                absent = f" OR attribute_not_exists({name})" if or_absent else ""
+                return f"({name} = {self.value(value)}{absent})"
+            case Absent():
+                return f"attribute_not_exists({name})"
+            case Present():
+                return f"attribute_exists({name})"
+            case Room(_, member, limit):
+                there = f"contains({name}, {self.value(member)})"
+                return f"(attribute_not_exists({name}) OR {there} OR size({name}) < {self.value(limit)})"
