@@ -23,6 +23,7 @@ from linkgate.ledger import Ledger
 from linkgate.model import Connection, Outcome, RowKey, Verdict
 from linkgate.patrol import Canary, Target, VerdictDict
 from linkgate.policy import Rows
+from linkgate.principals import Change
 from linkgate.ring import Ringer, delay
 from linkgate.rows import Item
 from linkgate.store import CURRENT, Absent, Condition, Is, Place, Present, Room, Store, Write, require
@@ -56,6 +57,17 @@ class FakeGates(Gates):
                 unwired[name] = "its connection notification is disabled or does not carry every event"
         return unwired
 
+    def principals(self, service: str) -> frozenset[str]:
+        return frozenset(self.world.services[service].principals)
+
+    def permit(self, service: str, change: Change) -> str:
+        if service in self.world.forbidden:
+            return "UnauthorizedOperation: You are not authorized to perform this operation."
+        allowed = self.world.services[service].principals
+        allowed |= change.add
+        allowed -= change.remove
+        return ""
+
 
 class FakeConnections(Connections):
     """The world's connections."""
@@ -86,6 +98,13 @@ class FakeConnections(Connections):
             for endpoint, why in answers.items()
             if why
         ]
+
+    def tag(self, connection_id: str, tags: Mapping[str, str]) -> str:
+        (link,) = (link for link in self.world.links.values() if link.connection_id == connection_id)
+        if link.service in self.world.forbidden:
+            return "UnauthorizedOperation: You are not authorized to perform this operation."
+        link.tags |= tags
+        return ""
 
 
 class FakeAllowList(AllowList):

@@ -40,6 +40,7 @@ class Service:
     state: str = "Available"
     private_dns_state: str = ""
     topics: dict[str, bool] = field(default_factory=dict)
+    principals: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -52,6 +53,12 @@ class Link:
     region: str
     history: list[tuple[datetime, State]]
     dns_names: tuple[str, ...]
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def connection_id(self) -> str:
+        """What the provider calls the connection, and tags."""
+        return self.endpoint.replace("vpce-", "vpce-con-", 1)
 
     def state(self, at: datetime) -> State | None:
         """The state at a time; None before it existed."""
@@ -130,7 +137,17 @@ class World:
             raise self.silence
         seen = ((link, link.state(self.now - self.lag)) for link in self.links.values())
         return [
-            Connection(link.service, link.endpoint, link.owner, link.region, state, link.history[0][0], link.dns_names)
+            Connection(
+                link.service,
+                link.endpoint,
+                link.owner,
+                link.region,
+                state,
+                link.history[0][0],
+                link.dns_names,
+                link.connection_id,
+                dict(link.tags),
+            )
             for link, state in seen
             if state is not None
         ]

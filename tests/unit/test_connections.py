@@ -1,12 +1,14 @@
 """EC2's endpoint connections through botocore's own shapes: every state, every way of saying no."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
+from linkgate.answer import THROTTLES
 from linkgate.connections import Connections, Refusal
 from linkgate.errors import Throttled, Unavailable
 from linkgate.model import Connection, Outcome, State
@@ -22,6 +24,7 @@ DESCRIBE, ACCEPT, REJECT = (
     "reject_vpc_endpoint_connections",
 )
 GONE = "InvalidVpcEndpointId.NotFound"
+CONNECTION = "vpce-con-0123456789abcdef0"
 
 
 class Edge:
@@ -82,11 +85,19 @@ def wire(number: int = 1, **values: Any) -> dict[str, Any]:
 
 def test_a_connection_is_what_ec2_describes(edge: Edge) -> None:
     entries = [{"DnsName": "regional", "HostedZoneId": "Z1"}, {"HostedZoneId": "Z2"}, {"DnsName": "zonal"}]
-    edge.shows(wire(DnsEntries=entries, IpAddressType="ipv4", Tags=[{"Key": "a", "Value": "b"}]))
+    tags = [{"Key": "a", "Value": "b"}, {"Key": "bare"}, {"Value": "keyless"}]
+    edge.shows(wire(DnsEntries=entries, IpAddressType="ipv4", Tags=tags, VpcEndpointConnectionId=CONNECTION))
     expected = Connection(
-        SERVICE, endpoint_id(1), CONSUMER, REGION, State.AVAILABLE, CREATED, dns_names=("regional", "zonal")
+        SERVICE, endpoint_id(1), CONSUMER, REGION, State.AVAILABLE, CREATED, ("regional", "zonal"), CONNECTION
     )
-    assert edge.connections.of(SERVICE) == [expected]
+    (found,) = edge.connections.of(SERVICE)
+    assert found == expected
+    assert found.tags == {"a": "b", "bare": ""}
+
+
+def test_tags_make_no_other_connection() -> None:
+    bare = Connection(SERVICE, endpoint_id(1), CONSUMER, REGION, State.AVAILABLE, CREATED)
+    assert {bare, replace(bare, tags={"a": "b"})} == {bare}
 
 
 WIRE_STATES = {
@@ -134,6 +145,7 @@ def test_what_ec2_leaves_out_is_empty(edge: Edge) -> None:
     edge.shows({"ServiceId": SERVICE, "VpcEndpointId": endpoint_id(1), "CreationTimestamp": CREATED})
     (found,) = edge.connections.of(SERVICE)
     assert (found.region, found.dns_names, found.state) == ("", (), State.UNKNOWN)
+    assert (found.connection_id, found.tags) == ("", {})
 
 
 def test_a_connection_without_a_time_does_not_hide_the_others(edge: Edge) -> None:
@@ -175,9 +187,10 @@ def test_no_names_ask_nothing(edge: Edge) -> None:
     assert edge.connections.named([]) == []
 
 
-@pytest.mark.parametrize("code", ["RequestLimitExceeded", "Throttling", "ThrottlingException", "RequestThrottled"])
-def test_a_throttled_look_is_asked_again_later(edge: Edge, code: str) -> None:
-    edge.stubber.add_client_error(DESCRIBE, code)
+@pytest.mark.parametrize("status", [400, 503])
+@pytest.mark.parametrize("code", sorted(THROTTLES))
+def test_a_throttled_look_is_asked_again_later(edge: Edge, code: str, status: int) -> None:
+    edge.stubber.add_client_error(DESCRIBE, code, http_status_code=status)
     with pytest.raises(Throttled, match=code):
         edge.connections.of(SERVICE)
 
@@ -303,8 +316,9 @@ def test_a_halved_list_keeps_the_refusals_of_its_halves(edge: Edge) -> None:
     assert edge.accept(A, B, C) == expected
 
 
-def test_a_throttled_act_is_a_refusal_of_everybody_in_the_call(edge: Edge) -> None:
-    edge.refuses(A, B, code="RequestLimitExceeded")
+@pytest.mark.parametrize("status", [400, 503])
+def test_a_throttled_act_is_a_refusal_of_everybody_in_the_call(edge: Edge, status: int) -> None:
+    edge.refuses(A, B, code="RequestLimitExceeded", status=status)
     why = Refusal("RequestLimitExceeded", f"no {A},{B}")
     assert edge.accept(A, B) == {A: why, B: why}
     assert str(why) == f"RequestLimitExceeded: no {A},{B}"
@@ -339,3 +353,30 @@ def test_a_call_refused_for_any_other_reason_is_halved(edge: Edge, code: str) ->
 def test_an_act_that_does_not_reach_ec2_is_asked_again_later() -> None:
     with unreachable("ec2") as client, pytest.raises(Unavailable):
         Connections(client).apply(SERVICE, Outcome.ACCEPT, [A])
+
+
+# ------------------------------------------------------------------ tagging
+
+
+def test_tags_are_written_on_the_connection(edge: Edge) -> None:
+    pairs = [{"Key": "linkgate:consumer", "Value": CONSUMER}, {"Key": "linkgate:ticket", "Value": ""}]
+    edge.stubber.add_response("create_tags", {}, {"Resources": [CONNECTION], "Tags": pairs})
+    assert edge.connections.tag(CONNECTION, {"linkgate:consumer": CONSUMER, "linkgate:ticket": ""}) == ""
+
+
+@pytest.mark.parametrize("code", ["UnauthorizedOperation", "TagLimitExceeded", "InvalidID", "NobodyHeardOfIt"])
+def test_tags_that_ec2_refuses_are_refused_in_its_words(edge: Edge, code: str) -> None:
+    edge.stubber.add_client_error("create_tags", code, "not here")
+    assert edge.connections.tag(CONNECTION, {"a": "b"}) == f"{code}: not here"
+
+
+@pytest.mark.parametrize(("code", "status"), [("RequestLimitExceeded", 503), ("Throttling", 400)])
+def test_throttled_tags_are_written_later(edge: Edge, code: str, status: int) -> None:
+    edge.stubber.add_client_error("create_tags", code, http_status_code=status)
+    with pytest.raises(Throttled, match=code):
+        edge.connections.tag(CONNECTION, {"a": "b"})
+
+
+def test_tags_that_do_not_reach_ec2_are_written_later() -> None:
+    with unreachable("ec2") as client, pytest.raises(Unavailable):
+        Connections(client).tag(CONNECTION, {"a": "b"})

@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
-from linkgate.errors import Throttled
-from linkgate.gate import EVENTS, Gate, Gates
+from linkgate.errors import Throttled, Unavailable
+from linkgate.gate import EVENTS, PRINCIPALS_PER_CALL, Gate, Gates, lost
+from linkgate.model import RowKey
+from linkgate.principals import Change
 
-from tests.unit.edges import stubbed
+from tests.unit.edges import stubbed, unreachable
 from tests.world import service_id
 
 SERVICE, OTHER = service_id(1), service_id(2)
@@ -164,3 +167,113 @@ def test_a_throttled_look_at_notifications_is_asked_again_later(ec2: Ec2) -> Non
     stubber.add_client_error(NOTES, "RequestLimitExceeded")
     with pytest.raises(Throttled):
         Gates(client).wire({SERVICE: GOOD}, TOPIC)
+
+
+# ------------------------------------------------------------------ services nobody looks after
+
+
+def test_a_service_with_settings_of_its_own_that_is_not_managed_is_lost() -> None:
+    rows = [RowKey(SERVICE, "@settings"), RowKey(OTHER, "@settings"), RowKey(OTHER, "222222222222")]
+    assert lost([SERVICE], rows) == {
+        OTHER: "it has a row @settings, but no tag linkgate = managed, or it is gone: nobody looks after it"
+    }
+
+
+@pytest.mark.parametrize(
+    "key", [RowKey("*", "@settings"), RowKey(OTHER, "*"), RowKey(f" {OTHER}", "@settings"), RowKey(OTHER, "@release")]
+)
+def test_only_settings_of_one_service_enrol_it(key: RowKey) -> None:
+    assert lost([], [key]) == {}
+
+
+# ------------------------------------------------------------------ principals
+
+PERMISSIONS, PERMIT = "describe_vpc_endpoint_service_permissions", "modify_vpc_endpoint_service_permissions"
+ROOTS = [f"arn:aws:iam::{number:012d}:root" for number in range(PRINCIPALS_PER_CALL + 1)]
+NOBODY = "InvalidPrincipal"
+
+
+def permits(ec2: Ec2, *, add: list[str] | None = None, remove: list[str] | None = None, code: str = "") -> None:
+    """A call that must add or remove exactly these, and whether EC2 refuses it."""
+    asked = {"ServiceId": SERVICE} | ({"AddAllowedPrincipals": add} if add else {"RemoveAllowedPrincipals": remove})
+    if code:
+        ec2[1].add_client_error(PERMIT, code, "no such principal", expected_params=asked)
+    else:
+        ec2[1].add_response(PERMIT, {"ReturnValue": True}, asked)
+
+
+def permit(ec2: Ec2, *add: str, remove: tuple[str, ...] = ()) -> str:
+    return Gates(ec2[0]).permit(SERVICE, Change(frozenset(add), frozenset(remove)))
+
+
+def test_the_principals_of_a_service_are_read_from_every_page(ec2: Ec2) -> None:
+    client, stubber = ec2
+    asked = {"ServiceId": SERVICE, "MaxResults": 1000}
+    answers: list[dict[str, Any]] = [
+        {"AllowedPrincipals": [{"Principal": "*", "PrincipalType": "All"}, {}], "NextToken": "more"},
+        {"AllowedPrincipals": [{"Principal": ROOTS[1]}]},
+    ]
+    stubber.add_response(PERMISSIONS, answers[0], asked)
+    stubber.add_response(PERMISSIONS, answers[1], {**asked, "NextToken": "more"})
+    assert Gates(client).principals(SERVICE) == {"*", ROOTS[1]}
+
+
+def test_a_service_that_lets_nobody_ask_has_no_principals(ec2: Ec2) -> None:
+    ec2[1].add_response(PERMISSIONS, {})
+    assert Gates(ec2[0]).principals(SERVICE) == frozenset()
+
+
+@pytest.mark.parametrize("call", [PERMISSIONS, PERMIT])
+def test_a_throttled_call_about_principals_is_made_again_later(ec2: Ec2, call: str) -> None:
+    client, stubber = ec2
+    stubber.add_client_error(call, "RequestLimitExceeded")
+    with pytest.raises(Throttled):
+        Gates(client).principals(SERVICE) if call == PERMISSIONS else permit(ec2, ROOTS[0])
+
+
+def test_a_look_at_principals_without_permission_is_a_wrong_deployment(ec2: Ec2) -> None:
+    ec2[1].add_client_error(PERMISSIONS, "UnauthorizedOperation")
+    with pytest.raises(ClientError):
+        Gates(ec2[0]).principals(SERVICE)
+
+
+def test_no_change_asks_nothing(ec2: Ec2) -> None:
+    assert permit(ec2) == ""
+
+
+def test_principals_are_added_before_others_are_removed(ec2: Ec2) -> None:
+    permits(ec2, add=[ROOTS[0]])
+    permits(ec2, remove=["*", ROOTS[1]])
+    assert permit(ec2, ROOTS[0], remove=(ROOTS[1], "*")) == ""
+
+
+def test_many_principals_take_several_calls(ec2: Ec2) -> None:
+    permits(ec2, add=ROOTS[:-1])
+    permits(ec2, add=ROOTS[-1:])
+    assert permit(ec2, *ROOTS) == ""
+
+
+def test_a_principal_that_ec2_refuses_holds_nobody_else_up_and_is_named(ec2: Ec2) -> None:
+    permits(ec2, add=ROOTS[:3], code=NOBODY)
+    permits(ec2, add=ROOTS[:1])
+    permits(ec2, add=ROOTS[1:3], code=NOBODY)
+    permits(ec2, add=ROOTS[1:2], code=NOBODY)
+    permits(ec2, add=ROOTS[2:3])
+    permits(ec2, remove=["*"])
+    refusal = permit(ec2, *ROOTS[:3], remove=("*",))
+    assert refusal.startswith(f"EC2 refuses the principal {ROOTS[1]}: ")
+    assert "no such principal" in refusal
+    assert "more" not in refusal
+
+
+def test_several_refusals_are_one_sentence_that_counts_them(ec2: Ec2) -> None:
+    permits(ec2, add=ROOTS[:2], code="UnauthorizedOperation")
+    permits(ec2, remove=["*"], code="UnauthorizedOperation")
+    refusal = permit(ec2, *ROOTS[:2], remove=("*",))
+    assert refusal.startswith(f"EC2 refuses the principal {ROOTS[0]}: ")
+    assert refusal.endswith("; and 2 more")
+
+
+def test_a_change_that_does_not_reach_ec2_is_made_again_later() -> None:
+    with unreachable("ec2") as client, pytest.raises(Unavailable):
+        Gates(client).permit(SERVICE, Change(add=frozenset(ROOTS)))

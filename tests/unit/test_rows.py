@@ -8,13 +8,12 @@ import pytest
 from boto3.dynamodb.types import Binary
 from hypothesis import given
 from hypothesis import strategies as st
-from linkgate.attribute import plain
-from linkgate.model import Effect, MalformedRow, RowKey, Rule
-from linkgate.rows import Item, SettingsRow, digest, key_of, parse
+from linkgate.attribute import plain, shortened, shown, written
+from linkgate.model import Budget, Effect, MalformedRow, RowKey, Rule
+from linkgate.rows import CanaryRow, Item, ReleaseRow, SettingsRow, digest, is_unit, key_of, parse, shut_by
 
-from tests import gallery
 from tests.unit import values
-from tests.world import CONSUMER, endpoint_id, service_id
+from tests.world import CONSUMER, OTHER, endpoint_id, service_id
 
 SERVICE = service_id(1)
 
@@ -41,77 +40,65 @@ def problem(item: Item) -> MalformedRow:
     return read
 
 
-PROBLEMS = {
-    "service": ("service", "service is 'vpce-svc-orders': expected vpce-svc-… or *"),
-    "consumer": ("consumer", "consumer is '22222222222': expected vpce-…, a 12-digit account id"),
-    "consumer-reserved": ("consumer", "consumer is '@setting'"),
-    "release-unsupported": ("consumer", "'@release' is reserved and not supported by this version"),
-    "canary-unsupported": ("consumer", "'@canary:222222222222' is reserved and not supported by this version"),
-    "unit": ("consumer", "'ou-ab12-11111111' needs the parameter OrganizationsRoleArn"),
-    "organization": ("consumer", "'o-a1b2c3d4e5' needs the parameter OrganizationsRoleArn"),
-    "attribute": ("expires", "attribute 'expires' is not known here: expected one of cut, effect, expires_at"),
-    "effect-missing": ("effect", "effect is missing: expected allow, deny or review"),
-    "effect-word": ("effect", 'effect is "permit": expected allow or deny or review'),
-    "effect-type": ("effect", "effect is true: expected allow or deny or review"),
-    "cut-on-allow": ("cut", "cut is set on a row with effect allow: expected it on deny only"),
-    "cut-word": ("cut", 'cut is "later": expected now'),
-    "limit-on-deny": ("limit", "limit is set on a row with effect deny: expected allow only"),
-    "limit-on-review": ("limit", "limit is set on a row with effect review: expected allow only"),
-    "limit-unsupported": ("limit", "limits are not supported by this version"),
-    "limit-type": ("limit", 'limit is "two": expected a number'),
-    "starts_at-zone": ("starts_at", 'starts_at is "2026-12-31T23:00:00": expected an ISO 8601 time with a zone'),
-    "starts_at-early": ("starts_at", "starts_at is 1420070399: expected"),
-    "expires_at-impossible": ("expires_at", 'expires_at is "2026-02-30T00:00:00Z": expected'),
-    "expires_at-milliseconds": ("expires_at", "expires_at is 1795402800000: expected"),
-    "expires_at-late": ("expires_at", 'expires_at is "2100-01-01T00:00:00Z": expected'),
-    "expires_at-type": ("expires_at", 'expires_at is ["2026-12-31T23:00:00Z"]: expected'),
-    "regions-name": ("regions", 'regions is ["Ireland"]: expected Region names such as eu-west-1'),
-    "regions-empty": ("regions", 'regions is "eu-west-1,": expected no empty entry'),
-    "regions-type": ("regions", "regions is [1]: expected a string set, a list of strings"),
-    "regions-none": ("regions", "regions is []: expected a string set, a list of strings"),
-    "people-type": ("owner", 'owner is {"team": "payments"}: expected text of at most 2000 characters'),
-    "people-long": ("note", "expected text of at most 2000 characters"),
-    "settings-attribute": ("modes", "attribute 'modes' is not known here: expected one of default, frozen_until"),
-    "settings-mode": ("mode", 'mode is "on": expected enforce or observe'),
-    "settings-default": ("default", 'default is "accept": expected hold or reject'),
-    "settings-reconcile": ("reconcile", 'reconcile is "true": expected off or report or enforce'),
-    "settings-grace": ("grace", 'grace is "one minute": expected a duration such as 90s, 5m, 2h or 3d'),
-    "settings-max_cuts": ("max_cuts", 'max_cuts is "101%": expected a whole number, or a percentage'),
-    "settings-max_rejects": ("max_rejects", "max_rejects is -1: expected a whole number, or a percentage"),
-    "settings-frozen_until": ("frozen_until", 'frozen_until is "tomorrow": expected an ISO 8601 time with a zone'),
-    "settings-stale_after": ("stale_after", 'stale_after is "3w": expected a duration'),
-    "settings-stale_after-long": (
-        "stale_after",
-        'stale_after is "3654d": expected a duration such as 90s, 5m, 2h or 3d, ten',
-    ),
-    "settings-sync_permissions": ("sync_permissions", "sync_permissions is true: expected off or add or exact"),
-    "settings-probe-host": ("probe", 'probe is ["tcp://10.0.0.1:443"]: expected probe URLs without a host'),
-    "settings-probe-port": ("probe", 'probe is ["tcp://:65536"]: expected probe URLs without a host'),
-    "settings-probe-type": ("probe", "probe is 443: expected a string set"),
-    "settings-people-type": ("ticket", "ticket is null: expected text"),
-}
-"""For each malformed row of the gallery the attribute at fault, and words of the sentence for its editor."""
-
-
-def test_every_malformed_row_of_the_gallery_has_its_sentence_here() -> None:
-    assert gallery.malformed().keys() == PROBLEMS.keys()
-
-
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_a_malformed_row_says_which_attribute_cannot_be_read_and_what_is_expected(name: str) -> None:
-    item = gallery.malformed()[name]
-    attribute, words = PROBLEMS[name]
-    found = problem(item)
-    assert found.attribute == attribute
-    assert words in found.problem
-    assert found.key == key_of(item)
-    assert str(found) == f"row {found.key}: {found.problem}"
+NEAR, ORGANIZATION = "ou-ab12-22222222", "o-a1b2c3d4e5"
+LONG = f"ou-{'r' * 32}-{'u' * 32}"
 
 
 @pytest.mark.parametrize("service", [SERVICE, "vpce-svc-0a1b2c3d", "*"])
-@pytest.mark.parametrize("consumer", [endpoint_id(1), "vpce-0a1b2c3d", CONSUMER, "000000000001", "*"])
-def test_a_rule_may_name_a_service_or_all_and_an_endpoint_an_account_or_all(service: str, consumer: str) -> None:
+@pytest.mark.parametrize(
+    "consumer",
+    [endpoint_id(1), "vpce-0a1b2c3d", CONSUMER, "000000000001", NEAR, LONG, ORGANIZATION, "o-" + "z" * 32, "*"],
+)
+def test_a_rule_may_name_a_service_or_all_and_an_endpoint_an_account_an_organisation_or_a_part_of_it_or_all(
+    service: str, consumer: str
+) -> None:
     assert parse(row({"effect": "allow"}, consumer, service)) == Rule(RowKey(service, consumer), Effect.ALLOW)
+
+
+@pytest.mark.parametrize(
+    ("consumer", "unit"),
+    [
+        *((NEAR, True), (LONG, True), (ORGANIZATION, True), (CONSUMER, False), ("*", False), ("@settings", False)),
+        *(("ou-AB12-22222222", False), ("o-1", False), ("other", False), (f"{ORGANIZATION} ", False)),
+    ],
+)
+def test_the_rows_of_organisations_are_known_by_their_keys(consumer: str, unit: bool) -> None:
+    assert is_unit(RowKey(SERVICE, consumer)) is unit
+
+
+KEYS = [
+    *("", " ", "**", "22222222222", "2222222222222", f"{CONSUMER} ", f" {CONSUMER}", f"{CONSUMER}\n", "222222222222x"),
+    *("vpce-", "vpce-0a1b2c3", "vpce-0a1b2c3d4", "vpce-0123456789abcde", "vpce-0123456789abcdef01", "VPCE-0A1B2C3D"),
+    *("vpce-svc-0a1b2c3d", "ou-ab1-11111111", "ou-ab12-1111111", "ou-ab12", f"{LONG}u", "ou-AB12-11111111"),
+    *(
+        "o-a1b2c3d4e",
+        "o-" + "z" * 33,
+        "o-A1B2C3D4E5",
+        "r-ab12",
+        "@",
+        "@setting",
+        "@settings ",
+        "@Settings",
+        "@release:x",
+    ),
+    *("@canary", "@canary:", "@canary:*", "@canary:payments", f"@canary:{NEAR}", f"@canary:{CONSUMER}0"),
+    *("@canary:vpce-0a1b2c3d4", "22222222222\u0662"),
+]
+
+
+@pytest.mark.parametrize("consumer", KEYS)
+def test_any_other_consumer_would_never_be_fetched_and_is_malformed(consumer: str) -> None:
+    for item in (row({"effect": "allow"}, consumer), row({}, consumer), row({"endpoints": endpoint_id(1)}, consumer)):
+        assert problem(item).attribute == "consumer"
+
+
+@pytest.mark.parametrize(
+    "service",
+    ["", " ", "**", "orders", f"{SERVICE} ", f"{SERVICE}\n", SERVICE.upper(), f"{SERVICE}0", SERVICE[:-1], "vpce-svc-"],
+)
+def test_any_other_service_would_never_be_fetched_and_is_malformed(service: str) -> None:
+    for consumer in (CONSUMER, "@settings", "@release", f"@canary:{CONSUMER}", "nobody"):
+        assert problem(row({}, consumer, service)).attribute == "service"
 
 
 @pytest.mark.parametrize("text", ["deny", "Deny", "DENY", " deny ", "\tdeny\n"])
@@ -200,9 +187,14 @@ def test_words_for_people_are_kept_and_numbers_among_them_are_text() -> None:
         ("stale_after", "5m", timedelta(minutes=5)),
         ("stale_after", "2h", timedelta(hours=2)),
         ("stale_after", " 3d ", timedelta(days=3)),
-        ("max_cuts", Decimal(5), "5"),
-        ("max_cuts", "10%", "10%"),
-        ("max_rejects", "0", "0"),
+        ("max_cuts", Decimal(5), Budget(5)),
+        ("max_cuts", " 10% ", Budget(10, percent=True)),
+        ("max_cuts", "100%", Budget(100, percent=True)),
+        ("max_cuts", "0%", Budget(0, percent=True)),
+        ("max_rejects", "0", Budget(0)),
+        ("max_rejects", "999999999", Budget(999_999_999)),
+        ("grace", "0", timedelta()),
+        ("stale_after", "3653d", timedelta(days=3653)),
         ("frozen_until", "2026-12-31T12:00:00Z", NOON),
         ("probe", "tcp://:443", ("tcp://:443",)),
         ("probe", {"https://:443/healthz?deep=1", "http://:80"}, ("http://:80", "https://:443/healthz?deep=1")),
@@ -218,13 +210,108 @@ def test_a_settings_row_without_attributes_sets_nothing() -> None:
     assert parse(row({}, "@settings")) == SettingsRow(RowKey(SERVICE, "@settings"), {})
 
 
-@pytest.mark.parametrize(("service", "consumer"), [(SERVICE, f"{CONSUMER} "), (f" {SERVICE}", CONSUMER)])
-def test_a_key_with_blanks_would_never_be_fetched_and_is_malformed(service: str, consumer: str) -> None:
-    problem(row({"effect": "deny"}, consumer, service))
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(Decimal(2), 2), ("2", 2), (" 007 ", 7), ("0", 0), (Decimal("2.0"), 2), ("999999999", 999_999_999)],
+)
+def test_a_limit_is_a_whole_number_also_as_text(value: object, expected: int) -> None:
+    assert rule(limit=value).limit == expected
+    assert rule().limit is None
 
 
-def test_an_account_in_other_digits_would_never_be_fetched_and_is_malformed() -> None:
-    problem(row({"effect": "deny"}, "٢٢٢٢٢٢٢٢٢٢٢٢"))
+def test_a_deny_may_say_cut_now_in_any_case() -> None:
+    assert [rule(effect="deny", **cut).cut for cut in ({}, {"cut": "now"}, {"cut": " NOW "})] == [False, True, True]
+
+
+def test_a_row_without_conditions_has_none() -> None:
+    assert rule() == Rule(RowKey(SERVICE, CONSUMER), Effect.ALLOW, None, False, None, None, frozenset(), {})
+
+
+RELEASED = {endpoint_id(1), "vpce-0a1b2c3d"}
+
+
+@pytest.mark.parametrize(
+    "value", [RELEASED, sorted(RELEASED), ",".join(RELEASED), f" {' , '.join(RELEASED)} ", tuple(RELEASED)]
+)
+def test_a_release_names_endpoints(value: object) -> None:
+    found = parse(row({"endpoints": value, "reason": "moved"}, "@release"))
+    assert found == ReleaseRow(RowKey(SERVICE, "@release"), frozenset(RELEASED), {"reason": "moved"})
+
+
+@pytest.mark.parametrize("consumer", [CONSUMER, endpoint_id(1), "vpce-0a1b2c3d"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        f"arn:aws:lambda:eu-west-1:{OTHER}:function:canary",
+        f"arn:aws-us-gov:lambda:us-gov-west-1:{OTHER}:function:My_canary-2",
+        f"arn:aws:lambda:eu-west-1:{OTHER}:function:canary:live",
+        f"arn:aws:lambda:eu-west-1:{OTHER}:function:canary:$LATEST",
+        f"arn:aws:lambda:eu-west-1:{OTHER}:function:{'c' * 64}",
+    ],
+)
+def test_a_canary_row_says_which_function_reaches_an_account_or_an_endpoint(consumer: str, function: str) -> None:
+    found = parse(row({"function": f" {function} ", "owner": "net"}, f"@canary:{consumer}"))
+    assert found == CanaryRow(RowKey(SERVICE, f"@canary:{consumer}"), consumer, function, {"owner": "net"})
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        f"arn:aws:lambda:eu-west-1:{OTHER}:function:",
+        f"arn:aws:lambda:eu-west-1:{OTHER}:function:{'c' * 65}",
+        f"arn:aws:lambda:eu-west-1:{OTHER}:function:canary:",
+        f"arn:aws:lambda:eu-west-1:{OTHER}:function:canary:live:1",
+        "arn:aws:lambda:eu-west-1:222:function:canary",
+        f"arn:aws:sqs:eu-west-1:{OTHER}:canary",
+        f"x arn:aws:lambda:eu-west-1:{OTHER}:function:canary",
+        "",
+        None,
+        Decimal(1),
+    ],
+)
+def test_anything_else_is_no_function(function: object) -> None:
+    assert problem(row({"function": function}, f"@canary:{CONSUMER}")).attribute == "function"
+
+
+# ------------------------------------------------------------------ rows that nobody would fetch
+
+
+@pytest.mark.parametrize("consumer", [CONSUMER, endpoint_id(1), NEAR, ORGANIZATION, "*", "@settings", "@release"])
+@pytest.mark.parametrize("service", [SERVICE, "*"])
+def test_a_row_whose_keys_are_of_a_known_form_shuts_nothing_however_malformed(service: str, consumer: str) -> None:
+    assert shut_by(row({"effect": "forbid"}, consumer, service)) is None
+
+
+@pytest.mark.parametrize(
+    ("service", "shut"),
+    [
+        (SERVICE, SERVICE),
+        ("*", "*"),
+        ("", "*"),
+        ("orders", "*"),
+        (f" {SERVICE} ", SERVICE),
+        (SERVICE.upper(), SERVICE),
+        (f"com.amazonaws.vpce.eu-west-1.{SERVICE}", SERVICE),
+        (f"arn:aws:ec2:eu-west-1:{OTHER}:vpc-endpoint-service/{SERVICE}", SERVICE),
+        (f"{SERVICE},{SERVICE}", SERVICE),
+        (f"{SERVICE},{service_id(2)}", "*"),
+        (SERVICE[:-1], "*"),
+        (f"{SERVICE}0", "*"),
+        (f"{SERVICE}x", "*"),
+        (f"x{SERVICE}", "*"),
+        (f"-{SERVICE}", "*"),
+        ("vpce-svc-0a1b2c3d", "vpce-svc-0a1b2c3d"),
+    ],
+)
+def test_a_row_with_other_keys_shuts_the_service_that_it_names_or_all(service: str, shut: str) -> None:
+    assert shut_by(row({"effect": "deny"}, "payments", service)) == shut
+
+
+@pytest.mark.parametrize("effect", ["deny", "review", "forbid", "", None, True, ["allow"], {"allow"}, Binary(b"allow")])
+def test_a_row_with_other_keys_shuts_whatever_its_effect_unless_that_reads_allow(effect: object) -> None:
+    assert shut_by(row({"effect": effect}, "payments")) == SERVICE
+    assert shut_by(row({}, "payments")) == SERVICE
+    assert [shut_by(row({"effect": word}, "payments")) for word in ("allow", " Allow ")] == [None, None]
 
 
 @given(values.attributes, values.texts | st.sampled_from([CONSUMER, "*", "@settings"]), values.texts | st.just(SERVICE))
@@ -265,6 +352,15 @@ def test_another_policy_has_another_digest(other: list[Item]) -> None:
     assert digest(other) != digest([row({"effect": "allow"})])
 
 
+def test_the_same_row_has_the_same_digest_however_its_attributes_are_ordered() -> None:
+    one = dict(row({"effect": "allow", "note": {"b": "x", "a": "y"}}))
+    assert digest([dict(reversed(one.items())) | {"note": {"a": "y", "b": "x"}}]) == digest([one])
+
+
+def test_a_digest_is_sha_256_in_hexadecimal() -> None:
+    assert digest([]) == "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
+
+
 def test_the_same_set_has_the_same_digest_however_it_is_ordered() -> None:
     names = [f"eu-west-{number}" for number in range(9)]
     assert digest([row({"regions": set(names)})]) == digest([row({"regions": set(reversed(names))})])
@@ -291,3 +387,72 @@ def test_a_plain_value_reads_as_it_was_written(value: object, expected: object) 
 
 def test_a_binary_key_is_malformed_and_does_not_raise() -> None:
     problem({"service": Binary(b"x"), "consumer": Binary(b"\x00"), "effect": "allow"})
+
+
+def test_nothing_deeper_than_any_item_of_dynamodb_is_looked_at() -> None:
+    deep: object = "x"
+    for _ in range(50):
+        deep = [deep]
+    assert str(plain(deep)).count("[") == 41
+    assert "…" in str(plain(deep))
+    shallow: object = "x"
+    for _ in range(40):
+        shallow = [shallow]
+    assert plain(shallow) == shallow
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (10**125, 10**125),
+        (-(10**125), -(10**125)),
+        (10**126, hex(10**126)),
+        (-(10**126), hex(-(10**126))),
+        (10**600, hex(10**600)),
+        (Decimal("1E+125"), 10**125),
+        (Decimal("1E+126"), "1E+126"),
+        (Decimal("NaN"), "NaN"),
+        (Decimal("Infinity"), "Infinity"),
+        (True, True),
+        (0.5, 0.5),
+        ({None: 1, b"k": 2}, {"None": 1, "{'base64': 'aw=='}": 2}),
+        (bytearray(b"why"), {"base64": "d2h5"}),
+        (1j, "1j"),
+    ],
+)
+def test_a_number_that_no_item_can_hold_and_a_thing_that_is_none_of_its_values_is_text(
+    value: object, expected: object
+) -> None:
+    assert plain(value) == expected
+
+
+def test_a_key_is_text_whatever_its_type() -> None:
+    assert key_of({"service": Decimal(1), "consumer": None}) == RowKey("1", "null")
+    assert key_of({}) == RowKey("", "")
+    assert str(key_of({"service": "*", "consumer": "x"})) == "*/x"
+    assert written({"b", "a"}) == '["a", "b"]'
+
+
+def test_a_message_shows_a_value_of_80_characters_and_cuts_a_longer_one_to_80() -> None:
+    assert shortened("x" * 80) == "x" * 80
+    assert shortened("x" * 81) == "x" * 77 + "..."
+    assert shown({"b": 1, "a": {2, 1}}) == '{"a": [1, 2], "b": 1}'
+
+
+def test_a_name_of_any_length_is_told_in_80_characters() -> None:
+    found = problem(row({"effect": "allow", "x" * 5000: 1}))
+    assert found.attribute == "x" * 77 + "..."
+    assert found.problem.startswith(f"attribute '{found.attribute}' is not known here: ")
+
+
+def test_text_for_people_has_2000_characters_at_most_its_blanks_not_counted() -> None:
+    assert rule(note=" " + "x" * 2000 + " ").people == {"note": "x" * 2000}
+    assert problem(row({"effect": "allow", "note": "x" * 2001})).attribute == "note"
+
+
+@pytest.mark.parametrize("port", ["1", "65535", "00443"])
+def test_a_probe_has_a_port_from_1_to_65535(port: str) -> None:
+    assert setting("probe", f"https://:{port}/x:99999") == (f"https://:{port}/x:99999",)
+    for other in ("0", "65536", "", "x", "123456"):
+        for url in (f"tcp://:{other}", f"http://:{other}/"):
+            assert problem(row({"probe": url}, "@settings")).attribute == "probe"

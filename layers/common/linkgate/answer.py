@@ -7,7 +7,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from linkgate.errors import Throttled, Unavailable
 
-THROTTLES = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "RequestThrottled"})
+THROTTLES = frozenset(
+    {"RequestLimitExceeded", "Throttling", "ThrottlingException", "RequestThrottled", "EC2ThrottledException"}
+)
+"""Codes that ask for fewer calls: nothing was done. EC2 sends them with status 503 (botocore's _retry.json)."""
+INDIVISIBLE = THROTTLES | {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
+"""Codes that say nothing about one member of a list, so that halving the list would help nobody."""
 
 
 @contextmanager
@@ -30,6 +35,7 @@ def unreachable() -> Iterator[None]:
     except BotoCoreError as error:
         raise Unavailable(str(error)) from error
     except ClientError as error:
-        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+        failed = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+        if failed and error.response["Error"]["Code"] not in THROTTLES:
             raise Unavailable(str(error)) from error
         raise

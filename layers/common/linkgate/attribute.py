@@ -64,8 +64,8 @@ def written(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it."""
-    return shortened(str(value) if isinstance(value, Decimal) else json.dumps(plain(value), sort_keys=True))
+    """A value as a message shows it, the same for a stored row that is judged again."""
+    return shortened(json.dumps(plain(value), sort_keys=True))
 
 
 def shortened(text: str) -> str:

@@ -1,6 +1,6 @@
 """EC2's endpoint connections: what they are now, and telling EC2 to accept or reject them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from linkgate.answer import THROTTLES, translated, unreachable
+from linkgate.answer import INDIVISIBLE, translated, unreachable
 from linkgate.model import Connection, Outcome, State
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import FilterTypeDef, UnsuccessfulItemTypeDef, VpcEndpointConnectionTypeDef
+    from mypy_boto3_ec2.type_defs import (
+        FilterTypeDef,
+        TagTypeDef,
+        UnsuccessfulItemTypeDef,
+        VpcEndpointConnectionTypeDef,
+    )
 
 FILTER_VALUES = 200
 """Values that one filter of a Describe may carry (EC2 API reference, "Filters")."""
 PAGE = 1000
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """The time of a request of which EC2 tells none: older than any other, so that it is not forgotten."""
-INDIVISIBLE = THROTTLES | {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
-"""Codes that say nothing about one endpoint of a list, so that halving the list would help nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,16 @@ class Connections:
         doubtful = [endpoint for endpoint, why in refused.items() if why.code not in INDIVISIBLE]
         done = {one.endpoint for one in self.named(doubtful) if one.service == service and _as_wanted(one, outcome)}
         return {endpoint: why for endpoint, why in refused.items() if endpoint not in done}
+
+    def tag(self, connection_id: str, tags: Mapping[str, str]) -> str:
+        """Write tags on a connection, over what they said before; returns EC2's refusal in words, "" if it has none."""
+        pairs: list[TagTypeDef] = [{"Key": name, "Value": value} for name, value in tags.items()]
+        try:
+            with translated():
+                self._ec2.create_tags(Resources=[connection_id], Tags=pairs)
+        except ClientError as error:
+            return str(_refusal(error.response["Error"]))
+        return ""
 
     def _refused(self, service: str, outcome: Outcome, endpoints: Sequence[str]) -> dict[str, Refusal]:
         try:
@@ -123,4 +136,6 @@ def _connection(wire: "VpcEndpointConnectionTypeDef") -> Connection:
         state=State.read(wire.get("VpcEndpointState", "")),
         created=wire.get("CreationTimestamp", NEVER),
         dns_names=tuple(entry["DnsName"] for entry in wire.get("DnsEntries", []) if "DnsName" in entry),
+        connection_id=wire.get("VpcEndpointConnectionId", ""),
+        tags={tag["Key"]: tag.get("Value", "") for tag in wire.get("Tags", []) if "Key" in tag},
     )

@@ -1,20 +1,32 @@
 """The gates themselves: which endpoint services are managed, whether they ring, and what leaves them open or shut."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import ClientError
 
-from linkgate.answer import translated
+from linkgate.answer import INDIVISIBLE, translated
+from linkgate.model import RowKey
+from linkgate.principals import Change
+from linkgate.rows import SERVICE_ID, SETTINGS
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import ServiceConfigurationTypeDef
+    from mypy_boto3_ec2.type_defs import (
+        ModifyVpcEndpointServicePermissionsRequestTypeDef,
+        ServiceConfigurationTypeDef,
+    )
 
 TAG, MANAGED = "linkgate", "managed"
 EVENTS = ("Accept", "Connect", "Delete", "Reject")
 """Every event that EC2's connection notifications know."""
+PRINCIPALS_PER_CALL = 50
+"""Principals that one call adds or removes; how many EC2 takes is not documented."""
+PAGE = 1000
+
+_What = Literal["AddAllowedPrincipals", "RemoveAllowedPrincipals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,13 @@ class Gate:
         return tuple(found)
 
 
+def lost(managed: Iterable[str], rows: Iterable[RowKey]) -> dict[str, str]:
+    """Services that have a `@settings` row of their own, so somebody enrolled them, and are not managed: why, by id."""
+    enrolled = {key.service for key in rows if key.consumer == SETTINGS and SERVICE_ID.fullmatch(key.service)}
+    why = f"it has a row {SETTINGS}, but no tag {TAG} = {MANAGED}, or it is gone: nobody looks after it"
+    return dict.fromkeys(sorted(enrolled - set(managed)), why)
+
+
 class Gates:
     """The endpoint services of this account and Region that carry the tag linkgate = managed."""
 
@@ -57,6 +76,46 @@ class Gates:
         """Make every service ring the topic; returns why not, by service id, where one still does not."""
         wired = self._wired(topic)
         return {service: why for service in services if (why := self._mend(service, wired.get(service), topic))}
+
+    def principals(self, service: str) -> frozenset[str]:
+        """Who may ask for a connection to a service: ARNs, or `*` for everybody."""
+        pages = self._ec2.get_paginator("describe_vpc_endpoint_service_permissions").paginate(
+            ServiceId=service, PaginationConfig={"PageSize": PAGE}
+        )
+        with translated():
+            allowed = [one for page in pages for one in page.get("AllowedPrincipals", [])]
+        return frozenset(one["Principal"] for one in allowed if "Principal" in one)
+
+    def permit(self, service: str, change: Change) -> str:
+        """Add and remove principals; returns EC2's refusals in words, "" if there is none.
+
+        What is added comes first, so that who changes from one principal to another may ask all the time. One that EC2
+        refuses (no such account) holds nobody else up.
+        """
+        refused = self._each(service, change.add, "AddAllowedPrincipals")
+        refused += self._each(service, change.remove, "RemoveAllowedPrincipals")
+        more = f"; and {len(refused) - 1} more" if len(refused) > 1 else ""
+        return f"{refused[0]}{more}" if refused else ""
+
+    def _each(self, service: str, principals: Iterable[str], what: _What) -> list[str]:
+        rest, refused = iter(sorted(principals)), list[str]()
+        while chunk := list(islice(rest, PRINCIPALS_PER_CALL)):
+            refused += self._permit(service, chunk, what)
+        return refused
+
+    def _permit(self, service: str, principals: Sequence[str], what: _What) -> list[str]:
+        """Why EC2 refuses principals, one sentence each. A list refused as a whole is halved."""
+        request: ModifyVpcEndpointServicePermissionsRequestTypeDef = {"ServiceId": service}
+        request[what] = principals
+        try:
+            with translated():
+                self._ec2.modify_vpc_endpoint_service_permissions(**request)
+        except ClientError as error:
+            if len(principals) == 1 or error.response["Error"]["Code"] in INDIVISIBLE:
+                return [f"EC2 refuses the principal {one}: {error}" for one in principals]
+            half = len(principals) // 2
+            return self._permit(service, principals[:half], what) + self._permit(service, principals[half:], what)
+        return []
 
     def _wired(self, topic: str) -> dict[str, bool]:
         """By service id, whether its notification to our topic is enabled for every event."""

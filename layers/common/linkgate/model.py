@@ -137,6 +137,9 @@ class Connection:
     state: State
     created: datetime
     dns_names: tuple[str, ...] = ()
+    connection_id: str = ""
+    """`vpce-con-…`, which tags are written to; "" where EC2 does not say."""
+    tags: Mapping[str, str] = field(default_factory=dict, compare=False, hash=False)
 
     @property
     def waits(self) -> bool:

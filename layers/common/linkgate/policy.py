@@ -75,8 +75,7 @@ def decide(connection: Connection, rows: Rows, now: datetime, standing: Standing
     """
     read = read_for(connection, rows, standing.lineage)
     settings = settings_for(connection.service, read)
-    parsed = [parse(item) for key, item in read.items() if key.consumer != SETTINGS]
-    found = [row for row in parsed if isinstance(row, Readable)]
+    found = _rules(read)
     placed = [row for row in found if not (standing.lineage.unknown and is_unit(row.key))]
     applied = [row for row in placed if not _miss(row, connection, now)]
     perhaps = [row for row in found if row not in placed and not _miss(row, connection, now)]
@@ -97,6 +96,12 @@ def decide(connection: Connection, rows: Rows, now: datetime, standing: Standing
         limit=row.limit if isinstance(row, Rule) else None,
         cut_now=reason is Reason.DENIED and any(_cuts_now(row, connection) for row in applied),
     )
+
+
+def _rules(rows: Rows) -> list[Readable]:
+    """All rows but settings and other reserved ones."""
+    parsed = [parse(item) for key, item in rows.items() if key.consumer != SETTINGS]
+    return [row for row in parsed if isinstance(row, Readable)]
 
 
 def _placed(

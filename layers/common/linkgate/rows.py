@@ -111,8 +111,8 @@ def shut_by(item: Item) -> str | None:
 
 def digest(items: Iterable[Item], strays: Iterable[RowKey] = ()) -> str:
     """SHA-256 (hex) over items in the order of their keys: equal exactly when the same policy was read."""
-    read = [attribute.plain(item) for item in sorted(items, key=key_of)]
-    text = json.dumps([read, sorted(strays)] if strays else read, sort_keys=True)
+    read, shut = [attribute.plain(item) for item in sorted(items, key=key_of)], sorted(strays)
+    text = json.dumps([read, shut] if shut else read, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
