@@ -5,19 +5,28 @@ SAM := .venv/sam/bin
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test check setup setup-dev lock clean
+.PHONY: help demo lab lab-shell lab-fault test check mutants setup setup-dev lock clean
 
 help: ## list these targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
 
 demo: setup ## watch the whole story on this machine (KEEP=1 leaves it up)
 	@$(LAB)/python -m lab demo $(if $(KEEP),--keep)
 
-lab: setup ## a local AWS with both stacks deployed, until Ctrl-C (PORT=4566)
-	@$(LAB)/python -m lab up $(if $(PORT),--port $(PORT))
+lab: setup ## a local AWS with both stacks deployed, until Ctrl-C (PORT=4566, SECOND=1)
+	@$(LAB)/python -m lab up $(if $(PORT),--port $(PORT)) $(if $(SECOND),--second)
+
+lab-shell: setup ## a shell inside a VPC of the running lab (VPC=consumer, consumer2 or provider)
+	@$(LAB)/python -m lab shell $(or $(VPC),consumer)
+
+lab-fault: setup ## the faults of the running lab; FAULT=name puts one in force, REPAIR=1 ends it
+	@$(LAB)/python -m lab fault $(FAULT) $(if $(REPAIR),--repair)
 
 test: setup-dev ## every test: unit, infrastructure, integration in the lab
 	@$(LAB)/python -m pytest
+
+mutants: setup-dev ## break the policy in every way there is: each mutant fails a test, or is listed (half an hour)
+	@$(LAB)/python -m tests.mutants
 
 check: setup-dev ## ruff, strict mypy, cfn-lint, sam validate
 	@$(LAB)/ruff check .

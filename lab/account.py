@@ -38,14 +38,17 @@ class Provider:
         if account == PROVIDER_ACCOUNT:
             vpc = self.deployed.demo["ConsumerVpcId"]
             subnets = self.deployed.demo["ConsumerSubnetIds"].split(",")
+            groups = [self.deployed.demo["ConsumerSecurityGroupId"]]
         else:
             vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
             subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]]
+            groups = []
         created = ec2.create_vpc_endpoint(
             VpcEndpointType="Interface",
             VpcId=vpc,
             ServiceName=service_name or self.deployed.demo["ServiceName"],
             SubnetIds=subnets,
+            SecurityGroupIds=groups,
         )
         return str(created["VpcEndpoint"]["VpcEndpointId"])
 

@@ -15,13 +15,16 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
+from lab import shell
 from lab.account import Provider
 from lab.deploy import CONSUMERS, Deployed, client, deploy, enforce
+from lab.ground import Ground
 from lab.process import CHECKOUT, PROVIDER_ACCOUNT, STATE, LabProcess
 
 UNLISTED, DENIED = CONSUMERS
 REPEATS = 5
 """Connections made one after another for the median."""
+_CURL_TIMEOUT = 28
 
 
 class StepFailed(Exception):
@@ -60,6 +63,7 @@ class Demo:
         self.chapter("One row is all it takes")
         endpoint = self.deployed.demo["EndpointId"]
         self.expect(f"{endpoint} waits", lambda: self.provider.state(endpoint), "pendingAcceptance")
+        self.cross("timed out")
         enforce(self.lab, self.deployed)
         self.provider.put_row(PROVIDER_ACCOUNT, effect="allow", owner="platform team", reason="the demo's consumer")
         start = time.monotonic()
@@ -67,6 +71,7 @@ class Demo:
         self.expect("accepted because of the row", lambda: self.provider.state(endpoint), "available", start)
         self.expect("verified: the canary crossed it", lambda: self.provider.status(endpoint), "VERIFIED", start)
         self.line(f"phases {self.phases(endpoint)}")
+        self.cross("200")
 
         self.provider.put_row(DENIED, effect="deny", reason="contract ended")
         start = time.monotonic()
@@ -76,6 +81,23 @@ class Demo:
         held = {"status": "HELD", "reason": "not_listed"}
         self.expect("held: no row, no entry", lambda: self.part(waiting, held), held, start)
         self.expect("and EC2 leaves it waiting", lambda: self.provider.state(waiting), "pendingAcceptance", start)
+
+    def cross(self, wanted: str) -> None:
+        """The tutorial's curl, inside the consumer VPC if the lab has VPCs that one can be in."""
+        ground = Ground(self.lab.folder)
+        if ground.plane != "namespaces":
+            return
+        vpc = self.deployed.demo["ConsumerVpcId"]
+        name = shell.variables(self.lab, self.deployed.demo, "consumer")["ENDPOINT"]
+
+        def curl() -> str:
+            done = ground.run(vpc, "curl", "-s", "-m", "3", "-o", "/dev/null", "-w", "%{http_code}", f"http://{name}/")
+            return "timed out" if done.returncode == _CURL_TIMEOUT else done.stdout
+
+        self.expect(f"curl http://$ENDPOINT/ in the consumer VPC: {wanted}", curl, wanted)
+        known = ground.run(vpc, "getent", "ahostsv4", name).stdout
+        addresses = dict.fromkeys(line.split()[0] for line in known.splitlines())
+        self.line(f"$ENDPOINT is {' and '.join(addresses)}, addresses of the consumer's subnets")
 
     def repeat(self) -> None:
         """How long a request takes, warm."""

@@ -48,10 +48,13 @@ def client(lab: LabProcess, service: str, account: str = PROVIDER_ACCOUNT) -> An
     )
 
 
-def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None) -> Deployed:
-    """Build and deploy stacks/demo.yaml and template.yaml; `step` is told what begins. Raises LabError."""
+def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None, second: bool = False) -> Deployed:
+    """Build and deploy stacks/demo.yaml and template.yaml; `step` is told what begins. Raises LabError.
+
+    `second` is for a second consumer VPC.
+    """
     runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    demo = deploy_demo(lab, step)
+    demo = deploy_demo(lab, step, second)
     plane = Ground(lab.folder).plane
     port, _ = PORTS[plane]
     step("sam build: four functions and their layer")

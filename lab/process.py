@@ -15,10 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lab.privileges import privileges
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 STATE = CHECKOUT / ".lab"
 PROVIDER_ACCOUNT = "111111111111"
 REGION = "eu-west-1"
+PLANES = ("", "namespaces", "loopback")
+"""Data planes that can be asked for; the first is whichever this machine allows."""
 SPEED = 12.0
 """How much faster than on AWS schedules and alarm periods run: a minute passes in five seconds."""
 
@@ -38,14 +42,18 @@ class LabProcess:
     """One local AWS on the loopback address; a context manager.
 
     All that it writes lies in one folder below .lab/, removed at the end unless `keep_log` is set, and all
-    processes that it starts belong to its process group, so that ending it leaves nothing behind.
+    processes that it starts belong to its process group, so that ending it leaves nothing behind. `plane` is the data
+    plane, "namespaces" or "loopback"; by default what LAB_PLANE says, else the first that this machine allows.
     """
 
-    def __init__(self, port: int | None = None, speed: float = SPEED, concurrency: int = 6) -> None:
+    def __init__(
+        self, port: int | None = None, speed: float = SPEED, concurrency: int = 6, plane: str | None = None
+    ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._speed = speed
         self._concurrency = concurrency
+        self._plane = os.environ.get("LAB_PLANE", "") if plane is None else plane
         self._process: subprocess.Popen[bytes] | None = None
         self.folder = STATE
         self.log = STATE / "server.log"
@@ -60,6 +68,8 @@ class LabProcess:
         }
 
     def __enter__(self) -> Self:
+        if self._plane not in PLANES:
+            raise LabError(f"LAB_PLANE={self._plane}: there are {' and '.join(PLANES[1:])}")
         STATE.mkdir(exist_ok=True)
         remove_remains()
         require_free(self.port)
@@ -67,8 +77,8 @@ class LabProcess:
         (self.folder / "owner").write_text(str(os.getpid()))
         self.log = self.folder / "server.log"
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "lab.server"],
+            self._process = subprocess.Popen(  # noqa: S603 - our own arguments
+                [*privileges(self._plane), sys.executable, "-m", "lab.server"],
                 cwd=CHECKOUT,
                 env=self._server_environment(os.environ),
                 # The lifeline: its end tells the server that this process is gone, however it went.
@@ -102,9 +112,11 @@ class LabProcess:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _server_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        kept = {name: environ[name] for name in ("PATH", "HOME", "LANG") if name in environ}
+        kept = {name: environ[name] for name in ("HOME", "LANG") if name in environ}
         return {
             **kept,
+            # ip and nft are where the PATH of a user who is not root may not lead.
+            "PATH": os.pathsep.join((environ.get("PATH", os.defpath), "/usr/sbin", "/sbin")),
             **self.environment(),
             "AUTH": "true",
             "BIND_HOST": "127.0.0.1",
@@ -118,6 +130,9 @@ class LabProcess:
             "LAB_CONCURRENCY": str(self._concurrency),
             "PYTHONUNBUFFERED": "1",
             "TMPDIR": str(self.folder),
+            "LAB_FOLDER": str(self.folder),
+            "LAB_PLANE": self._plane,
+            "LAB_UNPRIVILEGED": "1" if privileges(self._plane) else "",
             "STATE_DIR": str(self.folder / "state"),
         }
 
@@ -157,11 +172,17 @@ def remove_remains() -> None:
     shutil.rmtree(STATE / "failed", ignore_errors=True)
     for folder in STATE.glob("run-*"):
         with contextlib.suppress(OSError, ValueError):
-            owner = int((folder / "owner").read_text())
-            try:
-                os.kill(owner, 0)
-            except ProcessLookupError:
+            if not is_alive(folder):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether the process lives that the run with this folder belongs to. OSError or ValueError if nobody knows."""
+    try:
+        os.kill(int((folder / "owner").read_text()), 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 import ministack.app  # type: ignore[import-untyped]
 
@@ -19,7 +20,8 @@ def main() -> None:
     speed = float(os.environ["LAB_SPEED"])
     archive.install()
     privatelink.install()
-    plane = network.install()
+    folder, plane_wanted = Path(os.environ["LAB_FOLDER"]), os.environ["LAB_PLANE"]
+    plane = network.install(folder, int(os.environ["GATEWAY_PORT"]), plane_wanted)
     functions.install(int(os.environ["LAB_CONCURRENCY"]), plane.launch)
     pipes.install()
     delivery.install()

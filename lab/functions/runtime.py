@@ -64,7 +64,7 @@ class Environment(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
             launch = self._launch(self.config)
             self.code_zip = with_bootstrap(self._deployed, launch)
             self.config = {**self.config, "Launch": launch}
-            super()._spawn(init_timeout)
+            launch.inside(lambda: super(Environment, self)._spawn(init_timeout))
 
     def _await_init(self, init_timeout: float | None = None) -> None:
         try:

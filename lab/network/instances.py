@@ -2,7 +2,10 @@
 
 import asyncio
 import re
+import socket
+import ssl
 from collections.abc import Set
+from dataclasses import dataclass
 
 from lab.network.gate import reset_on_close
 from lab.network.topology import Place
@@ -16,15 +19,15 @@ class Instances:
 
     def __init__(self, host: str) -> None:
         self._host = host
-        self._servers: dict[str, _Server] = {}
+        self._servers: dict[str, Server] = {}
 
     async def keep(self, running: Set[str]) -> None:
         """Start what runs and is not served yet; end what no longer runs, with its connections."""
         for instance_id in set(self._servers) - running:
             self._servers.pop(instance_id).stop()
         for instance_id in sorted(running - set(self._servers)):
-            server = _Server(instance_id)
-            await server.start(self._host)
+            server = Server(instance_id)
+            await server.start(socket.create_server((self._host, 0)))
             self._servers[instance_id] = server
 
     def place(self, instance_id: str) -> Place | None:
@@ -38,23 +41,36 @@ class Instances:
             server.stop()
 
 
-class _Server:
-    """Answers every request with 200 and `hello from <instance id>`."""
+@dataclass
+class Behaviour:
+    """How servers answer: the status line, and after how many seconds."""
+
+    status: str = "200 OK"
+    delay: float = 0
+
+
+class Server:
+    """Answers every request with `hello from <name>`; 200 at once, unless its behaviour says otherwise."""
 
     place: Place
 
-    def __init__(self, instance_id: str) -> None:
-        self._body = f"hello from {instance_id}\n".encode()
+    def __init__(self, name: str, behaviour: Behaviour | None = None) -> None:
+        self._body = f"hello from {name}\n".encode()
+        self._behaviour = behaviour or Behaviour()
         self._writers: set[asyncio.StreamWriter] = set()
 
-    async def start(self, host: str) -> None:
-        self._server = await asyncio.start_server(self._serve, host, 0)
+    async def start(self, listener: socket.socket, context: ssl.SSLContext | None = None) -> None:
+        """Serve on a listening socket, which is the server's from now on; over TLS with a context."""
+        self._server = await asyncio.start_server(self._serve, sock=listener, ssl=context)
         self.place = self._server.sockets[0].getsockname()
 
     def stop(self) -> None:
+        """Listen no more, and reset what is open."""
         self._server.close()
         for writer in self._writers:
-            reset_on_close(writer.get_extra_info("socket"))
+            # None where TLS has ended already.
+            if sock := writer.get_extra_info("socket"):
+                reset_on_close(sock)
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -73,10 +89,11 @@ class _Server:
         head = await reader.readuntil(b"\r\n\r\n")
         if length := _LENGTH.search(head):
             await reader.readexactly(int(length[1]))
+        await asyncio.sleep(self._behaviour.delay)
         is_last = _LAST.search(head) is not None
         writer.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-            b"Content-Length: %d\r\nConnection: %b\r\n\r\n" % (len(self._body), b"close" if is_last else b"keep-alive")
+            b"HTTP/1.1 %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: %b\r\n\r\n"
+            % (self._behaviour.status.encode(), len(self._body), b"close" if is_last else b"keep-alive")
         )
         if not head.startswith(b"HEAD "):
             writer.write(self._body)

@@ -14,26 +14,18 @@ What it cannot show:
 - Packets of a cut connection are not dropped but left unread (lab.network.crossing).
 """
 
-import asyncio
-import contextlib
-import logging
 import sys
-import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from lab.functions.launch import Launch
 from lab.network.addresses import Addresses
+from lab.network.follow import Follower
 from lab.network.sockets import Sockets
-from lab.network.topology import Topology, Vpc, vpc_of_function
-
-POLL_SECONDS = 0.2
-"""How often elbv2 and ec2 are looked at, which tell nobody of their changes."""
+from lab.network.topology import Target, Topology, Vpc, vpc_of_function
 
 _RESOLVER = Path(__file__).parent / "resolver"
-_log = logging.getLogger("lab.network")
-_T = TypeVar("_T")
 
 
 class LoopbackPlane:
@@ -43,33 +35,15 @@ class LoopbackPlane:
     """
 
     def __init__(self, look: Callable[[], Topology]) -> None:
-        self._look = look
-        self._seen = Topology()
         self.addresses = Addresses()
         self._sockets = Sockets(self.addresses)
-        self._loop = asyncio.new_event_loop()
-        self._woken = asyncio.Event()
-        self._turn = asyncio.Lock()
-        self._thread = threading.Thread(target=self._run, name="lab-network", daemon=True)
-
-    def start(self) -> None:
-        """Start following."""
-        self._following = self._loop.create_task(self._follow_on())
-        self._thread.start()
+        self._follower = Follower(look, self._sockets.apply, self._sockets.close)
+        self.start, self.wake, self.refresh = self._follower.start, self._follower.wake, self._follower.refresh
 
     def stop(self) -> None:
         """Close the plane's sockets and end its thread."""
-        self._loop.call_soon_threadsafe(self._following.cancel)
-        self._thread.join()
+        self._follower.stop()
         self.addresses.release()
-
-    def wake(self) -> None:
-        """Look at the control plane now instead of at the next poll; returns at once, safe in any thread."""
-        self._loop.call_soon_threadsafe(self._woken.set)
-
-    def refresh(self) -> None:
-        """Look at the control plane, and return when the plane is as it says."""
-        self._call(self._follow())
 
     def launch(self, config: Mapping[str, Any]) -> Launch:
         """How a Lambda process is started: one in a VPC resolves and connects as lab/network/resolver says."""
@@ -82,50 +56,15 @@ class LoopbackPlane:
             python_path=(str(_RESOLVER),),
         )
 
+    def fails(self, target: Target) -> bool:
+        """No health is checked here."""
+        return False
+
     def environment(self, vpc: Vpc) -> dict[str, str]:
         """What lab/network/resolver/sitecustomize.py reads: a VPC's DNS server, its block and the void."""
-        resolver = self._call(self._sockets.resolver(vpc))
+        resolver = self._follower.call(self._sockets.resolver(vpc))
         return {
             "LAB_RESOLVER": "{}:{}".format(*resolver),
             "LAB_NETWORK": str(self.addresses.vpc(vpc)),
             "LAB_VOID": "{}:{}".format(*self._sockets.void),
         }
-
-    def _call(self, work: Coroutine[Any, Any, _T]) -> _T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def _run(self) -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            self._loop.run_until_complete(self._following)
-        self._loop.run_until_complete(self._end())
-        self._loop.close()
-
-    async def _end(self) -> None:
-        await self._sockets.close()
-        # What was aborted is closed in the loop's next turn, and ends the tasks that served it.
-        await asyncio.sleep(0)
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
-    async def _follow_on(self) -> None:
-        complaint = ""
-        while True:
-            try:
-                await self._follow()
-                complaint = ""
-            except Exception as error:
-                # A look that fails must not end the plane: there will be another. The same failure is told once.
-                if complaint != (complaint := repr(error)):
-                    _log.exception("the data plane could not follow the control plane")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
-            self._woken.clear()
-
-    async def _follow(self) -> None:
-        async with self._turn:
-            topology = self._look()
-            if topology != self._seen:
-                await self._sockets.apply(topology)
-                self._seen = topology

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from dnslib import QTYPE, RCODE, RR, A, DNSError, DNSRecord  # type: ignore[import-untyped]
 
-from lab.network.topology import Vpc, vpc_of
+from lab.network.topology import Balancer, Vpc, vpc_of
 
 if TYPE_CHECKING:
     from lab.privatelink.model import Endpoint
@@ -15,16 +15,23 @@ TTL_SECONDS = 5
 """60 on AWS; short here because a lab's states change faster than a user waits."""
 
 _PUBLIC = ".vpce.amazonaws.com"
+_BALANCERS = ".elb.amazonaws.com"
 
 
 class Zone:
     """Which name means which addresses, by VPC.
 
     The regional name of an endpoint, in any state, means all its addresses and a zonal name the one of its subnet, from
-    wherever it is asked; the private name means all its addresses, asked from the endpoint's VPC alone.
+    wherever it is asked; the private name means all its addresses, asked from the endpoint's VPC alone. The name of a
+    load balancer means its address in each zone, from wherever.
     """
 
-    def __init__(self, endpoints: "tuple[Endpoint, ...]", address: "Callable[[Endpoint, str], str]") -> None:
+    def __init__(
+        self,
+        endpoints: "tuple[Endpoint, ...]",
+        address: "Callable[[Endpoint, str], str]",
+        balancers: tuple[Balancer, ...] = (),
+    ) -> None:
         self._public: dict[str, tuple[str, ...]] = {}
         self._private: dict[tuple[Vpc, str], tuple[str, ...]] = {}
         self._owned: set[str] = set()
@@ -38,6 +45,9 @@ class Zone:
                 name = endpoint.private_dns_name.lower()
                 self._private[vpc_of(endpoint), name] = addresses
                 self._owned.add(name)
+        for balancer in balancers:
+            self._public[balancer.name.lower()] = tuple(at.ip for at in balancer.addresses)
+            self._owned.update(name.lower() for name in balancer.names)
 
     def look_up(self, vpc: Vpc, name: str) -> tuple[str, ...] | None:
         """The addresses of a name (lower case, no dot at its end) asked from a VPC; None if there is none."""
@@ -45,7 +55,7 @@ class Zone:
 
     def owns(self, name: str) -> bool:
         """Whether the lab may say that a name does not exist: it knows nothing of the rest of the Internet."""
-        return name.endswith(_PUBLIC) or name in self._owned
+        return name.endswith((_PUBLIC, _BALANCERS)) or name in self._owned
 
 
 class Resolver(asyncio.DatagramProtocol):

@@ -10,15 +10,18 @@ from typing import Any
 from ministack.services import alb, ec2, lambda_svc  # type: ignore[import-untyped]
 from ministack.services.cloudformation import provisioners  # type: ignore[import-untyped]
 
+from lab.network import groups, health, machines, placement
+
 # ministack 1.5.33. A handler's create takes (logical id, properties, stack name), its update (physical id, old
 # properties, new properties, stack name[, logical id]); both return the physical id and the attributes.
 _handlers: dict[str, dict[str, Any]] = provisioners._RESOURCE_HANDLERS
 _functions = lambda_svc._functions
 _vpc_config = lambda_svc._vpc_config_with_id
 _end_workers = lambda_svc.invalidate_worker
+_target_groups = alb._tgs
 _targets = alb._targets
 _instances = ec2._instances
-_run_instances = ec2._launch_instances_internal
+_launch_templates = ec2._launch_templates
 _terminate_instances = ec2._terminate_instances
 _tags = ec2._tags
 
@@ -28,7 +31,14 @@ _Made = tuple[str, dict[str, Any]]
 def install() -> None:
     """Add to ministack's CloudFormation handlers."""
     _complete("AWS::Lambda::Function", _enter_vpc)
+    _complete("AWS::ElasticLoadBalancingV2::TargetGroup", _check)
     _complete("AWS::ElasticLoadBalancingV2::TargetGroup", _register)
+    _complete("AWS::ElasticLoadBalancingV2::LoadBalancer", lambda arn, old, new: placement.settle())
+    _end_with("AWS::ElasticLoadBalancingV2::LoadBalancer", placement.settle)
+    _complete("AWS::EC2::VPC", _admit)
+    groups.install()
+    machines.install()
+    placement.install()
     _handlers["AWS::EC2::Instance"] = {
         "create": _create_instance,
         "update": _update_instance,
@@ -54,10 +64,31 @@ def _complete(kind: str, finish: Callable[[str, Mapping[str, Any], Mapping[str, 
     handler.update({"create": create_all, "update": update_all, "update_with_logical_id": True})
 
 
+def _end_with(kind: str, finish: Callable[[], None]) -> None:
+    """After delete of a type call `finish`."""
+    delete = _handlers[kind]["delete"]
+
+    def delete_all(physical_id: str, props: dict[str, Any]) -> None:
+        delete(physical_id, props)
+        finish()
+
+    _handlers[kind]["delete"] = delete_all
+
+
 def _enter_vpc(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     _functions[name]["config"]["VpcConfig"] = _vpc_config(new.get("VpcConfig"))
     if old and old.get("VpcConfig") != new.get("VpcConfig"):
         _end_workers(name)
+
+
+def _admit(vpc_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    if not old:
+        groups.admit_members(vpc_id)
+
+
+def _check(arn: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    check = new.get("HealthCheckProtocol") or health.default_check(new.get("Protocol", "HTTP"))
+    _target_groups[arn]["HealthCheckProtocol"] = check
 
 
 def _register(arn: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
@@ -71,15 +102,19 @@ def _register(arn: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
 
 
 def _create_instance(logical_id: str, props: Mapping[str, Any], stack: str) -> _Made:
-    """A running instance: image, type, subnet, security groups, user data, private address and tags are kept."""
-    (instance,) = _run_instances(
-        image_id=props.get("ImageId", "ami-00000000"),
-        instance_type=props.get("InstanceType", "m1.small"),
-        subnet_id=props.get("SubnetId"),
+    """A running instance: image, type, subnet, security groups, user data, private address and tags are kept.
+
+    What the properties leave open is taken from their launch template.
+    """
+    given = {**_template_data(props.get("LaunchTemplate")), **props}
+    (instance,) = machines.launch(
+        image_id=given.get("ImageId", "ami-00000000"),
+        instance_type=given.get("InstanceType", "m1.small"),
+        subnet_id=given.get("SubnetId"),
         count=1,
-        user_data=props.get("UserData", ""),
-        sg_ids=props.get("SecurityGroupIds"),
-        requested_private_ip=props.get("PrivateIpAddress"),
+        user_data=given.get("UserData", ""),
+        sg_ids=given.get("SecurityGroupIds"),
+        requested_private_ip=given.get("PrivateIpAddress"),
     )
     instance_id = instance["InstanceId"]
     _tags[instance_id] = list(props.get("Tags") or [])
@@ -91,6 +126,15 @@ def _create_instance(logical_id: str, props: Mapping[str, Any], stack: str) -> _
         "VpcId": instance["VpcId"],
     }
     return instance_id, attributes
+
+
+def _template_data(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a launch template says of an instance, in the version asked for; nothing without one."""
+    if given is None:
+        return {}
+    template = _launch_templates[given["LaunchTemplateId"]]
+    (version,) = (one for one in template["Versions"] if str(one["VersionNumber"]) == str(given["Version"]))
+    return dict(version["LaunchTemplateData"])
 
 
 def _update_instance(instance_id: str, old: Mapping[str, Any], new: Mapping[str, Any], stack: str) -> _Made:

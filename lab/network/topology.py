@@ -1,11 +1,11 @@
-"""What a data plane is built from: endpoints, the listeners behind them, and the functions' VPCs."""
+"""What a data plane is built from: VPCs, endpoints with their security groups, balancers, listeners and targets."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from lab.privatelink.model import Endpoint
+    from lab.privatelink.model import Address, Endpoint
 
 Place = tuple[str, int]
 """A host (an IPv4 literal) and a TCP port."""
@@ -20,15 +20,30 @@ class Vpc(NamedTuple):
 
 @dataclass(frozen=True)
 class Target:
-    """A registered target: an instance id or an address, its port, and whether it is up as far as EC2 knows."""
+    """A registered target: an instance id or an address, its port, and whether it is up as far as EC2 knows.
+
+    `address` and `zone` say where it stands; `served` whether a running instance has the address.
+    """
 
     id: str
     port: int
     up: bool
+    address: str = ""
+    zone: str = ""
+    served: bool = False
 
     @property
     def is_instance(self) -> bool:
         return self.id.startswith("i-")
+
+
+@dataclass(frozen=True)
+class Check:
+    """How a target group's health is checked: TCP, HTTP or HTTPS, the path, and a port unless it is the target's."""
+
+    protocol: str = "TCP"
+    path: str = "/"
+    port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -38,14 +53,46 @@ class Listener:
     balancer: str
     port: int
     targets: tuple[Target, ...]
+    check: Check = Check()
+
+
+@dataclass(frozen=True)
+class Balancer:
+    """A Network Load Balancer: its DNS name, its VPC, its address in each zone, and its cross-zone attribute.
+
+    `names` are the private DNS names of the services that it stands behind.
+    """
+
+    arn: str
+    name: str
+    vpc: Vpc
+    addresses: "tuple[Address, ...]"
+    cross_zone: bool = False
+    names: tuple[str, ...] = ()
+
+
+class Admission(NamedTuple):
+    """An ingress rule for TCP of a security group: the block that may send, and the first and last port."""
+
+    cidr: str
+    first: int
+    last: int
 
 
 @dataclass(frozen=True)
 class Topology:
-    """One look at the control plane; two equal looks need no work."""
+    """One look at the control plane; two equal looks need no work.
+
+    `groups` are the rules of each security group that an endpoint uses, `subnets` the blocks of each VPC's subnets,
+    after that of the VPC. `faults` is what is to be out of order beside it all, by its name in lab.faults.
+    """
 
     endpoints: "tuple[Endpoint, ...]" = ()
     listeners: tuple[Listener, ...] = ()
+    balancers: tuple[Balancer, ...] = ()
+    groups: Mapping[str, tuple[Admission, ...]] = field(default_factory=dict)
+    subnets: Mapping[Vpc, tuple[str, ...]] = field(default_factory=dict)
+    faults: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

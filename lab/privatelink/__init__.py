@@ -13,7 +13,7 @@ from threading import Timer
 from lab.privatelink.model import Address, Endpoint, News
 from lab.privatelink.state import State
 
-__all__ = ["Address", "Endpoint", "endpoints", "install", "on_change"]
+__all__ = ["Address", "Endpoint", "endpoints", "install", "on_change", "private_names"]
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,17 @@ def install() -> None:
 def endpoints() -> tuple[Endpoint, ...]:
     """A snapshot of every interface endpoint on a custom service, whatever its state. Thread-safe."""
     return _state.endpoints()
+
+
+def private_names() -> dict[str, tuple[str, ...]]:
+    """The private DNS names of the services behind each load balancer, by its ARN. Thread-safe."""
+    found: dict[str, tuple[str, ...]] = {}
+    with _state.lock:
+        for service in _state.services.values():
+            if service.private_name and not service.deleted:
+                for arn in service.load_balancer_arns:
+                    found[arn] = (*found.get(arn, ()), service.private_name.name)
+    return found
 
 
 def on_change(callback: Callable[[], None]) -> None:

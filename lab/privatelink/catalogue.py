@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lab.privatelink import host, listing, services
+from lab.privatelink import host, listing, services, vpc
 from lab.privatelink.model import Caller, Refusal, Service
 from lab.privatelink.provider import shown_tags
 from lab.privatelink.state import State
@@ -29,7 +29,7 @@ def _detail(service: Service) -> Values:
         "ServiceId": service.service_id,
         "ServiceType": [{"ServiceType": "Interface"}],
         "ServiceRegion": service.region,
-        "AvailabilityZoneIds": [host.zone_id(zone) for zone in service.zones],
+        "AvailabilityZoneIds": [vpc.zone_id(zone) for zone in service.zones],
         "AvailabilityZones": service.zones,
         "Owner": service.owner,
         "BaseEndpointDnsNames": [service.base_dns_name],

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lab.privatelink import services
+from lab.privatelink import names, services
 from lab.privatelink.addresses import free_address
 from lab.privatelink.model import (
     AVAILABLE,
@@ -47,7 +47,7 @@ def connect(
         connection = _request(caller, service, vpc_id, security_group_ids)
         connection = replace(connection, addresses=_stand(state, service, (), subnets))
         if private_dns:
-            connection = _with_private_dns(connection, service)
+            connection = names.enable(state, connection, service)
         state.connections[connection.endpoint_id] = connection
         news.append(state.news("Connect", connection))
     return connection
@@ -81,26 +81,14 @@ def _stand(state: State, service: Service, held: tuple[Address, ...], subnets: S
                 f"{subnet.subnet_id}.",
             )
         if subnet.zone in {address.zone for address in held}:
-            raise Refusal("DuplicateSubnetsInSameZone", "Found another VPC endpoint subnet in the availability zone.")
+            raise Refusal(
+                "DuplicateSubnetsInSameZone",
+                f"Found another VPC endpoint subnet in the availability zone of {subnet.subnet_id}",
+            )
         others = {a.ip for c in state.connections.values() for a in c.addresses if a.subnet_id == subnet.subnet_id}
         ip = free_address(subnet.cidr, subnet.taken | others)
         held += (Address(subnet.subnet_id, subnet.zone, ip, new_id("eni")),)
     return held
-
-
-def _with_private_dns(connection: Connection, service: Service) -> Connection:
-    if connection.state != AVAILABLE:
-        raise Refusal(
-            "InvalidParameter",
-            "Private DNS can only be enabled after the endpoint connection is accepted by the owner of "
-            f"{service.name}.",
-        )
-    if service.verified_name is None:
-        raise Refusal(
-            "InvalidParameter",
-            f"Private DNS can't be enabled because the service {service.name} does not provide a private DNS name.",
-        )
-    return replace(connection, private_dns=True)
 
 
 def find(state: State, caller: Caller, endpoint_id: str) -> Connection:
@@ -130,7 +118,7 @@ def modify(
         if security_group_ids is not None:
             connection = replace(connection, security_group_ids=tuple(security_group_ids))
         if private_dns:
-            connection = _with_private_dns(connection, service)
+            connection = names.enable(state, connection, service)
         elif private_dns is False:
             connection = replace(connection, private_dns=False)
         state.connections[endpoint_id] = connection

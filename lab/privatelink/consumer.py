@@ -6,7 +6,7 @@ Endpoints on AWS's own services stay ministack's; the actions here hand those ov
 from collections.abc import Sequence
 from typing import Any
 
-from lab.privatelink import connections, host, listing
+from lab.privatelink import connections, host, listing, vpc
 from lab.privatelink.acceptance import HOSTED_ZONE
 from lab.privatelink.model import Caller, Connection, Failure, Refusal, Service, Subnet
 from lab.privatelink.provider import given_tags, shown_tags, unsuccessful
@@ -31,8 +31,10 @@ def create(state: State, caller: Caller, request: Values) -> Values | None:
     if request.get("VpcEndpointType", "Gateway") != "Interface":
         raise Refusal("InvalidParameter", f"Endpoint type ({request.get('VpcEndpointType')}) does not match {name}.")
     vpc_id = request["VpcId"]
-    groups = request.get("SecurityGroupIds") or [host.default_security_group(caller, vpc_id)]
-    host.require_groups(caller, groups)
+    groups = request.get("SecurityGroupIds") or [vpc.default_security_group(caller, vpc_id)]
+    vpc.require_groups(caller, vpc_id, groups)
+    if request.get("PrivateDnsEnabled"):
+        vpc.require_dns(caller, vpc_id)
     connection = connections.connect(
         state,
         caller,
@@ -42,19 +44,19 @@ def create(state: State, caller: Caller, request: Values) -> Values | None:
         security_group_ids=groups,
         private_dns=request.get("PrivateDnsEnabled", False),
     )
-    host.show_interfaces(caller, connection)
+    vpc.show_interfaces(caller, connection)
     host.tag(caller.account, caller.region, connection.endpoint_id, given_tags(request, "vpc-endpoint"))
     return {"VpcEndpoint": _endpoint(state, caller, connection), "ClientToken": request.get("ClientToken")}
 
 
 def _subnets(caller: Caller, vpc_id: str, subnet_ids: Sequence[str]) -> list[Subnet]:
-    return [host.subnet(caller, vpc_id, subnet_id) for subnet_id in dict.fromkeys(subnet_ids)]
+    return [vpc.subnet(caller, vpc_id, subnet_id) for subnet_id in dict.fromkeys(subnet_ids)]
 
 
 def _endpoint(state: State, caller: Caller, connection: Connection) -> Values:
     with state.lock:
         service = state.services[connection.service_id]
-    groups = [{"GroupId": g, "GroupName": host.group_name(caller, g) or g} for g in connection.security_group_ids]
+    groups = [{"GroupId": g, "GroupName": vpc.group_name(caller, g) or g} for g in connection.security_group_ids]
     return {
         "VpcEndpointId": connection.endpoint_id,
         "VpcEndpointType": "Interface",
@@ -124,7 +126,9 @@ def modify(state: State, caller: Caller, request: Values) -> Values | None:
     dropped = request.get("RemoveSecurityGroupIds", [])
     groups = [g for g in connection.security_group_ids if g not in dropped]
     groups = list(dict.fromkeys([*groups, *request.get("AddSecurityGroupIds", [])]))
-    host.require_groups(caller, request.get("AddSecurityGroupIds", []))
+    vpc.require_groups(caller, connection.vpc_id, request.get("AddSecurityGroupIds", []))
+    if request.get("PrivateDnsEnabled"):
+        vpc.require_dns(caller, connection.vpc_id)
     connection = connections.modify(
         state,
         caller,
@@ -134,7 +138,7 @@ def modify(state: State, caller: Caller, request: Values) -> Values | None:
         security_group_ids=groups,
         private_dns=request.get("PrivateDnsEnabled"),
     )
-    host.show_interfaces(caller, connection)
+    vpc.show_interfaces(caller, connection)
     return {"Return": True}
 
 
@@ -158,6 +162,6 @@ def _delete(state: State, caller: Caller, endpoint_id: str) -> None:
     with state.lock:
         connection = connections.find(state, caller, endpoint_id)
     connections.close(state, caller, endpoint_id)
-    host.hide_interfaces(connection)
+    vpc.hide_interfaces(connection)
     host.untag(caller.account, caller.region, endpoint_id)
     host.untag(connection.service_owner, connection.region, connection.connection_id)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab.privatelink import host, listing, services
+from lab.privatelink import host, listing, names, services, vpc
 from lab.privatelink.model import Caller, Failure, Refusal, Service
 from lab.privatelink.principals import principal_type
 from lab.privatelink.state import State
@@ -20,7 +20,7 @@ def create_service(state: State, caller: Caller, request: Values) -> Values:
         state,
         caller,
         load_balancer_arns=arns,
-        zones=host.zones(caller, arns),
+        zones=vpc.zones(caller, arns),
         acceptance_required=request.get("AcceptanceRequired", True),
         private_name=request.get("PrivateDnsName", ""),
     )
@@ -46,7 +46,7 @@ def _configuration(caller: Caller, service: Service) -> Values:
         "ServiceId": service.service_id,
         "ServiceName": service.name,
         "ServiceState": "Available",
-        "AvailabilityZoneIds": [host.zone_id(zone) for zone in service.zones],
+        "AvailabilityZoneIds": [vpc.zone_id(zone) for zone in service.zones],
         "AvailabilityZones": service.zones,
         "AcceptanceRequired": service.acceptance_required,
         "ManagesVpcEndpoints": False,
@@ -95,7 +95,7 @@ def modify_service(state: State, caller: Caller, request: Values) -> Values:
     change = services.Change(
         acceptance_required=request.get("AcceptanceRequired"),
         load_balancer_arns=arns if changed else None,
-        zones=host.zones(caller, arns) if changed else None,
+        zones=vpc.zones(caller, arns) if changed else None,
         private_name="" if request.get("RemovePrivateDnsName") else request.get("PrivateDnsName"),
     )
     services.modify(state, caller, service.service_id, change)
@@ -103,8 +103,8 @@ def modify_service(state: State, caller: Caller, request: Values) -> Values:
 
 
 def verify_private_name(state: State, caller: Caller, request: Values) -> Values:
-    """StartVpcEndpointServicePrivateDnsVerification, which always succeeds here: see services.verify."""
-    services.verify(state, caller, request["ServiceId"])
+    """StartVpcEndpointServicePrivateDnsVerification, which looks at nothing but the name here: see names.verify."""
+    names.verify(state, caller, request["ServiceId"])
     return {"ReturnValue": True}
 
 

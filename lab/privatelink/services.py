@@ -37,9 +37,16 @@ def create(
     acceptance_required: bool = True,
     private_name: str = "",
 ) -> Service:
-    """A new service of the caller. Raises Refusal InvalidParameter without a load balancer."""
+    """A new service of the caller.
+
+    Raises Refusal InvalidParameter without a load balancer. One without a listener is taken, as nothing says that EC2
+    refuses it: connections to it are reset, that is all.
+    """
     if not load_balancer_arns:
-        raise Refusal("InvalidParameter", "At least one Network Load Balancer ARN must be specified.")
+        raise Refusal(
+            "InvalidParameter",
+            "exactly one of network_load_balancer_arn or gateway_load_balancer_arn is a required member",
+        )
     service = Service(
         service_id=new_id("vpce-svc"),
         owner=caller.account,
@@ -107,16 +114,6 @@ def modify(state: State, caller: Caller, service_id: str, change: Change) -> Non
         if change.private_name is not None:
             service = replace(service, private_name=_unverified(change.private_name))
         state.services[service_id] = service
-
-
-def verify(state: State, caller: Caller, service_id: str) -> None:
-    """Count the private name as verified at once: no public DNS is asked, where AWS looks for the TXT record."""
-    with state.change():
-        service = find(state, caller, service_id)
-        if service.private_name is None:
-            raise Refusal("InvalidParameter", f"The service '{service_id}' has no private DNS name.")
-        verified = replace(service.private_name, state="verified")
-        state.services[service_id] = replace(service, private_name=verified)
 
 
 def permit(state: State, caller: Caller, service_id: str, add: Sequence[str], remove: Sequence[str]) -> tuple[str, ...]:

@@ -1,11 +1,14 @@
-"""The data plane in the whole lab: what a consumer's function reaches, and what CloudFormation puts on the network."""
+"""The loopback plane in the whole lab: what a consumer's function reaches, and what stacks put on the network."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from lab import deploy
+from lab.process import PROVIDER_ACCOUNT, LabProcess
 from tests.integration.conftest import Client
 from tests.integration.deploy import eventually, function, invoke, role, unique
 
@@ -23,6 +26,12 @@ def handler(event, context):
     except OSError as error:
         return type(getattr(error, "reason", error)).__name__
 """
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with LabProcess(plane="loopback") as lab:
+        yield lambda service, account=PROVIDER_ACCOUNT: deploy.client(lab, service, account)
 
 
 @dataclass

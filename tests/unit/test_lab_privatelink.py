@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.privatelink import connections, decisions, listing, notifications, principals, services, shapes, trail
+from lab.privatelink import connections, decisions, listing, names, notifications, principals, services, shapes, trail
 from lab.privatelink.addresses import free_address
 from lab.privatelink.model import Caller, Connection, News, Refusal, Service, Subnet
 from lab.privatelink.state import State
@@ -294,6 +294,7 @@ def test_an_endpoint_stands_once_in_a_zone_and_only_where_the_service_is(state: 
     with pytest.raises(Refusal) as refused:
         connect(state, service, NET, replace(NET, subnet_id="subnet-b"))
     assert code(refused) == "DuplicateSubnetsInSameZone"
+    assert refused.value.message == "Found another VPC endpoint subnet in the availability zone of subnet-b"
     with pytest.raises(Refusal) as refused:
         connect(state, service, replace(NET, zone="eu-west-1c"))
     assert code(refused) == "InvalidParameter"
@@ -323,26 +324,86 @@ def test_a_snapshot_says_what_the_data_plane_needs(state: State) -> None:
     assert endpoint.private_dns_name is None
 
 
-def test_private_dns_needs_a_verified_name_and_an_accepted_connection(state: State, clock: Clock) -> None:
-    service = offer(state, private_name="api.example.com")
-    connection = connect(state, service)
+def refused_dns(state: State, connection: Connection) -> str:
+    """What EC2 says to an endpoint that wants the private name."""
+    with pytest.raises(Refusal) as error:
+        connections.modify(state, CONSUMER, connection.endpoint_id, private_dns=True)
+    assert error.value.code == "InvalidParameter"
+    return error.value.message
 
-    def refused() -> str:
-        with pytest.raises(Refusal) as error:
-            connections.modify(state, CONSUMER, connection.endpoint_id, private_dns=True)
-        return code(error)
 
-    services.verify(state, PROVIDER, service.service_id)
-    assert refused() == "InvalidParameter"
-    decisions.accept(state, PROVIDER, service.service_id, [connection.endpoint_id])
+def accept(state: State, clock: Clock, connection: Connection) -> None:
+    decisions.accept(state, PROVIDER, connection.service_id, [connection.endpoint_id])
     clock.pass_()
+
+
+def test_private_dns_needs_a_verified_name_and_an_accepted_connection(state: State, clock: Clock) -> None:
+    service = offer(state)
+    connection = connect(state, service)
+    assert "does not provide a private DNS name" in refused_dns(state, connection)
     services.modify(state, PROVIDER, service.service_id, services.Change(private_name="api.example.com"))
-    assert refused() == "InvalidParameter"
-    services.verify(state, PROVIDER, service.service_id)
+    assert "has not verified the private DNS name" in refused_dns(state, connection)
+    names.verify(state, PROVIDER, service.service_id)
+    assert "only be enabled after the endpoint connection is accepted" in refused_dns(state, connection)
+    accept(state, clock, connection)
     connections.modify(state, CONSUMER, connection.endpoint_id, private_dns=True)
     assert state.endpoints()[0].private_dns_name == "api.example.com"
     services.modify(state, PROVIDER, service.service_id, services.Change(private_name="new.example.com"))
     assert state.endpoints()[0].private_dns_name is None
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("api.example.com", "verified"),
+        ("unverified.test.example.com", "verified"),
+        ("notunverified.test", "verified"),
+        ("unverified.test", "pendingVerification"),
+        ("api.unverified.test", "pendingVerification"),
+    ],
+)
+def test_names_in_one_domain_are_never_verified(state: State, name: str, expected: str) -> None:
+    service = offer(state, private_name=name)
+    names.verify(state, PROVIDER, service.service_id)
+    (private,) = (one.private_name for one in state.services.values())
+    assert private is not None
+    assert private.state == expected
+
+
+def test_a_service_without_a_private_name_has_none_to_verify(state: State) -> None:
+    with pytest.raises(Refusal):
+        names.verify(state, PROVIDER, offer(state).service_id)
+
+
+def test_a_private_name_is_used_once_in_a_vpc(state: State, clock: Clock) -> None:
+    service = offer(state, acceptance_required=False, private_name="api.example.com")
+    names.verify(state, PROVIDER, service.service_id)
+    first, second = (connect(state, service) for _ in range(2))
+    connections.modify(state, CONSUMER, first.endpoint_id, private_dns=True)
+    assert "already a conflicting DNS domain for api.example.com in the VPC vpc-1" in refused_dns(state, second)
+    connections.modify(state, CONSUMER, first.endpoint_id, private_dns=True)
+    elsewhere = connections.connect(state, CONSUMER, service.name, "vpc-2", (), ["sg-1"], private_dns=True)
+    assert elsewhere.private_dns
+    connections.modify(state, CONSUMER, first.endpoint_id, private_dns=False)
+    connections.modify(state, CONSUMER, second.endpoint_id, private_dns=True)
+    assert {one.endpoint_id: one.private_dns_name for one in state.endpoints()} == {
+        first.endpoint_id: None,
+        second.endpoint_id: "api.example.com",
+        elsewhere.endpoint_id: "api.example.com",
+    }
+
+
+def test_a_rejected_endpoint_loses_the_private_name(state: State, clock: Clock) -> None:
+    service = offer(state, acceptance_required=False, private_name="api.example.com")
+    names.verify(state, PROVIDER, service.service_id)
+    connection = connect(state, service, private_dns=True)
+    decisions.reject(state, PROVIDER, service.service_id, [connection.endpoint_id])
+    assert state.endpoints()[0].private_dns_name is None
+
+
+def test_a_service_without_a_load_balancer_is_refused(state: State) -> None:
+    with pytest.raises(Refusal, match="exactly one of network_load_balancer_arn or gateway_load_balancer_arn"):
+        services.create(state, PROVIDER, [], [])
 
 
 def test_an_endpoint_moves_between_subnets_and_keeps_the_addresses_it_has(state: State) -> None:

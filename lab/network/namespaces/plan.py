@@ -1,0 +1,146 @@
+"""What each VPC's namespace must do, as a pure function of the control plane and of the targets' health."""
+
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from lab.network.namespaces.balance import reached
+from lab.network.topology import Admission, Balancer, Check, Listener, Place, Target, Topology, Vpc, vpc_of
+
+if TYPE_CHECKING:
+    from lab.privatelink.model import Address, Endpoint
+
+Healthy = Callable[[Vpc, Target, Check], bool]
+Front = Callable[[tuple[str, str]], str]
+
+
+class Door(NamedTuple):
+    """An endpoint's address in a subnet: closed, all is dropped; open, the admitted reach `front` (None: nobody)."""
+
+    address: str
+    is_open: bool
+    admitted: tuple[Admission, ...]
+    front: str | None
+
+
+class Line(NamedTuple):
+    """What happens at one port of some addresses: carried to one of the places, dropped with None; () is a reset."""
+
+    addresses: tuple[str, ...]
+    port: int
+    places: tuple[Place, ...] | None
+
+
+class Host(NamedTuple):
+    """A server that runs: its name, place and health check, and the names that its certificate is for (HTTP: None)."""
+
+    name: str
+    place: Place
+    names: tuple[str, ...] | None
+
+
+@dataclass
+class Plan:
+    """One VPC. `nodes` are the load balancers' own addresses by those on the switch; `dark` addresses drop all."""
+
+    doors: list[Door] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    nodes: dict[str, str] = field(default_factory=dict)
+    hosts: set[Host] = field(default_factory=set)
+    dark: set[str] = field(default_factory=set)
+
+    @property
+    def addresses(self) -> set[str]:
+        """The addresses that the namespace holds beside its client's."""
+        return {*self.nodes, *self.nodes.values(), *(host.place[0] for host in self.hosts)}
+
+
+def plans(topology: Topology, healthy: Healthy, dark_zones: Set[str], front: Front) -> dict[Vpc, Plan]:
+    """The plan of every VPC with an endpoint or a Network Load Balancer.
+
+    `front((ARN, zone))` is the address on the switch of a load balancer's node.
+    """
+    found: dict[Vpc, Plan] = {}
+    balancers = {balancer.arn: balancer for balancer in topology.balancers}
+    neighbours: dict[tuple[str, str], list[str]] = {}
+    for endpoint in topology.endpoints:
+        plan = found.setdefault(vpc_of(endpoint), Plan())
+        for address in endpoint.addresses:
+            node = _node(endpoint, address, balancers)
+            # An endpoint beside its own load balancer needs no way over the switch.
+            if node and node.vpc == vpc_of(endpoint):
+                neighbours.setdefault((node.arn, address.zone), []).append(address.ip)
+            plan.doors.append(_door(topology, endpoint, address, node, dark_zones, front))
+    for balancer in topology.balancers:
+        plan = found.setdefault(balancer.vpc, Plan())
+        _stand(plan, topology, balancer, healthy, dark_zones, front, neighbours)
+    return found
+
+
+def complaints(topology: Topology) -> list[str]:
+    """What a person forgot, which AWS says by resets alone: a sentence each."""
+    listened = {listener.balancer for listener in topology.listeners}
+    behind = {arn: one.service_id for one in topology.endpoints for arn in one.load_balancer_arns}
+    return [
+        f"load balancer {arn} has no TCP listener: every connection to {behind[arn]} is reset"
+        for arn in sorted(behind.keys() - listened)
+    ]
+
+
+def _node(endpoint: "Endpoint", address: "Address", balancers: Mapping[str, Balancer]) -> Balancer | None:
+    """The first of the service's load balancers that stands in the zone of an endpoint's address."""
+    known = (balancers.get(arn) for arn in endpoint.load_balancer_arns)
+    return next((one for one in known if one and any(at.zone == address.zone for at in one.addresses)), None)
+
+
+def _door(
+    topology: Topology,
+    endpoint: "Endpoint",
+    address: "Address",
+    node: Balancer | None,
+    dark_zones: Set[str],
+    front: Front,
+) -> Door:
+    """Only in the state `available` anything passes: "Pending or Rejected" connections time out (AWS re:Post,
+    connect-endpoint-service-vpc)."""
+    is_open = endpoint.state.lower() == "available" and address.zone not in dark_zones
+    admitted = tuple(rule for group in endpoint.security_group_ids for rule in topology.groups.get(group, ()))
+    is_far = node is not None and node.vpc != vpc_of(endpoint)
+    return Door(
+        address.ip, is_open and node is not None, admitted, front((node.arn, address.zone)) if node and is_far else None
+    )
+
+
+def _stand(
+    plan: Plan,
+    topology: Topology,
+    balancer: Balancer,
+    healthy: Healthy,
+    dark_zones: Set[str],
+    front: Front,
+    neighbours: Mapping[tuple[str, str], list[str]],
+) -> None:
+    """Put a load balancer and its targets into its VPC's plan."""
+    listeners = [one for one in topology.listeners if one.balancer == balancer.arn]
+    for listener in listeners:
+        plan.hosts.update(_hosts(listener, balancer.names))
+        plan.dark.update(target.address for target in listener.targets if target.zone in dark_zones)
+    for address in balancer.addresses:
+        key = (balancer.arn, address.zone)
+        plan.nodes[front(key)] = address.ip
+        for listener in listeners:
+
+            def is_healthy(target: Target, check: Check = listener.check) -> bool:
+                return target.zone not in dark_zones and healthy(balancer.vpc, target, check)
+
+            targets = reached(listener.targets, address.zone, balancer.cross_zone, is_healthy)
+            is_dark = targets is None or address.zone in dark_zones
+            places = None if is_dark else tuple((target.address, target.port) for target in targets or ())
+            plan.lines.append(Line((address.ip, front(key), *neighbours.get(key, ())), listener.port, places))
+
+
+def _hosts(listener: Listener, names: tuple[str, ...]) -> Iterator[Host]:
+    """The servers of the targets that run, at the port of the health check, too; checked over HTTPS, they serve it."""
+    for target in listener.targets:
+        for port in {target.port, listener.check.port or target.port} if target.served else ():
+            yield Host(target.id, (target.address, port), names if listener.check.protocol == "HTTPS" else None)

@@ -1,0 +1,156 @@
+"""The data plane of namespaces: one per VPC, packets translated, dropped and reset by the kernel.
+
+What it does not look at: network ACLs, route tables, the security groups of load balancers and instances, IPv6, UDP
+listeners, TLS listeners. All processes of a VPC have one address, the last of its first subnet, whatever subnet their
+function names; a rule of a security group that names a group admits them all.
+"""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab.functions.launch import Launch
+from lab.network.follow import Follower
+from lab.network.names import Zone
+from lab.network.namespaces.certificates import EXPIRED, UNTRUSTED, WRONG_NAME, Authority
+from lab.network.namespaces.checks import Checks
+from lab.network.namespaces.fabric import Fabric
+from lab.network.namespaces.plan import Plan, complaints, plans
+from lab.network.namespaces.room import Room, rehearse
+from lab.network.namespaces.rules import ruleset
+from lab.network.namespaces.servers import Servers
+from lab.network.topology import Target, Topology, Vpc, vpc_of_function
+
+if TYPE_CHECKING:
+    from lab.privatelink.model import Endpoint
+
+DNS_DOWN, PACKET_LOSS, ZONE_DOWN = "dns-down", "packet-loss", "zone-down"
+SERVER_503, SERVER_SLOW, SERVER_DEAD = "server-503", "server-slow", "server-dead"
+SLOW_SECONDS = 5.0
+_RETRY_SECONDS = 1.0
+"""After which a server is started again whose port was in use."""
+_log = logging.getLogger("lab.network")
+
+
+class NamespacesPlane:
+    """Follows `look`, the control plane's state and what is to be out of order there.
+
+    Its files lie in `folder`; `lab_port` is where the local AWS listens outside. Raises KernelError where this machine
+    allows no namespaces.
+    """
+
+    def __init__(self, look: Callable[[], Topology], folder: Path, lab_port: int) -> None:
+        self._folder, self._lab_port = folder, lab_port
+        self._fabric = Fabric()
+        rehearse(self._fabric, folder)
+        self._authority = Authority(folder)
+        self._servers = Servers(self._authority)
+        self._topology, self._zone = Topology(), Zone((), _address)
+        self._rooms: dict[Vpc, Room] = {}
+        self._making = asyncio.Lock()
+        self._complaints: list[str] = []
+        self._follower = Follower(look, self._apply, self._close)
+        self._checks = Checks(self._follower.forget)
+        self.start, self.stop = self._follower.start, self._follower.stop
+        self.wake, self.refresh = self._follower.wake, self._follower.refresh
+
+    def launch(self, config: Mapping[str, Any]) -> Launch:
+        """How a Lambda process is started: one in a VPC, and its Runtime API, inside the VPC's namespace."""
+        vpc = vpc_of_function(config)
+        if vpc is None:
+            return Launch()
+        self.refresh()
+        room = self._follower.call(self._room(vpc))
+        environment = {"SSL_CERT_FILE": str(self._authority.root)}
+        return Launch(prefix=room.inner, environment=environment, inside=room.namespace.inside)
+
+    def fails(self, target: Target) -> bool:
+        """Whether the last health check of a target that is up failed."""
+        return self._checks.fails(target)
+
+    def way_in(self, vpc: Vpc) -> tuple[str, ...]:
+        """What goes before a command, of this user on this machine, that is to run in a VPC."""
+        return self._follower.call(self._room(vpc)).outer
+
+    async def _room(self, vpc: Vpc) -> Room:
+        async with self._making:
+            if vpc not in self._rooms:
+                room = Room(self._fabric, vpc, self._topology.subnets.get(vpc, ()), self._folder)
+                await room.open(lambda: self._zone)
+                self._rule(room, Plan())
+                self._rooms[vpc] = room
+                self._tell()
+            return self._rooms[vpc]
+
+    async def _apply(self, topology: Topology) -> None:
+        """Make names, servers and rules what the topology asks for."""
+        self._topology = topology
+        self._zone = Zone(topology.endpoints, _address, topology.balancers)
+        wanted = plans(topology, self._checks.healthy, _dark(topology), self._fabric.front)
+        for vpc, plan in wanted.items():
+            (await self._room(vpc)).hold(plan.addresses)
+        for vpc in set(self._rooms) - set(wanted) - set(topology.subnets):
+            self._rooms.pop(vpc).close()
+        namespaces = {vpc: room.namespace for vpc, room in self._rooms.items()}
+        self._spoil(topology)
+        dead = SERVER_DEAD in topology.faults
+        await self._servers.keep({vpc: set() if dead else plan.hosts for vpc, plan in wanted.items()}, namespaces)
+        self._checks.keep(topology, namespaces)
+        for vpc, room in self._rooms.items():
+            self._rule(room, wanted.get(vpc, Plan()))
+        self._complain([*complaints(topology), *self._servers.complaints])
+        if self._servers.complaints:
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._follower.forget)
+        self._tell()
+
+    def _complain(self, found: list[str]) -> None:
+        """Say once what is wrong with what somebody made."""
+        for complaint in found:
+            if complaint not in self._complaints:
+                _log.warning("%s", complaint)
+        self._complaints = found
+
+    def _spoil(self, topology: Topology) -> None:
+        """Let the servers answer as the faults say."""
+        faults = topology.faults
+        self._servers.behaviour.status = "503 Service Unavailable" if SERVER_503 in faults else "200 OK"
+        self._servers.behaviour.delay = SLOW_SECONDS if SERVER_SLOW in faults else 0
+        flaws = [flaw for flaw in (EXPIRED, WRONG_NAME, UNTRUSTED) if flaw in faults]
+        self._servers.show(flaws[0] if flaws else "")
+
+    def _rule(self, room: Room, plan: Plan) -> None:
+        faults = self._topology.faults
+        room.rule(ruleset(plan, room.link, self._lab_port, lossy=PACKET_LOSS in faults, deaf=DNS_DOWN in faults))
+
+    def _tell(self) -> None:
+        """Say in plane.json what is in force, and how to get into each VPC."""
+        told = {
+            "plane": "namespaces",
+            "faults": sorted(self._topology.faults),
+            "complaints": self._complaints,
+            "trust": str(self._authority.root),
+            "vpcs": {f"{vpc.owner}/{vpc.vpc_id}": room.outer for vpc, room in self._rooms.items()},
+        }
+        fresh = self._folder / "plane.new"
+        fresh.write_text(json.dumps(told))
+        os.replace(fresh, self._folder / "plane.json")
+
+    async def _close(self) -> None:
+        self._servers.close()
+        for room in self._rooms.values():
+            room.close()
+        self._fabric.close()
+
+
+def _address(endpoint: "Endpoint", subnet_id: str) -> str:
+    return next(address.ip for address in endpoint.addresses if address.subnet_id == subnet_id)
+
+
+def _dark(topology: Topology) -> set[str]:
+    """The zone that is down: the first in which a load balancer stands."""
+    zones = sorted({address.zone for balancer in topology.balancers for address in balancer.addresses})
+    return set(zones[:1]) if ZONE_DOWN in topology.faults else set()
