@@ -1,5 +1,6 @@
 """Reading rows: what each attribute may be, and that nothing else is ever read as permission."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -128,6 +129,13 @@ def test_a_time_is_iso_8601_with_a_zone_or_epoch_seconds_also_as_text(value: obj
     assert (read.starts_at, read.expires_at) == (NOON, NOON)
 
 
+def test_a_time_in_any_zone_is_kept_in_utc() -> None:
+    read = rule(starts_at="2026-12-31T07:30:00-04:30", expires_at=str(int(NOON.timestamp())))
+    assert read.starts_at is not None
+    assert read.expires_at is not None
+    assert (read.starts_at.tzinfo, read.expires_at.tzinfo) == (UTC, UTC)
+
+
 def test_times_are_read_from_the_first_second_of_2015_to_the_last_of_2099() -> None:
     assert rule(starts_at="2015-01-01T00:00:00Z", expires_at="2099-12-31T23:59:59Z").starts_at is not None
 
@@ -195,6 +203,7 @@ def test_words_for_people_are_kept_and_numbers_among_them_are_text() -> None:
         ("max_rejects", "999999999", Budget(999_999_999)),
         ("grace", "0", timedelta()),
         ("stale_after", "3653d", timedelta(days=3653)),
+        ("stale_after", "315619200s", timedelta(days=3653)),
         ("frozen_until", "2026-12-31T12:00:00Z", NOON),
         ("probe", "tcp://:443", ("tcp://:443",)),
         ("probe", {"https://:443/healthz?deep=1", "http://:80"}, ("http://:80", "https://:443/healthz?deep=1")),
@@ -204,6 +213,11 @@ def test_words_for_people_are_kept_and_numbers_among_them_are_text() -> None:
 )
 def test_each_setting_is_read_in_its_form(name: str, value: object, expected: object) -> None:
     assert setting(name, value) == expected
+
+
+@pytest.mark.parametrize("value", ["315619201s", "3654d", "87673h", "-1", "1.5", "5 m", "5w", "", "s", None, True, []])
+def test_any_other_duration_cannot_be_read(value: object) -> None:
+    assert problem(row({"grace": value}, "@settings")).attribute == "grace"
 
 
 def test_a_settings_row_without_attributes_sets_nothing() -> None:
@@ -375,6 +389,8 @@ def test_a_plain_value_is_json_and_stays_what_it_is(value: object) -> None:
     ("value", "expected"),
     [
         (Decimal("1.50"), "1.50"),
+        (Decimal("1.4"), "1.4"),
+        (Decimal("-0.2"), "-0.2"),
         (Decimal("2.0"), 2),
         (Binary(b"why"), {"base64": "d2h5"}),
         ({Decimal(2), Decimal(1)}, [1, 2]),
@@ -389,16 +405,22 @@ def test_a_binary_key_is_malformed_and_does_not_raise() -> None:
     problem({"service": Binary(b"x"), "consumer": Binary(b"\x00"), "effect": "allow"})
 
 
-def test_nothing_deeper_than_any_item_of_dynamodb_is_looked_at() -> None:
-    deep: object = "x"
-    for _ in range(50):
-        deep = [deep]
-    assert str(plain(deep)).count("[") == 41
-    assert "…" in str(plain(deep))
-    shallow: object = "x"
-    for _ in range(40):
-        shallow = [shallow]
-    assert plain(shallow) == shallow
+def deep(wrap: Callable[[object], object], levels: int) -> object:
+    value: object = "x"
+    for _ in range(levels):
+        value = wrap(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda inner: [inner], lambda inner: (inner,), lambda inner: {"x": inner}, lambda inner: frozenset({inner})],
+)
+def test_nothing_deeper_than_any_item_of_dynamodb_is_looked_at(wrap: Callable[[object], object]) -> None:
+    assert str(plain(deep(wrap, 40))).count("…") == 0
+    for levels in (41, 50, 1000):
+        told = str(plain(deep(wrap, levels)))
+        assert (told.count("[") + told.count("{"), told.count("…")) == (41, 1)
 
 
 @pytest.mark.parametrize(
@@ -431,6 +453,7 @@ def test_a_key_is_text_whatever_its_type() -> None:
     assert key_of({}) == RowKey("", "")
     assert str(key_of({"service": "*", "consumer": "x"})) == "*/x"
     assert written({"b", "a"}) == '["a", "b"]'
+    assert written({"b": 1, "a": 2}) == '{"a": 2, "b": 1}'
 
 
 def test_a_message_shows_a_value_of_80_characters_and_cuts_a_longer_one_to_80() -> None:
@@ -453,6 +476,6 @@ def test_text_for_people_has_2000_characters_at_most_its_blanks_not_counted() ->
 @pytest.mark.parametrize("port", ["1", "65535", "00443"])
 def test_a_probe_has_a_port_from_1_to_65535(port: str) -> None:
     assert setting("probe", f"https://:{port}/x:99999") == (f"https://:{port}/x:99999",)
-    for other in ("0", "65536", "", "x", "123456"):
+    for other in ("0", "65536", "65537", "99999", "", "x", "123456"):
         for url in (f"tcp://:{other}", f"http://:{other}/"):
             assert problem(row({"probe": url}, "@settings")).attribute == "probe"

@@ -138,8 +138,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}
 
 def span(value: object) -> timedelta:
     match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", _scalar(value) or "")
-    seconds = int(match[1]) * _UNITS[match[2]] if match else LONGEST_SPAN + 1
-    if seconds > LONGEST_SPAN:
+    seconds = int(match[1]) * _UNITS[match[2]] if match else None
+    if seconds is None or seconds > LONGEST_SPAN:
         raise Unreadable("a duration such as 90s, 5m, 2h or 3d, ten years at most")
     return timedelta(seconds=seconds)
 

@@ -185,7 +185,7 @@ def _cuts_now(row: Readable, connection: Connection) -> bool:
     """Whether a deny that applies is the emergency exit: for one consumer, never for everybody."""
     if not isinstance(row, Rule) or row.key.consumer == EVERY:
         return False
-    return row.cut and (not row.regions or connection.region != "")
+    return row.cut and not (row.regions and not connection.region)
 
 
 def _stray(key: RowKey) -> MalformedRow:

@@ -1,0 +1,170 @@
+"""The conformance suite: decisions as data. A file of tests/policy/ is a topic, a case a table and one request.
+
+A file says what it is `about`, has its `cases`, and for all of them `service`, `time`, `request`, `table`, `live` and
+`organization`. A case has its sentence (`case`), what it `expect`s, and any of the others: the fields of its request
+lie over the file's, its rows over the file's (same keys: replaced, as by a put-item), the rest stands instead.
+
+    request       {endpoint, owner, region}; the region may be `unknown`
+    table         rows as people write them; one without `service` is of the case's service
+    live          accepted connections on the service, {endpoint: owner}; the request may be one of them
+    organization  {account: [its OUs from the nearest on, the organization]}, `unavailable`, or `no role`
+    expect        outcome, reason; row, as consumer or service/consumer (absent: none decided); cut_now (absent: false);
+                  ends, for a live request; if they matter: mode, near_misses {row: reason}, note (words of it),
+                  settings (some of those in force)
+
+Whatever is no list and no map is text, as in DynamoDB's console. A key that is not known is an error.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from linkgate import attribute
+from linkgate.model import Connection, Lineage, MalformedRow, Mode, Outcome, Reason, RowKey, Standing, State
+from linkgate.rows import EVERY, SETTINGS, UNIT_FORM, Item, SettingsRow, key_of, parse, shut_by
+
+from tests.case import Case
+
+SUITE = Path(__file__).parent / "policy"
+
+SHARED = ("service", "time", "request", "table", "live", "organization")
+FORMS = {
+    "service": re.compile(r"vpce-svc-[0-9a-f]{17}"),
+    "endpoint": re.compile(r"vpce-[0-9a-f]{17}"),
+    "owner": re.compile(r"[0-9]{12}"),
+    "region": re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+|unknown"),
+    "unit": UNIT_FORM,
+}
+REQUEST = ("endpoint", "owner", "region")
+EXPECT = ("outcome", "reason", "row", "cut_now", "ends", "mode", "near_misses", "note", "settings")
+UNKNOWN = {
+    "unavailable": Lineage(unknown=Reason.UNKNOWN_ORGANIZATION, why="AWS Organizations does not answer"),
+    "no role": Lineage(unknown=Reason.MALFORMED_ROW, why="the parameter OrganizationsRoleArn is empty"),
+}
+TRUTH = {"true": True, "false": False}
+
+
+class Unusable(ValueError):
+    """A case that cannot be run: the message names the file, the case and what is wrong."""
+
+
+def suite(folder: Path = SUITE) -> list[Case]:
+    """Every case of every file. Raises Unusable."""
+    return [case for path in sorted(folder.glob("*.yaml")) for case in load(path.name, path.read_text())]
+
+
+def load(file: str, text: str) -> list[Case]:
+    """The cases of one file. Raises Unusable."""
+    where, cases = file, dict[str, Case]()
+    try:
+        topic = _known(yaml.load(text, _Texts), (*SHARED, "about", "cases"), "about", "cases")  # noqa: S506
+        for written in topic["cases"]:
+            where = f"{file}: {written.get('case', 'a case without a name')}"
+            if written.get("case") in cases:
+                raise ValueError("another case has this name")
+            cases[written["case"]] = _case(file, topic, _known(written, (*SHARED, "case", "expect"), "case", "expect"))
+    except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise Unusable(f"{where}: {error}") from error
+    return list(cases.values())
+
+
+class _Texts(yaml.BaseLoader):
+    """Every scalar is text; a key that stands twice in one map is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [str(key.value) for key, _ in node.value]
+        if twice := {key for key in keys if keys.count(key) > 1}:
+            raise ValueError(f"line {node.start_mark.line + 1}: {', '.join(twice)} stands there twice")
+        return dict(super().construct_mapping(node, deep))
+
+
+def _known(found: Mapping[str, Any], names: Iterable[str], *needed: str) -> Mapping[str, Any]:
+    """A map that has these keys at most, and those needed at least."""
+    if unknown := sorted(found.keys() - set(names)):
+        raise ValueError(f"{', '.join(unknown)} is not known: expected some of {', '.join(names)}")
+    if missing := sorted(set(needed) - found.keys()):
+        raise ValueError(f"{', '.join(missing)} is missing")
+    return found
+
+
+def _formed(name: str, text: str) -> str:
+    if not FORMS[name].fullmatch(text):
+        raise ValueError(f"{text} is no {name}")
+    return text
+
+
+def _case(file: str, topic: Mapping[str, Any], written: Mapping[str, Any]) -> Case:
+    shared = {name: topic[name] for name in SHARED if name in topic}
+    said = _known({"live": {}, "organization": {}} | shared | dict(written), (*SHARED, *written), *SHARED[:3])
+    fields = _known(topic.get("request", {}) | written.get("request", {}), REQUEST, *REQUEST)
+    endpoint, owner, region = (_formed(name, fields[name]) for name in REQUEST)
+    service, now = _formed("service", said["service"]), attribute.moment(said["time"])
+    rows = _rows(service, topic.get("table", [])) | _rows(service, written.get("table", []))
+    live = {_formed("endpoint", one): _formed("owner", account) for one, account in said["live"].items()}
+    if live.get(endpoint, owner) != owner:
+        raise ValueError(f"{endpoint} is live, and of {live[endpoint]}")
+    others = [one for one, account in live.items() if account == owner and one != endpoint]
+    state = State.AVAILABLE if endpoint in live else State.PENDING_ACCEPTANCE
+    return Case(
+        file=file,
+        name=written["case"],
+        connection=Connection(service, endpoint, owner, region.replace("unknown", ""), state, now),
+        rows=rows,
+        standing=Standing(len(others), _lineage(said["organization"], owner), _strays(service, rows.values())),
+        now=now,
+        expected=_expected(service, state.live, written["expect"]),
+    )
+
+
+def _rows(service: str, table: Iterable[Item]) -> dict[RowKey, Item]:
+    found: dict[RowKey, Item] = {}
+    for row in table:
+        item = {"service": service, **row}
+        if key_of(item) in found:
+            raise ValueError(f"row {key_of(item)} stands in the table twice")
+        found[key_of(item)] = item
+    return found
+
+
+def _lineage(organization: Mapping[str, Iterable[str]] | str, owner: str) -> Lineage:
+    if isinstance(organization, str):
+        return UNKNOWN[organization]
+    known = {
+        _formed("owner", one): tuple(_formed("unit", unit) for unit in units) for one, units in organization.items()
+    }
+    return Lineage(known.get(owner, ()))
+
+
+def _strays(service: str, items: Iterable[Item]) -> tuple[RowKey, ...]:
+    return tuple(sorted(key_of(item) for item in items if shut_by(item) in (service, EVERY)))
+
+
+def _expected(service: str, live: bool, written: Mapping[str, Any]) -> dict[str, Any]:
+    """What is expected, in the types in which it is found."""
+    if ("ends" in _known(written, EXPECT, "outcome", "reason")) != live:
+        raise ValueError("a live request, and no other, says whether it `ends`")
+
+    def key(row: str) -> RowKey:
+        return RowKey(*row.split("/")) if "/" in row else RowKey(service, row)
+
+    read: Mapping[str, Callable[[Any], object]] = {
+        "outcome": Outcome,
+        "reason": Reason,
+        "row": key,
+        "cut_now": TRUTH.__getitem__,
+        "ends": TRUTH.__getitem__,
+        "mode": Mode,
+        "near_misses": lambda misses: {key(row): Reason(reason) for row, reason in misses.items()},
+        "note": str,
+        "settings": _settings,
+    }
+    return {"row": None, "cut_now": False} | {name: read[name](value) for name, value in written.items()}
+
+
+def _settings(written: Item) -> Mapping[str, Any]:
+    row = parse({"service": EVERY, "consumer": SETTINGS, **written})
+    if not isinstance(row, SettingsRow):
+        raise ValueError(row.problem if isinstance(row, MalformedRow) else f"{written} are no settings")
+    return row.values
