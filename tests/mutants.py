@@ -84,14 +84,17 @@ def reasons() -> dict[Change, str]:
 
 
 def table(found: list[Mutant], known: Mapping[Change, str]) -> Iterator[str]:
-    """A line for each mutant that no test killed, and one for each module."""
-    for (module, was, becomes), line, killed in found:
-        if not killed:
-            reason = known.get((module, was, becomes))
-            yield f"{module}.py:{line}: {was}  ->  {becomes}\n    {f'equivalent: {reason}' if reason else 'SURVIVED'}"
+    """A line for each mutant that no test killed and for what is listed in vain, and one for each module."""
+    left = [mutant for mutant in found if not mutant.killed]
+    for (module, was, becomes), line, _ in left:
+        reason = known.get((module, was, becomes))
+        yield f"{module}.py:{line}: {was}  ->  {becomes}\n    {f'equivalent: {reason}' if reason else 'SURVIVED'}"
+    for module, was, becomes in sorted(known.keys() - {mutant.change for mutant in left}):
+        yield f"{module}.py: {was}  ->  {becomes}\n    LISTED, but killed or gone"
     for module in MODULES:
-        mine = [mutant.killed for mutant in found if mutant.change[0] == module]
-        yield f"{module}.py: {len(mine)} mutants, {sum(mine)} killed, {len(mine) - sum(mine)} equivalent or survived"
+        mine = [mutant for mutant in found if mutant.change[0] == module]
+        killed, equivalent = sum(mutant.killed for mutant in mine), sum(mutant.change in known for mutant in mine)
+        yield f"{module}.py: {len(mine)} mutants, {killed} killed, {equivalent} equivalent"
 
 
 def main() -> int:
@@ -99,11 +102,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="linkgate-mutants-") as folder, ThreadPoolExecutor(2) as pool:
         homes = [Path(folder, module) for module in MODULES]
         found = [mutant for some in pool.map(mutants, MODULES, homes) for mutant in some]
-    known, left = reasons(), {mutant.change for mutant in found if not mutant.killed}
+    known = reasons()
     print(*table(found, known), sep="\n")
-    for change in sorted(known.keys() - left):
-        print("listed, but killed or gone:", *change, sep="\n    ")
-    return 1 if left ^ known.keys() else 0
+    return 1 if {mutant.change for mutant in found if not mutant.killed} ^ known.keys() else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What holds of every decision, whatever stands in the table: thousands of random tables against each sentence.
 
-HYPOTHESIS_PROFILE=prove tries 20,000 tables for each instead of 300.
+HYPOTHESIS_PROFILE=prove tries 10,000 tables for each instead of 300.
 """
 
 import json
