@@ -1,7 +1,7 @@
 """The organisation of the lab: its management account, and the role through which Linkgate may read it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lab.process import PROVIDER_ACCOUNT
@@ -26,5 +26,5 @@ def reader(client: Callable[[str], Any]) -> str:
     return str(role)
 
 
-def _policy(statement: dict[str, object]) -> dict[str, object]:
+def _policy(statement: Mapping[str, object]) -> dict[str, object]:
     return {"Version": "2012-10-17", "Statement": [statement]}

@@ -1,13 +1,15 @@
 """The conformance suite: decisions as data. A file of tests/policy/ is a topic, a case a table and one request.
 
-A file says what it is `about`, has its `cases`, and for all of them `service`, `time`, `request`, `table`, `live` and
-`organization`. A case has its sentence (`case`), what it `expect`s, and any of the others: the fields of its request
-lie over the file's, its rows over the file's (same keys: replaced, as by a put-item), the rest stands instead.
+A file says what it is `about`, has its `cases`, and for all of them `service`, `time`, `request`, `table`, `live`,
+`organization` and `breaker`. A case has its sentence (`case`), what it `expect`s, and any of the others: the fields of
+its request lie over the file's, its rows over the file's (same keys: replaced, as by a put-item), the rest stands
+instead.
 
-    request       {endpoint, owner, region}; the region may be `unknown`
+    request       {endpoint, owner, region}; owner and region may be `unknown`
     table         rows as people write them; one without `service` is of the case's service
     live          accepted connections on the service, {endpoint: owner}; the request may be one of them
     organization  {account: [its OUs from the nearest on, the organization]}, `unavailable`, or `no role`
+    breaker       `tripped`: as many requests were rejected within the hour as max_rejects lets through; `not tripped`
     expect        outcome, reason; row, as consumer or service/consumer (absent: none decided); cut_now (absent: false);
                   ends, for a live request; if they matter: mode, near_misses {row: reason}, note (words of it),
                   settings (some of those in force)
@@ -29,11 +31,11 @@ from tests.case import Case
 
 SUITE = Path(__file__).parent / "policy"
 
-SHARED = ("service", "time", "request", "table", "live", "organization")
+SHARED = ("service", "time", "request", "table", "live", "organization", "breaker")
 FORMS = {
     "service": re.compile(r"vpce-svc-[0-9a-f]{17}"),
     "endpoint": re.compile(r"vpce-[0-9a-f]{17}"),
-    "owner": re.compile(r"[0-9]{12}"),
+    "owner": re.compile(r"[0-9]{12}|unknown"),
     "region": re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+|unknown"),
     "unit": UNIT_FORM,
 }
@@ -44,6 +46,7 @@ UNKNOWN = {
     "no role": Lineage(unknown=Reason.MALFORMED_ROW, why="the parameter OrganizationsRoleArn is empty"),
 }
 TRUTH = {"true": True, "false": False}
+BREAKER = {"tripped": True, "not tripped": False}
 
 
 class Unusable(ValueError):
@@ -97,7 +100,11 @@ def _formed(name: str, text: str) -> str:
 
 def _case(file: str, topic: Mapping[str, Any], written: Mapping[str, Any]) -> Case:
     shared = {name: topic[name] for name in SHARED if name in topic}
-    said = _known({"live": {}, "organization": {}} | shared | dict(written), (*SHARED, *written), *SHARED[:3])
+    said = _known(
+        {"live": {}, "organization": {}, "breaker": "not tripped"} | shared | dict(written),
+        (*SHARED, *written),
+        *SHARED[:3],
+    )
     fields = _known(topic.get("request", {}) | written.get("request", {}), REQUEST, *REQUEST)
     endpoint, owner, region = (_formed(name, fields[name]) for name in REQUEST)
     service, now = _formed("service", said["service"]), attribute.moment(said["time"])
@@ -110,9 +117,16 @@ def _case(file: str, topic: Mapping[str, Any], written: Mapping[str, Any]) -> Ca
     return Case(
         file=file,
         name=written["case"],
-        connection=Connection(service, endpoint, owner, region.replace("unknown", ""), state, now),
+        connection=Connection(
+            service, endpoint, owner.replace("unknown", ""), region.replace("unknown", ""), state, now
+        ),
         rows=rows,
-        standing=Standing(len(others), _lineage(said["organization"], owner), _strays(service, rows.values())),
+        standing=Standing(
+            live=len(others),
+            lineage=_lineage(said["organization"], owner),
+            strays=_strays(service, rows.values()),
+            breaker=BREAKER[said["breaker"]],
+        ),
         now=now,
         expected=_expected(service, state.live, written["expect"]),
     )

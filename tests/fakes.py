@@ -26,7 +26,7 @@ from linkgate.policy import Rows
 from linkgate.principals import Change
 from linkgate.ring import Ringer, delay
 from linkgate.rows import Item
-from linkgate.store import CURRENT, Absent, Condition, Is, Place, Present, Room, Store, Write, require
+from linkgate.store import CURRENT, Absent, Before, Condition, Is, Place, Present, Room, Store, Write, require
 
 from tests.gallery import hold_to_schema
 from tests.world import Killed, World
@@ -83,6 +83,12 @@ class FakeConnections(Connections):
         if service in self.world.hidden:
             raise self.world.hidden[service]
         return [connection for connection in self.world.shown() if connection.service == service]
+
+    def _accept(self, service: str, endpoints: Sequence[str]) -> "list[UnsuccessfulItemTypeDef]":
+        return self._tell(service, Outcome.ACCEPT, endpoints)
+
+    def _reject(self, service: str, endpoints: Sequence[str]) -> "list[UnsuccessfulItemTypeDef]":
+        return self._tell(service, Outcome.REJECT, endpoints)
 
     def _tell(self, service: str, outcome: Outcome, endpoints: Sequence[str]) -> "list[UnsuccessfulItemTypeDef]":
         """EC2's answer; what it means is the real edge's to say."""
@@ -158,9 +164,14 @@ class FakeStore(Store):
         return [deepcopy(self.items[place]) for place in sorted(set(places)) if place in self.items]
 
     def query(self, service: str, status: str) -> Iterator[dict[str, Any]]:
+        return (item for item in self._indexed(service) if item["status"] == status)
+
+    def query_but(self, service: str, status: str) -> Iterator[dict[str, Any]]:
+        return (item for item in self._indexed(service) if item["status"] != status)
+
+    def _indexed(self, service: str) -> list[dict[str, Any]]:
         items = (self.items if self._stale is None else self._stale).values()
-        found = [item for item in items if (item.get("service"), item.get("status")) == (service, status)]
-        return iter(deepcopy(found))
+        return deepcopy([item for item in items if item.get("service") == service and "status" in item])
 
     def write(self, *writes: Write) -> None:
         rival, self.rival = self.rival, None
@@ -169,6 +180,7 @@ class FakeStore(Store):
         assert len({write.place for write in writes}) == len(writes), "DynamoDB refuses two changes of one item"
         for write in writes:
             assert not write.values.keys() & {"endpoint_id", "entry"}, "DynamoDB does not change a key"
+            assert not write.add.keys() & write.drop.keys(), "DynamoDB refuses to add to a set and take from it at once"
             item = self.items.get(write.place, {})
             require(all(_holds(condition, item) for condition in write.conditions))
         for write in writes:
@@ -188,6 +200,8 @@ def _holds(condition: Condition, item: Mapping[str, Any]) -> bool:
             return name not in item
         case Present(name):
             return name in item
+        case Before(_, text):
+            return there is None or there < text
         case Room(_, member, limit):
             return there is None or member in there or len(there) < limit
 
@@ -272,12 +286,12 @@ class FakeRinger(Ringer):
         self.queue: list[tuple[datetime, str]] = []
         self.refusal: Exception | None = None
 
-    def ring(self, bells: Iterable[Bell]) -> None:
+    def ring(self, bells: Iterable[Bell], later: int | None = None) -> None:
         for one in bells:
             if self.refusal:
                 refusal, self.refusal = self.refusal, None
                 raise refusal
-            due = self.world.now + timedelta(seconds=delay(one.attempt))
+            due = self.world.now + timedelta(seconds=delay(one.attempt) if later is None else later)
             self.queue.append((due, json.dumps(one.event())))
 
     def waiting(self) -> list[Bell]:

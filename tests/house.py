@@ -4,11 +4,17 @@ from datetime import timedelta
 
 from linkgate.approve import Approver, Report
 from linkgate.bell import Bell
+from linkgate.breaker import Breaker
+from linkgate.compare import Comparer
 from linkgate.entry import Current
+from linkgate.lease import Lease
 from linkgate.model import State
 from linkgate.patrol import Patrol
 from linkgate.register import Register
+from linkgate.standing import Census
 from linkgate.sweep import Finding, Sweeper
+from linkgate.upkeep import Upkeep
+from linkgate.validator import Validator
 
 from tests.fakes import FakeAllowList, FakeBus, FakeCanary, FakeConnections, FakeGates, FakeLedger, FakeRinger
 from tests.organization import FakeOrganization
@@ -28,11 +34,20 @@ class House:
         self.allow_list, self.ledger, self.bus = FakeAllowList(), FakeLedger(), FakeBus()
         self.bells, self.visits, self.canary = FakeRinger(self.world), FakeRinger(self.world), FakeCanary()
         self.register, self.organization = Register(self.ledger.store), FakeOrganization()
-        seen = (self.gates, self.connections, self.allow_list, self.ledger)
-        kept = (self.register, self.organization, self.bus, self.bells)
-        self.approver = Approver(*seen, *kept, self.world.clock)
-        self.sweeper = Sweeper(*seen, *kept, TOPIC, self.world.clock)
-        self.patrol = Patrol(*seen, self.bus, self.visits, self.canary, CONSUMER, (PROBE,), self.world.clock)
+        self.breaker, self.looks = Breaker(self.ledger.store), FakeRinger(self.world)
+        census, lease = (
+            Census(self.register, self.breaker, self.organization),
+            Lease(self.ledger.store, self.world.clock),
+        )
+        clock, seen = self.world.clock, (self.connections, self.allow_list, self.ledger)
+        self.approver = Approver(self.gates, *seen, census, self.bus, self.bells, clock)
+        comparer = Comparer(*seen, census, self.bus, self.bells, clock)
+        upkeep = Upkeep(self.gates, self.register, self.bus, TOPIC, clock)
+        validator = Validator(self.register, self.bus, organization=True)
+        self.sweeper = Sweeper(comparer, upkeep, validator, lease, self.looks)
+        self.patrol = Patrol(
+            self.gates, *seen, self.bus, self.visits, self.canary, CONSUMER, (PROBE,), self.world.clock
+        )
         self.world.offer(SERVICE)
         self.allow_list.put(SERVICE, "@settings", mode="enforce")
 
@@ -48,24 +63,27 @@ class House:
     def edit(self, service: str, consumer: str, **attributes: object) -> Finding:
         """Somebody writes a row, and the table's stream tells the sweep."""
         key = self.allow_list.put(service, consumer, **attributes)
-        return self.sweeper.edited({key: self.allow_list.table[key]})
+        return self.sweeper.edited({key: self.allow_list.table[key]}, "an edit")
 
     def delete(self, service: str, consumer: str) -> Finding:
         """Somebody deletes a row, and the table's stream tells the sweep."""
-        return self.sweeper.edited({self.allow_list.delete(service, consumer): None})
+        return self.sweeper.edited({self.allow_list.delete(service, consumer): None}, "an edit")
 
     def work(self, seconds: float = 0) -> Report:
         """Let time pass; every bell is answered when it is due, all that are due together. The last report."""
         end, report = self.world.now + timedelta(seconds=seconds), Report()
-        while (due := self.bells.next_due()) and due <= end:
-            self.world.now = max(self.world.now, due)
-            report = self.approver.answer(self.bells.take())
+        while due := [moment for queue in (self.bells, self.looks) if (moment := queue.next_due()) and moment <= end]:
+            self.world.now = max(self.world.now, min(due))
+            if bells := self.bells.take():
+                report = self.approver.answer(bells)
+            if looks := self.looks.take():
+                self.sweeper.look(looks, "a look")
         self.world.now = end
         return report
 
     def settle(self) -> Finding:
-        """A sweep, and all that it rings."""
-        finding = self.sweeper.sweep()
+        """A sweep, and all that it rings at once."""
+        finding = self.sweeper.sweep("a sweep")
         self.work()
         return finding
 

@@ -91,6 +91,8 @@ class World:
     """Services whose connections the role may not accept or reject."""
     refusals: dict[str, list[Refusal]] = field(default_factory=dict)
     """What EC2 answers to the next acts on an endpoint, one each."""
+    accepts_rejected: bool = False
+    """Whether EC2 accepts a connection once rejected: AWS does not say."""
     before_act: Callable[[Outcome, Sequence[str]], None] | None = None
     killed_after_act: bool = False
 
@@ -162,8 +164,14 @@ class World:
         link = self.links.get(endpoint)
         if link is None or link.service != service:
             return Refusal("InvalidVpcEndpointId.NotFound", f"The Vpc Endpoint Id '{endpoint}' does not exist")
-        if link.state(self.now) is not State.PENDING_ACCEPTANCE:
-            return Refusal("InvalidState", f"{endpoint} is {link.state(self.now)}")
+        state = link.state(self.now)
+        takes = {State.PENDING_ACCEPTANCE}
+        if outcome is Outcome.REJECT:
+            takes |= {State.PENDING, State.AVAILABLE, State.PARTIAL}
+        elif self.accepts_rejected:
+            takes.add(State.REJECTED)
+        if state not in takes:
+            return Refusal("InvalidState", f"{endpoint} is {state}")
         if outcome is Outcome.ACCEPT:
             link.turn(self.now, State.PENDING)
             link.history.append((self.now + SETTLING, State.AVAILABLE))

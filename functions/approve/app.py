@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from linkgate import bell, clients, metrics
 from linkgate.allowlist import AllowList
 from linkgate.approve import Approver, Report
+from linkgate.breaker import Breaker
 from linkgate.bus import Bus
 from linkgate.connections import Connections
 from linkgate.gate import Gates
@@ -18,6 +19,7 @@ from linkgate.organization import Organization
 from linkgate.register import Register
 from linkgate.ring import Ringer
 from linkgate.settings import Settings
+from linkgate.standing import Census
 from linkgate.store import Store
 
 REQUIRED = ("stack", "allow_list_table", "ledger_table", "bell_queue_url", "event_bus")
@@ -34,8 +36,11 @@ def application() -> tuple[Settings, Approver]:
         connections=Connections(ec2),
         allow_list=AllowList(dynamodb, settings.allow_list_table),
         ledger=Ledger(store),
-        register=Register(store),
-        organization=Organization(clients.organizations(role), now) if role else None,
+        census=Census(
+            register=Register(store),
+            breaker=Breaker(store),
+            organization=Organization(clients.organizations(role), now) if role else None,
+        ),
         bus=Bus(clients.client("events"), settings.event_bus),
         bells=Ringer(clients.client("sqs"), settings.bell_queue_url),
         now=now,

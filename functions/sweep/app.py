@@ -7,25 +7,32 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from boto3.dynamodb.types import TypeDeserializer
-from linkgate import clients, metrics
+from linkgate import bell, clients, metrics
 from linkgate.allowlist import AllowList
+from linkgate.breaker import Breaker
 from linkgate.bus import Bus
+from linkgate.compare import Compared, Comparer
 from linkgate.connections import Connections
 from linkgate.gate import Gates
+from linkgate.lease import Lease
 from linkgate.ledger import Ledger
 from linkgate.organization import Organization
 from linkgate.register import Register
 from linkgate.ring import Ringer
 from linkgate.rows import Item, key_of
 from linkgate.settings import Settings
+from linkgate.standing import Census
 from linkgate.store import Store
 from linkgate.sweep import Finding, Sweeper
+from linkgate.upkeep import Upkeep
+from linkgate.validator import Validator
 
 REQUIRED = (
     "stack",
     "allow_list_table",
     "ledger_table",
     "bell_queue_url",
+    "sweep_queue_url",
     "event_bus",
     "notification_topic_arn",
 )
@@ -35,40 +42,50 @@ logger = Logger(service="sweep")
 @functools.cache
 def application() -> tuple[Settings, Sweeper]:
     settings = Settings.from_env(os.environ, REQUIRED)
-    ec2, dynamodb, role = clients.client("ec2"), clients.tables(), settings.organizations_role_arn
+    ec2, sqs, dynamodb = clients.client("ec2"), clients.client("sqs"), clients.tables()
     store, now = Store(dynamodb, settings.ledger_table), functools.partial(datetime.now, UTC)
+    register, bus = Register(store), Bus(clients.client("events"), settings.event_bus)
+    role = settings.organizations_role_arn
+    organization = Organization(clients.organizations(role), now) if role else None
     sweeper = Sweeper(
-        gates=Gates(ec2),
-        connections=Connections(ec2),
-        allow_list=AllowList(dynamodb, settings.allow_list_table),
-        ledger=Ledger(store),
-        register=Register(store),
-        organization=Organization(clients.organizations(role), now) if role else None,
-        bus=Bus(clients.client("events"), settings.event_bus),
-        bells=Ringer(clients.client("sqs"), settings.bell_queue_url),
-        topic=settings.notification_topic_arn,
-        now=now,
+        comparer=Comparer(
+            connections=Connections(ec2),
+            allow_list=AllowList(dynamodb, settings.allow_list_table),
+            ledger=Ledger(store),
+            census=Census(register, Breaker(store), organization),
+            bus=bus,
+            bells=Ringer(sqs, settings.bell_queue_url),
+            now=now,
+        ),
+        upkeep=Upkeep(Gates(ec2), register, bus, settings.notification_topic_arn, now),
+        validator=Validator(register, bus, organization is not None),
+        lease=Lease(store, now),
+        looks=Ringer(sqs, settings.sweep_queue_url),
     )
     return settings, sweeper
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> None:
-    """A batch of the allow-list's stream, or the schedule's event (anything without records)."""
+    """A batch of the allow-list's stream, looks from the queue, or the schedule's event (anything without records)."""
     settings, sweeper = application()
+    records, holder = event.get("Records", []), context.aws_request_id
     try:
-        if "Records" in event:
+        if not records:
+            finding = sweeper.sweep(holder)
+        elif "dynamodb" in records[0]:
             # The last record of a row tells what it is now.
-            changes = {key_of(_image(one, "Keys")): _image(one, "NewImage") or None for one in event["Records"]}
-            finding = sweeper.edited(changes)
+            finding = sweeper.edited(
+                {key_of(_image(one, "Keys")): _image(one, "NewImage") or None for one in records}, holder
+            )
         else:
-            finding = sweeper.sweep()
+            finding = sweeper.look([bell.parse(one["body"]) for one in records], holder)
     except Exception:
         metrics.emit(settings.stack, {"Failures": 1})
         raise
-    _tell(settings.stack, finding, whole="Records" not in event)
-    if "Records" in event:
-        # An edit is tried again; what a scheduled sweep could not do, the next one does.
+    _tell(settings.stack, finding)
+    if records:
+        # What was asked for is tried again; what a scheduled sweep could not do, the next one does.
         for error in finding.failed.values():
             raise error
 
@@ -78,24 +95,45 @@ def _image(record: dict[str, Any], name: str) -> Item:
     return {key: read(value) for key, value in record["dynamodb"].get(name, {}).items()}
 
 
-def _tell(stack: str, finding: Finding, whole: bool) -> None:
-    logger.info("swept", services=finding.services, pending=finding.pending, rung=finding.rung)
+def _tell(stack: str, finding: Finding) -> None:
     for problem in finding.malformed.values():
         logger.warning(f"allow-list, {problem}")
-    for service, problems in finding.misconfigured.items():
+    for service, problems in finding.gates.misconfigured.items():
         logger.warning(f"{service}: {'; '.join(problems)}")
-    for account, why in finding.unplaced.items():
-        logger.error(f"nobody can tell where {account} stands in its organisation: {why}")
+    for service, note in finding.gates.notes.items():
+        logger.info(f"{service}: {note}")
+    for service, found in finding.services.items():
+        _tell_service(service, found)
     for doing, error in finding.failed.items():
         logger.error(f"could not sweep {doing}: {type(error).__name__}: {error}", exc_info=error)
+    metrics.emit(stack, _counts(finding))
+
+
+def _tell_service(service: str, found: Compared) -> None:
+    logger.info(f"swept {service}", pending=found.pending, rung=found.rung, unwanted=found.unwanted, cut=found.cut)
+    for kept in found.kept:
+        logger.warning(f"the breaker of {service} is tripped: {kept}")
+    for endpoint, why in found.refusals.items():
+        logger.error(f"EC2 refused an act on {endpoint}: {why}")
+    for account, why in found.unplaced.items():
+        logger.error(f"nobody can tell where {account} stands in its organisation: {why}")
+
+
+def _counts(finding: Finding) -> dict[str, float]:
+    some = {
+        "Failures": len(finding.failed) + finding.sum(lambda found: len(found.unplaced)),
+        "Cuts": finding.sum(lambda found: len(found.cut)),
+        "TrippedBreakers": finding.sum(lambda found: bool(found.kept)),
+    }
     counts: dict[str, float] = {"InvalidRows": len(finding.malformed)}
-    failures = len(finding.failed) + len(finding.unplaced)
-    counts |= {"Failures": failures} if failures else {}
-    if whole:
+    counts |= {name: count for name, count in some.items() if count}
+    if finding.whole:
         counts |= {
-            "PendingRequests": finding.pending,
-            "StaleRequests": finding.stale,
-            "RefusedConnections": finding.refused,
-            "MisconfiguredGates": len(finding.misconfigured),
+            "TrippedBreakers": some["TrippedBreakers"],
+            "PendingRequests": finding.sum(lambda found: found.pending),
+            "StaleRequests": finding.sum(lambda found: found.stale),
+            "RefusedConnections": finding.sum(lambda found: found.refused),
+            "UnwantedConnections": finding.sum(lambda found: found.unwanted),
+            "MisconfiguredGates": len(finding.gates.misconfigured),
         }
-    metrics.emit(stack, counts)
+    return counts

@@ -61,7 +61,7 @@ def test_the_rows_of_a_connection_are_those_that_may_matter_for_it(resource: "Dy
     wanted = {
         put(resource, service, consumer, effect="allow")
         for service in (SERVICE, "*")
-        for consumer in (endpoint_id(1), CONSUMER, "*", "@settings")
+        for consumer in (endpoint_id(1), CONSUMER, "*", "@settings", "@release")
     }
     put(resource, service_id(2), CONSUMER, effect="allow")
     put(resource, SERVICE, OTHER, effect="allow")
@@ -91,7 +91,7 @@ def test_nobody_asks_and_nothing_is_read(resource: "DynamoDBServiceResource") ->
     assert slow.calls == []
 
 
-@pytest.mark.parametrize(("connections", "calls"), [(1, [8]), (47, [100]), (48, [100, 2])])
+@pytest.mark.parametrize(("connections", "calls"), [(1, [10]), (46, [100]), (47, [100, 2])])
 def test_each_call_asks_for_a_hundred_unique_keys_at_most(
     resource: "DynamoDBServiceResource", connections: int, calls: list[int]
 ) -> None:

@@ -14,6 +14,7 @@ from linkgate.connections import Refusal
 from linkgate.entry import stamp
 from linkgate.errors import Throttled, Unavailable
 from linkgate.model import Outcome, State, Status
+from linkgate.sweep import Finding
 
 from tests import gallery
 from tests.house import SERVICE, House
@@ -41,6 +42,11 @@ def denied(code: str = "UnauthorizedOperation") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, "AcceptVpcEndpointConnections")
 
 
+def rung(finding: Finding) -> int:
+    """How many endpoints a sweep rang for."""
+    return finding.sum(lambda found: found.rung)
+
+
 def answers(house: House, endpoint: str) -> list[str]:
     return [line.answer for line in house.ledger.lines(endpoint)]
 
@@ -64,7 +70,7 @@ def test_the_endpoint_first_and_the_row_second_ends_accepted(house: House) -> No
     house.connect(A)
     house.work(1)
     assert house.state(A) is State.PENDING_ACCEPTANCE
-    assert house.edit(SERVICE, CONSUMER, effect="allow").rung == 1
+    assert rung(house.edit(SERVICE, CONSUMER, effect="allow")) == 1
     house.work(10)
     assert house.state(A) is State.AVAILABLE
     assert house.bus.kinds(A) == [HELD, ACCEPTED]
@@ -255,7 +261,7 @@ def late_house(open_house: House) -> House:
 
 
 def test_a_deny_right_after_an_acceptance_does_not_reject_what_an_older_look_shows(late_house: House) -> None:
-    assert late_house.edit(SERVICE, CONSUMER, effect="deny").rung == 1
+    assert rung(late_house.edit(SERVICE, CONSUMER, effect="deny")) == 1
     late_house.work(1000)
     assert_acted_once(late_house)
     assert (late_house.state(A), late_house.known(A).status) == (State.AVAILABLE, Status.ACCEPTED)
@@ -414,12 +420,23 @@ def test_an_endpoint_that_was_closed_and_is_shown_again_is_judged_again(open_hou
     assert open_house.bus.kinds(A) == [ACCEPTED, CLOSED, ACCEPTED]
 
 
-def test_a_connection_that_other_hands_rejected_is_recorded_and_left(open_house: House) -> None:
+def test_an_allowed_connection_that_other_hands_rejected_is_accepted_once_and_told_if_ec2_refuses(
+    open_house: House,
+) -> None:
     open_house.world.connect(A, SERVICE, state=State.REJECTED)
-    open_house.ring(A, cause="Reject")
-    open_house.work()
-    assert open_house.known(A).status is Status.REJECTED
-    assert open_house.world.asked == []
+    for _ in range(3):
+        open_house.ring(A, cause="Reject")
+        open_house.work(100)
+    assert (open_house.known(A).status, open_house.known(A).final) == (Status.REJECTED, True)
+    assert open_house.world.asked == [(Outcome.ACCEPT, A)]
+    assert [(kind, detail["reason"]) for kind, detail in open_house.bus.told] == [(REJECTED, "final")]
+
+
+def test_a_connection_that_nobody_allows_and_other_hands_rejected_is_recorded_and_left(house: House) -> None:
+    house.world.connect(A, SERVICE, "444444444444", state=State.REJECTED)
+    house.ring(A, cause="Reject")
+    house.work()
+    assert (house.known(A).status, house.world.asked) == (Status.REJECTED, [])
 
 
 def test_a_connection_that_other_hands_accepted_is_recorded_and_left(house: House) -> None:
@@ -610,12 +627,12 @@ def test_throttles_do_not_lengthen_the_pause_after_a_refusal(open_house: House) 
     assert (open_house.known(A).refusal.partition(":")[0], open_house.known(A).tries) == ("RequestLimitExceeded", 0)
 
 
-def test_what_is_throttled_for_ever_fails_its_message_in_the_end(open_house: House) -> None:
+def test_what_is_throttled_is_asked_again_until_ec2_has_room_for_it(open_house: House) -> None:
     refuse(open_house, A, "RequestLimitExceeded", times=20)
     open_house.connect(A)
     report = open_house.work(1000)
-    assert [(rung.attempt, type(error)) for rung, error in report.failed.items()] == [(9, Throttled)]
-    assert (report.given_up, open_house.bells.queue) == (set(), [])
+    assert (report.failed, report.given_up, open_house.bells.queue) == ({}, set(), [])
+    assert (open_house.state(A), answers(open_house, A)) == (State.AVAILABLE, ["done"])
 
 
 def test_what_never_reaches_ec2_fails_its_message_in_the_end(open_house: House) -> None:
@@ -630,11 +647,10 @@ def test_each_throttled_endpoint_is_asked_for_again_by_the_bell_that_named_it(op
     for endpoint in (A, B, C):
         refuse(open_house, endpoint, "RequestLimitExceeded")
         open_house.world.connect(endpoint, SERVICE)
-    rung = [Bell(frozenset({A}), cause="one"), Bell(frozenset({B}), cause="other")]
-    whole = Bell(services=frozenset({SERVICE}), cause="all")
-    open_house.approver.answer([*rung, whole])
-    again = [one.again(one.endpoints) for one in rung] + [whole.again(frozenset({C}))]
-    assert open_house.bells.waiting() == again
+    named = [Bell(frozenset({A}), cause="one"), Bell(frozenset({B}), cause="other")]
+    open_house.approver.answer([*named, Bell(services=frozenset({SERVICE}), cause="all")])
+    again = [(frozenset({A}), "one", 1), (frozenset({B}), "other", 1), (frozenset({C}), "all", 1)]
+    assert [(one.endpoints, one.cause, one.attempt) for one in open_house.bells.waiting()] == again
 
 
 def test_one_refused_endpoint_does_not_stop_the_others(open_house: House) -> None:
@@ -695,7 +711,7 @@ def test_while_a_refusal_is_fresh_neither_bells_nor_sweeps_ask_ec2(open_house: H
     open_house.connect(A)
     open_house.work()
     open_house.world.advance(1)
-    assert open_house.sweeper.sweep().rung == 0
+    assert rung(open_house.sweeper.sweep("a sweep")) == 0
     open_house.ring(A)
     open_house.work()
     assert open_house.world.asked == [(Outcome.ACCEPT, A)]

@@ -95,11 +95,18 @@ DECISIONS = {
     (Outcome.ACCEPT, Mode.ENFORCE): "Endpoint Connection Accepted",
     (Outcome.REJECT, Mode.ENFORCE): "Endpoint Connection Rejected",
     (Outcome.HOLD, Mode.ENFORCE): "Endpoint Connection Held",
+    (Outcome.CUT, Mode.ENFORCE): "Endpoint Connection Cut",
     (Outcome.ACCEPT, Mode.OBSERVE): "Would Accept",
     (Outcome.REJECT, Mode.OBSERVE): "Would Reject",
     (Outcome.HOLD, Mode.OBSERVE): "Endpoint Connection Held",
+    (Outcome.CUT, Mode.OBSERVE): "Would Cut",
 }
-REASONS = {Outcome.ACCEPT: Reason.ALLOWED, Outcome.REJECT: Reason.DENIED, Outcome.HOLD: Reason.REVIEW}
+REASONS = {
+    Outcome.ACCEPT: Reason.ALLOWED,
+    Outcome.REJECT: Reason.DENIED,
+    Outcome.HOLD: Reason.REVIEW,
+    Outcome.CUT: Reason.NOT_LISTED,
+}
 
 
 @pytest.mark.parametrize(("outcome", "mode"), DECISIONS)
@@ -140,7 +147,7 @@ def test_a_decision_that_an_earlier_run_acted_on_is_told_as_done(outcome: Outcom
 KINDS = {
     *DECISIONS.values(),
     *("Endpoint Connection Closed", "Endpoint Verified", "Endpoint Unhealthy", "Endpoint Recovered"),
-    *("Allow List Row Invalid", "Gate Misconfigured"),
+    *("Allow List Row Invalid", "Gate Misconfigured", "Breaker Tripped"),
 }
 
 

@@ -60,7 +60,7 @@ class Edge:
         self.shows(*wires, of={"Name": "vpc-endpoint-id", "Values": list(endpoints)})
 
     def accept(self, *endpoints: str) -> dict[str, Refusal]:
-        return self.connections.apply(SERVICE, Outcome.ACCEPT, endpoints)
+        return self.connections.accept(SERVICE, endpoints)
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_an_answer_without_refusals_is_success(edge: Edge, unsuccessful: list[di
 
 def test_a_rejection_is_told_as_one(edge: Edge) -> None:
     edge.takes(A, call=REJECT)
-    assert edge.connections.apply(SERVICE, Outcome.REJECT, [A]) == {}
+    assert edge.connections.reject(SERVICE, [A]) == {}
 
 
 def test_refusals_inside_an_answer_with_status_200_are_found(edge: Edge) -> None:
@@ -258,7 +258,8 @@ def test_what_is_refused_but_as_wanted_is_done(edge: Edge, outcome: Outcome, cal
     why = {"Code": "InvalidState", "Message": "it does not wait"}
     edge.takes(*states, refusing=[{"ResourceId": endpoint, "Error": why} for endpoint in states], call=call)
     edge.described(*states, states=states)
-    refused = edge.connections.apply(SERVICE, outcome, list(states))
+    tell = edge.connections.accept if outcome is Outcome.ACCEPT else edge.connections.reject
+    refused = tell(SERVICE, list(states))
     assert {states[endpoint] for endpoint in states.keys() - refused.keys()} == wanted
 
 
@@ -352,7 +353,7 @@ def test_a_call_refused_for_any_other_reason_is_halved(edge: Edge, code: str) ->
 
 def test_an_act_that_does_not_reach_ec2_is_asked_again_later() -> None:
     with unreachable("ec2") as client, pytest.raises(Unavailable):
-        Connections(client).apply(SERVICE, Outcome.ACCEPT, [A])
+        Connections(client).accept(SERVICE, [A])
 
 
 # ------------------------------------------------------------------ tagging

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 from linkgate.allowlist import AllowList
 from linkgate.approve import Approver
 from linkgate.bell import Bell
+from linkgate.breaker import Breaker
 from linkgate.ledger import Ledger
 from linkgate.register import Register
+from linkgate.standing import Census
 from linkgate.store import Store
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
@@ -49,8 +51,7 @@ def batch(resource: "DynamoDBServiceResource") -> tuple[int, Counter[str]]:
         house.connections,
         AllowList(resource, ALLOW_LIST),
         Ledger(store),
-        Register(store),
-        house.organization,
+        Census(Register(store), Breaker(store), house.organization),
         house.bus,
         house.bells,
         house.world.clock,
@@ -68,6 +69,8 @@ def test_a_batch_asks_dynamodb_as_often_with_ten_rows_as_with_a_hundred_thousand
         with dynamodb() as resource:
             fill(rows)
             found.append(batch(resource))
-    # 40 current items, 42 sets, 164 rows: 100 keys a call. Two queries for OUs. Each line is written and answered.
-    asked = {"BatchGetItem": 1 + 1 + 2, "Query": 2, "TransactWriteItems": 2 * BATCH}
+    # 40 current items; the guards of the service and of `*`; the breakers of its cuts and rejections; the limits of 40
+    # accounts; and 166 rows (4 of each connection, 2 of everybody, 2 of settings, 2 of releases): 100 keys a call. Two
+    # queries for OUs. Each line is written and answered.
+    asked = {"BatchGetItem": 1 + 1 + 1 + 1 + 2, "Query": 2, "TransactWriteItems": 2 * BATCH}
     assert found == [(FEW, asked), (BATCH, asked)]

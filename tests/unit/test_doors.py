@@ -26,7 +26,7 @@ from functions.sweep import app as sweep
 from tests import gallery
 from tests.house import SERVICE, House
 from tests.unit.listeners import HOST, accepting, listening, refusing
-from tests.world import CONSUMER, endpoint_id, service_id
+from tests.world import CONSUMER, OTHER, endpoint_id, service_id
 
 A, B = endpoint_id(1), endpoint_id(2)
 SECOND = service_id(2)
@@ -248,6 +248,8 @@ def test_the_schedule_looks_at_everything_and_counts_it(house: House, said: Said
         "PendingRequests": 1,
         "StaleRequests": 1,
         "RefusedConnections": 0,
+        "UnwantedConnections": 0,
+        "TrippedBreakers": 0,
         "MisconfiguredGates": 1,
     }
     assert said.messages("WARNING") == [f"{SERVICE}: AcceptanceRequired is off: EC2 accepts every connection by itself"]
@@ -313,6 +315,52 @@ def test_what_one_scheduled_sweep_could_not_do_is_counted_and_left_to_the_next(h
     assert [bell.endpoints for bell in half_blind.bells.waiting()] == [{A}]
     assert (said.metrics()["Failures"], said.metrics()["PendingRequests"]) == (1, 1)
     assert said.messages("ERROR") == [f"could not sweep {SECOND}: Unavailable: no route"]
+
+
+def test_looks_from_the_queue_cut_what_a_grace_was_given_to(house: House, said: Said) -> None:
+    house.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="5s")
+    house.allow_list.put(SERVICE, OTHER, effect="allow")
+    house.connect(A, OTHER)
+    house.work(100)
+    key = house.allow_list.delete(SERVICE, OTHER)
+    keys = {"service": {"S": key.service}, "consumer": {"S": key.consumer}}
+    sweep.handler(edited("REMOVE", keys, effect={"S": "allow"}), Context())
+    house.world.advance(6)
+    bodies = [json.dumps(bell.event()) for bell in house.looks.take()]
+    assert len(bodies) == 1
+    sweep.handler(records(*bodies), Context())
+    assert house.known(A).status is Status.CUT
+    assert said.metrics()["Cuts"] == 1
+
+
+def test_a_change_of_a_service_that_cloudtrail_tells_of_is_a_look_at_everything(house: House, said: Said) -> None:
+    call = {"eventName": "ModifyVpcEndpointServiceConfiguration", "requestParameters": {"ServiceId": SERVICE}}
+    house.world.services[SERVICE].acceptance_required = False
+    sweep.handler(records(json.dumps({"detail-type": "AWS API Call via CloudTrail", "detail": call})), Context())
+    assert said.metrics()["MisconfiguredGates"] == 1
+
+
+def test_a_sweep_while_another_is_at_work_asks_for_a_look_a_little_later(house: House, said: Said) -> None:
+    house.world.connect(A, SERVICE)
+    assert house.sweeper.lease.take("another run")
+    sweep.handler(gallery.sample("schedule"), Context())
+    assert (house.bells.waiting(), len(house.looks.waiting())) == ([], 1)
+    house.sweeper.lease.give_back("another run")
+    house.work(10)
+    assert house.known(A).entry
+
+
+def test_a_tripped_breaker_is_counted_while_it_keeps_somebody(house: House, said: Said) -> None:
+    house.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="1s", max_cuts="0")
+    house.allow_list.put(SERVICE, OTHER, effect="allow")
+    house.connect(A, OTHER)
+    house.work(100)
+    house.allow_list.delete(SERVICE, OTHER)
+    for _ in range(3):
+        sweep.handler(gallery.sample("schedule"), Context())
+        house.world.advance(300)
+        assert said.metrics()["TrippedBreakers"] == 1
+    assert A in said.messages("WARNING")[-1]
 
 
 # ------------------------------------------------------------------ patrol

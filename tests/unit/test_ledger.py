@@ -12,6 +12,7 @@ from linkgate.errors import Contended, SettingsError
 from linkgate.ledger import Ledger
 from linkgate.model import ALONE, Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
 from linkgate.policy import Rows, decide
+from linkgate.register import NOTHING
 from linkgate.store import Store
 
 from tests.fakes import BookLine, FakeLedger, line_of
@@ -193,7 +194,7 @@ def test_an_answer_to_a_decision_that_another_followed_changes_nothing(books: Bo
 
 def test_a_new_decision_answers_the_open_one_with_what_is_known_of_it(books: Books) -> None:
     first = books.decide()
-    books.ledger.refused(ASKING, first, "InvalidState: late", 1, LATER)
+    books.ledger.refused(ASKING.endpoint, first, "InvalidState: late", 1, LATER)
     books.decide(HELD, LATER)
     known = books.known()
     assert known is not None
@@ -213,7 +214,7 @@ def test_a_new_decision_leaves_the_answer_of_a_settled_one(books: Books) -> None
 def test_a_refusal_is_kept_and_leaves_the_decision_open(books: Books) -> None:
     entry = books.decide()
     before = books.known()
-    books.ledger.refused(ASKING, entry, "InvalidState: late", 3, LATER)
+    books.ledger.refused(ASKING.endpoint, entry, "InvalidState: late", 3, LATER)
     assert before is not None
     assert books.known() == replace(before, refusal="InvalidState: late", tries=3, open_until=stamp(LATER))
     assert [line.answer for line in books.lines(ENDPOINT)] == [""]
@@ -221,7 +222,7 @@ def test_a_refusal_is_kept_and_leaves_the_decision_open(books: Books) -> None:
 
 def test_after_a_refusal_the_same_line_gets_its_answer(books: Books) -> None:
     entry = books.decide()
-    books.ledger.refused(ASKING, entry, "InvalidState: late", 1, LATER)
+    books.ledger.refused(ASKING.endpoint, entry, "InvalidState: late", 1, LATER)
     books.answer(entry)
     known = books.known()
     assert known is not None
@@ -238,13 +239,13 @@ def test_a_refusal_of_what_is_answered_or_superseded_changes_nothing(books: Book
         books.answer(entry)
     before = books.known()
     with pytest.raises(Contended):
-        books.ledger.refused(ASKING, entry, "InvalidState: late", 1, LATER)
+        books.ledger.refused(ASKING.endpoint, entry, "InvalidState: late", 1, LATER)
     assert books.known() == before
 
 
 def test_a_takeover_is_a_new_lease_of_the_same_decision(books: Books) -> None:
     entry = books.decide()
-    books.ledger.refused(ASKING, entry, "InvalidState: late", 2, LATER)
+    books.ledger.refused(ASKING.endpoint, entry, "InvalidState: late", 2, LATER)
     left = books.known()
     assert left is not None
     books.ledger.taken_over(left, LATER)
@@ -390,7 +391,7 @@ def test_an_open_decision_on_an_endpoint_that_is_gone_is_answered_by_that(books:
 
 def test_what_ec2_refused_is_forgotten_with_the_endpoint(books: Books) -> None:
     entry = books.decide()
-    books.ledger.refused(ASKING, entry, "InvalidState: no", 3, LATER)
+    books.ledger.refused(ASKING.endpoint, entry, "InvalidState: no", 3, LATER)
     before = books.known()
     assert before is not None
     assert (before.refusal, before.tries) == ("InvalidState: no", 3)
@@ -499,9 +500,13 @@ def test_a_table_that_does_not_exist_is_named_by_every_call() -> None:
         lambda ledger: ledger.seen(ASKING, Status.HELD, None, START),
         lambda ledger: ledger.closed(known, START),
         lambda ledger: ledger.taken_over(known, START),
-        lambda ledger: ledger.refused(ASKING, "", "InvalidState: late", 1, START),
+        lambda ledger: ledger.refused(ASKING.endpoint, "", "InvalidState: late", 1, START),
         lambda ledger: ledger.probed(known, Status.VERIFIED, "1", {}, START),
-        lambda ledger: ledger.healed(replace(known, claimed=True), False),
+        lambda ledger: ledger.healed(replace(known, claimed=True), NOTHING),
+        lambda ledger: ledger.whole(SERVICE),
+        lambda ledger: ledger.doubted(known, "since"),
+        lambda ledger: ledger.untagged(known),
+        lambda ledger: ledger.attributed(replace(known, by_hand="a line"), "somebody"),
     ]
     with dynamodb() as resource:
         for call in calls:

@@ -10,7 +10,7 @@ from linkgate.model import ALONE, Decision, Mode, Outcome, Reason, State, Status
 from linkgate.witness import Witness
 
 from tests.house import SERVICE, House
-from tests.world import endpoint_id
+from tests.world import OTHER, endpoint_id
 
 A, B = endpoint_id(1), endpoint_id(2)
 CLOSED = "Endpoint Connection Closed"
@@ -53,7 +53,8 @@ def test_each_state_has_its_status(house: House, state: State, status: Status) -
     house.world.turn(A, state)
     look(house)
     assert (house.known(A).status, house.known(A).state) == (status, state)
-    assert house.bus.kinds(A) == ([CLOSED] if status is Status.CLOSED else [])
+    told = {Status.CLOSED: [CLOSED], Status.REJECTED: ["Endpoint Connection Rejected"]}
+    assert house.bus.kinds(A) == told.get(status, [])
 
 
 def test_a_state_that_nobody_has_heard_of_changes_nothing(house: House) -> None:
@@ -157,11 +158,12 @@ def left_open(house: House, mode: Mode, outcome: Outcome) -> str:
 FOUND = {
     (Mode.ENFORCE, Outcome.ACCEPT, State.AVAILABLE): ["Endpoint Connection Accepted"],
     (Mode.ENFORCE, Outcome.REJECT, State.REJECTED): ["Endpoint Connection Rejected"],
-    (Mode.ENFORCE, Outcome.ACCEPT, State.REJECTED): [],
-    (Mode.ENFORCE, Outcome.REJECT, State.AVAILABLE): [],
-    (Mode.ENFORCE, Outcome.HOLD, State.AVAILABLE): [],
-    (Mode.OBSERVE, Outcome.ACCEPT, State.AVAILABLE): [],
-    (Mode.OBSERVE, Outcome.REJECT, State.REJECTED): [],
+    # What the line did not want, or was not to be done, other hands did.
+    (Mode.ENFORCE, Outcome.ACCEPT, State.REJECTED): ["Endpoint Connection Rejected"],
+    (Mode.ENFORCE, Outcome.REJECT, State.AVAILABLE): ["Endpoint Connection Accepted"],
+    (Mode.ENFORCE, Outcome.HOLD, State.AVAILABLE): ["Endpoint Connection Accepted"],
+    (Mode.OBSERVE, Outcome.ACCEPT, State.AVAILABLE): ["Endpoint Connection Accepted"],
+    (Mode.OBSERVE, Outcome.REJECT, State.REJECTED): ["Endpoint Connection Rejected"],
 }
 
 
@@ -174,7 +176,8 @@ def test_an_open_decision_is_told_as_done_only_if_it_was_to_be_done_and_came_tru
     house.world.advance(60)
     assert look(house) == {}
     assert house.bus.kinds(A) == FOUND[mode, outcome, state]
-    assert house.ledger.lines(A)[-1].answer == f"found {state} at a later look"
+    ours = [line for line in house.ledger.lines(A) if line.reason != "by_hand"]
+    assert ours[-1].answer == f"found {state} at a later look"
     assert house.known(A).settled
 
 
@@ -208,6 +211,79 @@ def test_an_endpoint_on_which_somebody_is_acting_is_left_and_named(house: House)
 def test_an_endpoint_whose_decision_ec2_refused_belongs_to_nobody(house: House) -> None:
     entry = left_open(house, Mode.ENFORCE, Outcome.REJECT)
     until = house.world.now + timedelta(hours=1)
-    house.ledger.refused(house.connections.named([A])[0], entry, "InvalidState: late", 1, until)
+    house.ledger.refused(A, entry, "InvalidState: late", 1, until)
     assert look(house) == {}
     assert (house.known(A).status, house.known(A).settled) == (Status.ACCEPTED, True)
+
+
+# ------------------------------------------------------------------ other hands
+
+ALICE = "arn:aws:iam::111111111111:user/alice"
+
+
+def trail(event: str, endpoint: str, by: str = ALICE) -> str:
+    """The cause of CloudTrail's bell."""
+    return f"CloudTrail {event}VpcEndpointConnections {by}"
+
+
+def by_hand(house: House, endpoint: str) -> list[tuple[str, str]]:
+    """What other hands did to an endpoint, and whose they were, by the ledger."""
+    items = [item for place, item in sorted(house.ledger.store.items.items()) if place.subject == endpoint]
+    return [(str(item["outcome"]), str(item["who"])) for item in items if item.get("reason") == "by_hand"]
+
+
+def test_who_accepted_by_hand_is_recorded_where_cloudtrail_says(house: House) -> None:
+    endpoint = endpoint_id(3)
+    house.allow_list.put(SERVICE, OTHER, effect="review")
+    house.connect(endpoint, OTHER)
+    house.work(100)
+    house.bus.told.clear()
+    house.world.turn(endpoint, State.AVAILABLE)
+    house.ring(endpoint, cause=trail("Accept", endpoint))
+    house.work()
+    assert by_hand(house, endpoint) == [("accept", ALICE)]
+    (told,) = house.bus.told
+    assert (told[0], told[1]["reason"], told[1]["who"]) == ("Endpoint Connection Accepted", "by_hand", ALICE)
+    assert (house.known(endpoint).status, house.known(endpoint).claimed) == (Status.ACCEPTED, True)
+
+
+def test_cloudtrail_that_comes_late_still_says_who_it_was(house: House) -> None:
+    house.world.turn(A, State.REJECTED)
+    house.ring(A, cause="Reject")
+    house.work()
+    assert by_hand(house, A) == [("reject", "")]
+    house.ring(A, cause=trail("Accept", A, "arn:aws:iam::111111111111:user/bob"))
+    house.work(300)
+    assert by_hand(house, A) == [("reject", "")]
+    house.ring(A, cause=trail("Reject", A))
+    house.work(300)
+    assert by_hand(house, A) == [("reject", ALICE)]
+
+
+def test_our_own_acts_are_nobody_elses(house: House) -> None:
+    ours = "arn:aws:sts::111111111111:assumed-role/linkgate-approve/x"
+    for endpoint in (A, B):
+        house.ring(endpoint, cause=trail("Accept", endpoint, ours))
+    house.work(300)
+    house.settle()
+    assert (by_hand(house, A), by_hand(house, B)) == ([], [])
+
+
+def test_what_was_there_before_linkgate_is_nobodys_act(house: House) -> None:
+    for number, state in enumerate((State.AVAILABLE, State.REJECTED)):
+        house.world.connect(endpoint_id(10 + number), SERVICE, OTHER, state=state)
+    house.settle()
+    house.work(100)
+    assert [by_hand(house, endpoint_id(10 + number)) for number in (0, 1)] == [[], []]
+    assert house.bus.kinds(endpoint_id(10)) == []
+
+
+def test_a_cut_stays_a_cut_when_it_is_seen_again(house: House) -> None:
+    house.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="1s")
+    house.allow_list.delete(SERVICE, "*")
+    house.settle()
+    house.work(60)
+    house.ring(A, cause="Reject")
+    house.work(100)
+    house.settle()
+    assert (house.known(A).status, by_hand(house, A)) == (Status.CUT, [])

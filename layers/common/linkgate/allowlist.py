@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from linkgate.dynamo import translated
 from linkgate.errors import Unavailable
 from linkgate.model import Connection, RowKey
-from linkgate.policy import Rows, keys_for
+from linkgate.policy import Rows, keys_for, release_keys
 from linkgate.rows import EVERY, UNIT_PREFIX, Item, key_of
 
 if TYPE_CHECKING:
@@ -32,11 +32,13 @@ class AllowList:
     def rows_for(self, connections: Iterable[Connection]) -> Rows:
         """Every row that can matter for these connections, in as few calls as 100 unique keys each allow.
 
-        Those about OUs and organisations come whole, by a query on their prefix for each service and for `*`.
+        Those about OUs and organisations come whole, by a query on their prefix for each service and for `*`; the
+        `@release` rows come too.
         """
         keys = {key for connection in connections for key in keys_for(connection)}
-        found = dict(self.rows(keys))
-        for service in sorted({key.service for key in keys}):
+        services = sorted({key.service for key in keys})
+        found = dict(self.rows({*keys, *(key for service in services for key in release_keys(service))}))
+        for service in services:
             found |= _by_key(self._query(service, UNIT_PREFIX))
         return found
 

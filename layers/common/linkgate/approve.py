@@ -7,29 +7,32 @@ again by a fresh delayed bell; only what keeps failing fails its message.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from linkgate.allowlist import AllowList
-from linkgate.answer import THROTTLES
-from linkgate.bell import ENDPOINTS_PER_BELL, Bell, chunks
-from linkgate.bus import Bus, decision_event
+from linkgate.answer import INDIVISIBLE, THROTTLES
+from linkgate.bell import ENDPOINTS_PER_BELL, Bell, chunks, who
+from linkgate.breaker import Tripped, rejects_name
+from linkgate.bus import RECREATE, Bus, decision_event, final_event, tripped_event
 from linkgate.connections import Connections, Refusal
 from linkgate.entry import pause
 from linkgate.errors import Throttled, Unavailable
 from linkgate.gate import Gates
 from linkgate.judge import Judge, Line
 from linkgate.ledger import Ledger
-from linkgate.model import Connection, Outcome, State, Status
-from linkgate.organization import Organization
-from linkgate.register import Register
+from linkgate.model import Connection, Outcome, Reason, State, Status
+from linkgate.pace import AT_ONCE, COMPANY, FULL, Pace, at_once, repeat
+from linkgate.register import endpoint_of
 from linkgate.ring import Ringer
+from linkgate.standing import Census, place_of
 from linkgate.witness import Witness
 
 PATIENCE = 9
 """Delayed repeats (about four minutes in all) before a question is left to the sweep."""
 CALL = 100
 """Connections that are judged together; EC2 documents no maximum for one Accept, a hundred keeps answers small."""
+FEWER = Throttled("EC2 asks for fewer calls")
 ABSENT_LOOKS = 3
 """Looks in a row, some seconds apart, that must not show an endpoint before it counts as gone: EC2's view may lag."""
 
@@ -44,6 +47,7 @@ class Report:
     refused: dict[str, Refusal] = field(default_factory=dict)
     given_up: set[str] = field(default_factory=set)
     failed: dict[Bell, Exception] = field(default_factory=dict)
+    throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +58,17 @@ class Approver:
     connections: Connections
     allow_list: AllowList
     ledger: Ledger
-    register: Register
-    organization: Organization | None
+    census: Census
     bus: Bus
     bells: Ringer
     now: Callable[[], datetime]
+    pace: Pace = field(default_factory=Pace)
 
     def answer(self, bells: Sequence[Bell]) -> Report:
-        """Judge every connection that a batch of bells points at, service by service."""
+        """Judge every connection that a batch of bells points at, service by service; what is too much rings again."""
         report = Report(unreadable=sum(not bell.readable for bell in bells))
+        bells, rest = at_once(bells)
+        self.bells.ring(rest, 0)
         try:
             managed = self.gates.managed()
             found = self._look(bells, managed)
@@ -74,11 +80,27 @@ class Approver:
             by_service[connection.service].append(connection)
         report.unmanaged = by_service.keys() - managed.keys()
         for service in by_service.keys() & managed.keys():
-            group = by_service[service]
-            for start in range(0, len(group), CALL):
-                self._shielded(service, group[start : start + CALL], bells, report)
+            self._service(service, sorted(by_service[service], key=place_of), bells, report)
         self._missing(bells, {one.endpoint for one in found}, report)
         return report
+
+    def _service(self, service: str, group: Sequence[Connection], bells: Sequence[Bell], report: Report) -> None:
+        """Judge the connections of one service, a hundred together, the oldest first."""
+        late = [connection.endpoint for connection in group[AT_ONCE:]]
+        cause = _cause(group[0], bells)
+        self.bells.ring((Bell(some, frozenset({service}), cause) for some in chunks(late)), 0)
+        for start in range(0, min(len(group), AT_ONCE), CALL):
+            some = group[start : start + CALL]
+            if report.throttled or self._waits_for_company(some, bells):
+                self._later([one.endpoint for one in some], bells, report, FEWER, service=service)
+            else:
+                self._shielded(service, some, bells, report)
+
+    def _waits_for_company(self, group: Sequence[Connection], bells: Iterable[Bell]) -> bool:
+        """Whether a call for so few would be one too many: EC2 counts calls, not connections."""
+        mine = {connection.endpoint for connection in group}
+        waited = max((bell.attempt for bell in bells if bell.endpoints & mine), default=COMPANY)
+        return self.pace.slow(self.now()) and len(group) < FULL and waited < COMPANY
 
     def _look(self, bells: Iterable[Bell], managed: Iterable[str]) -> list[Connection]:
         """What EC2 shows now of all that the bells name, each connection once."""
@@ -103,26 +125,52 @@ class Approver:
 
     def _judge(self, service: str, group: Sequence[Connection], bells: Sequence[Bell], report: Report) -> None:
         """Look at connections of one service, decide, record, act, record."""
+
+        def cause(connection: Connection) -> str:
+            return _cause(connection, bells)
+
         known = self.ledger.current(connection.endpoint for connection in group)
-        seen = Witness(self.ledger, self.bus, self.now).record([one for one in group if not one.waits], known)
-        judge = Judge(self.allow_list, self.ledger, self.register, self.organization, self.now)
-        waiting = [connection for connection in group if connection.waits]
-        judged = judge.judge(service, waiting, known, lambda connection: _cause(connection, bells))
-        for endpoint, error in {**seen.busy, **judged.busy}.items():
-            self._later([endpoint], bells, report, error)
+        witness = Witness(self.ledger, self.bus, self.now)
+        seen = witness.record([one for one in group if not one.waits], known, cause)
+        rejected = [one for one in group if one.state is State.REJECTED]
+        known |= self.ledger.current(one.endpoint for one in rejected)
+        judge = Judge(self.connections, self.allow_list, self.ledger, self.census, self.now)
+        judged = judge.judge(service, [one for one in group if one.waits] + rejected, known, cause)
+        busy = {**seen.busy, **judged.busy}
+        for error in set(busy.values()):
+            self._later([one for one, why in busy.items() if why is error], bells, report, error)
+        self._serve({*seen.freed, *((service, owner) for owner in judged.freed)})
         refused = self._act(service, judged.lines)
         report.lines += judged.lines
         self._complete(judged.lines, refused, bells, report)
-        self._serve({*seen.freed, *((service, owner) for owner in judged.freed)})
+        self._keep(service, judged.lines)
+
+    def _keep(self, service: str, lines: Iterable[Line]) -> None:
+        """Tell, once, that the breaker keeps rejections from being made."""
+        kept = {one.connection.endpoint for one in lines if one.decision.reason is Reason.BREAKER}
+        if kept:
+            name = rejects_name(service)
+            before = self.census.breaker.read([name])[name].tripped
+            if not before.endpoints:
+                self.bus.tell([tripped_event(service, "rejections", kept)])
+            self.census.breaker.trip(name, before, Tripped(before.endpoints | kept))
 
     def _serve(self, freed: Iterable[tuple[str, str]]) -> None:
-        """Ring for those whom a freed slot may serve: the held ones of the account, the oldest first."""
-        for service, owner in sorted(freed):
-            held = [one for one in self.ledger.of(service, Status.HELD) if one.owner == owner and one.over_limit]
-            oldest = sorted(held, key=lambda one: one.requested_at)[:ENDPOINTS_PER_BELL]
-            if oldest:
-                endpoints = frozenset(one.endpoint for one in oldest)
-                self.bells.ring([Bell(endpoints, frozenset({service}), f"a slot of {owner} was freed")])
+        """Ring for those whom a freed slot may serve: who waits for one of the account, the oldest first."""
+        owners: defaultdict[str, set[str]] = defaultdict(set)
+        for service, owner in freed:
+            owners[service].add(owner)
+        for service, some in sorted(owners.items()):
+            try:
+                slots = self.census.slots(service, some)
+            except Unavailable:
+                # Nobody knows who waits: everybody is asked about, a little later.
+                self.bells.ring([Bell(services=frozenset({service}), cause="a slot was freed", attempt=2)])
+                continue
+            for owner, found in sorted(slots.items()):
+                oldest = [endpoint_of(one) for one in sorted(found.waiting)[:ENDPOINTS_PER_BELL]]
+                if oldest:
+                    self.bells.ring([Bell(frozenset(oldest), frozenset({service}), f"a slot of {owner} was freed")])
 
     def _act(self, service: str, lines: Iterable[Line]) -> dict[str, Refusal]:
         """Tell EC2; what the mode or the outcome forbids is not told."""
@@ -130,9 +178,10 @@ class Approver:
         for line in lines:
             if line.decision.acts:
                 todo[line.decision.outcome].append(line.connection.endpoint)
+        tell = {Outcome.ACCEPT: self.connections.accept, Outcome.REJECT: self.connections.reject}
         refused: dict[str, Refusal] = {}
         for outcome, endpoints in todo.items():
-            refused |= self.connections.apply(service, outcome, endpoints)
+            refused |= tell[outcome](service, endpoints)
         return refused
 
     def _complete(
@@ -141,27 +190,42 @@ class Approver:
         """Tell the world, then complete the lines: in this order, since a repeated event harms less than a lost one."""
         done = [line for line in lines if line.connection.endpoint not in refused]
         self.bus.tell([decision_event(line.connection, line.decision, line.entry) for line in done if line.news])
+        throttled, failed = set[str](), dict[str, Unavailable]()
         for line in lines:
-            why = refused.get(line.connection.endpoint)
+            endpoint, why = line.connection.endpoint, refused.get(line.connection.endpoint)
             try:
-                if why:
-                    self._refused(line, why, bells, report)
-                else:
+                if why is None:
                     answer = "done" if line.decision.acts else "nothing to do"
                     status, state = _result(line)
-                    self.ledger.answered(line.connection, line.entry, answer, status, state, self.now())
+                    self.ledger.answered(line.connection, line.entry, answer, status, state, self.now(), line.before)
+                elif why.code in THROTTLES:
+                    tries = line.before.tries if line.before else 0
+                    self.ledger.refused(endpoint, line.entry, str(why), tries, self.now())
+                    throttled.add(endpoint)
+                else:
+                    self._refused(line, why, report)
             except Unavailable as error:
-                self._later([line.connection.endpoint], bells, report, error)
+                failed[endpoint] = error
+        if throttled:
+            report.throttled = True
+            self.pace.throttled(self.now())
+            self._later(throttled, bells, report, FEWER, service=lines[0].connection.service)
+        for trouble in set(failed.values()):
+            self._later([one for one, why in failed.items() if why is trouble], bells, report, trouble)
 
-    def _refused(self, line: Line, why: Refusal, bells: Sequence[Bell], report: Report) -> None:
-        """Keep a refusal: a throttled call is asked again at once, any other after a growing pause."""
-        endpoint, tries = line.connection.endpoint, line.tries + 1
-        if why.code in THROTTLES:
-            self.ledger.refused(line.connection, line.entry, str(why), line.tries, self.now())
-            self._later([endpoint], bells, report, Throttled(str(why)))
-        else:
-            self.ledger.refused(line.connection, line.entry, str(why), tries, self.now() + pause(tries))
-            report.refused[endpoint] = why
+    def _refused(self, line: Line, why: Refusal, report: Report) -> None:
+        """Keep a refusal: asked again after a growing pause; of a connection once rejected it is the last word."""
+        connection, before = line.connection, line.before
+        if connection.waits or why.code in INDIVISIBLE:
+            tries = 1 + (before.tries if before and before.entry == line.entry else 0)
+            self.ledger.refused(connection.endpoint, line.entry, str(why), tries, self.now() + pause(tries))
+            report.refused[connection.endpoint] = why
+            return
+        self.bus.tell([final_event(connection, line.decision, line.entry)])
+        status = Status.CUT if before and before.status is Status.CUT else Status.REJECTED
+        answer = f"{why}; {RECREATE}"
+        state = connection.state
+        self.ledger.answered(connection, line.entry, answer, status, state, self.now(), before, final=True)
 
     def _missing(self, bells: Sequence[Bell], found: set[str], report: Report) -> None:
         """Endpoints that EC2 does not show: gone if the ledger knows them, otherwise perhaps not visible yet."""
@@ -191,34 +255,42 @@ class Approver:
         report: Report,
         error: Exception | None = None,
         absent: bool = False,
+        service: str = "",
     ) -> None:
         """Ask about some endpoints again in a while, as long as patience lasts; then the sweep will.
 
-        Out of patience with an error, the message itself fails: what keeps failing is not dropped in silence.
+        Out of patience with an error, the message itself fails: what keeps failing is not dropped in silence. A
+        throttled question is asked until it is answered. Bells of one kind become one, so that the next call is full.
         """
-        wanted = frozenset(endpoints)
+        wanted, again = frozenset(endpoints), defaultdict[Bell, set[str]](set)
         for bell in sorted(bells, key=lambda bell: bell.attempt):  # the most patient first
             mine = bell.endpoints & wanted if bell.endpoints else wanted
-            if mine and bell.attempt < PATIENCE:
-                self.bells.ring(bell.again(some, absent) for some in chunks(sorted(mine)))
+            if mine and (bell.attempt < PATIENCE or isinstance(error, Throttled)):
+                again[repeat(bell, error, absent, service)] |= mine
             elif mine and error:
                 report.failed[bell] = error
             else:
                 report.given_up |= mine
             wanted -= mine
+        for bell, some in again.items():
+            self.bells.ring(replace(bell, endpoints=part) for part in chunks(sorted(some)))
 
     def _all_later(self, bells: Iterable[Bell], error: Unavailable, report: Report) -> None:
         """EC2 answers nothing at all: every question again in a while; one that lost patience fails its message."""
-        for bell in bells:
-            if bell.attempt < PATIENCE:
-                self.bells.ring([bell.again(bell.endpoints)])
+        for bell in {bell for bell in bells if not bell.endpoints}:
+            if bell.attempt < PATIENCE or isinstance(error, Throttled):
+                self.bells.ring([repeat(bell, error)])
             else:
                 report.failed[bell] = error
+        naming = [bell for bell in bells if bell.endpoints]
+        self._later(frozenset().union(*(bell.endpoints for bell in naming)), naming, report, error)
 
 
 def _cause(connection: Connection, bells: Iterable[Bell]) -> str:
+    """What rang for a connection; of several bells the one that says who did something."""
     named = [bell for bell in bells if connection.endpoint in bell.endpoints]
-    return next((bell.cause for bell in (*named, *bells)), "")
+    attributed = [bell for bell in named if who(bell.cause)]
+    return next((bell.cause for bell in (*attributed, *named, *bells)), "")
 
 
 def _result(line: Line) -> tuple[Status, State]:

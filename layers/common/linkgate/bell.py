@@ -13,6 +13,7 @@ from itertools import islice
 ENDPOINT_ID = re.compile(r"vpce-[0-9a-f]{8,17}(?![0-9a-z])")
 SERVICE_ID = re.compile(r"vpce-svc-[0-9a-f]{8,17}(?![0-9a-z])")
 CLOUDTRAIL = "AWS API Call via CloudTrail"
+CLOUDTRAIL_CAUSE = "CloudTrail"
 BELL = "Bell"
 ENDPOINTS_PER_BELL = 100
 
@@ -76,10 +77,16 @@ def parse(body: str) -> Bell:
     if kind == CLOUDTRAIL and isinstance(detail, Mapping):
         # detail.vpcEndpointId is the endpoint that the API request came through, not the one it is about.
         spoken = json.dumps([detail.get("requestParameters"), detail.get("responseElements")])
-        found = _find(spoken, f"CloudTrail {detail.get('eventName', '')} {_caller(detail)}".strip())
+        found = _find(spoken, f"{CLOUDTRAIL_CAUSE} {detail.get('eventName', '')} {_caller(detail)}".strip())
         # A call that was refused may have nothing to name.
         return replace(found, readable=found.readable or bool(detail.get("errorCode")))
     return _find(json.dumps(detail) if detail is not None else body, kind or "unknown message")
+
+
+def who(cause: str, act: str = "Accept|Reject") -> str:
+    """Whose call of Accept or Reject rang, by the cause that CloudTrail's bell has; "" where it does not say."""
+    match = re.fullmatch(rf"{CLOUDTRAIL_CAUSE} (?:{act})VpcEndpointConnections (\S+)", cause)
+    return match[1] if match else ""
 
 
 def _count(detail: Mapping[str, object], name: str) -> int:

@@ -1,10 +1,10 @@
 """What Linkgate tells the world: events with source `linkgate` on its own bus (design section 7)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from linkgate.answer import translated
 from linkgate.errors import Unavailable
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
+RECREATE = "EC2 accepts a rejected connection no more: the consumer must recreate the endpoint"
 SOURCE = "linkgate"
 VERSION = "1"
 ENTRIES_PER_CALL = 10
@@ -23,8 +24,9 @@ _DONE = {
     Outcome.ACCEPT: "Endpoint Connection Accepted",
     Outcome.REJECT: "Endpoint Connection Rejected",
     Outcome.HOLD: "Endpoint Connection Held",
+    Outcome.CUT: "Endpoint Connection Cut",
 }
-_WOULD = _DONE | {Outcome.ACCEPT: "Would Accept", Outcome.REJECT: "Would Reject"}
+_WOULD = _DONE | {Outcome.ACCEPT: "Would Accept", Outcome.REJECT: "Would Reject", Outcome.CUT: "Would Cut"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,31 @@ def decision_event(subject: Subject, decision: Decision, entry: str) -> Event:
 def finished_event(subject: Subject, says: tuple[str, str, str], entry: str) -> Event:
     """The event of a decision that was acted on by a run that ended before it could tell."""
     return _told(_DONE, subject, says, entry, {"mode": Mode.ENFORCE})
+
+
+def by_hand_event(subject: Subject, line: Mapping[str, Any]) -> Event:
+    """Accepted or Rejected, by other hands: from the ledger's line about it."""
+    return Event(
+        _DONE[Outcome(line["outcome"])],
+        {**about(subject), **{name: line[name] for name in ("decision_id", "outcome", "reason", "row", "note", "who")}},
+    )
+
+
+def final_event(subject: Subject, decision: Decision, entry: str) -> Event:
+    """Rejected, although it is allowed again: EC2 accepts a rejected connection no more."""
+    detail = {"decision_id": entry.rpartition("#")[2], "outcome": Outcome.REJECT, "reason": "final"}
+    return Event(_DONE[Outcome.REJECT], {**about(subject), **detail, "row": str(decision.row or ""), "note": RECREATE})
+
+
+def tripped_event(service: str, acts: str, endpoints: Iterable[str]) -> Event:
+    """The breaker lets no more `acts` (cuts or rejections) through; it names a hundred endpoints that it keeps."""
+    kept = sorted(endpoints)
+    summary = (
+        f"The breaker of {service} keeps {len(kept)} {acts} from being made: more were wanted than an hour lets "
+        "through. Put the rows back, or name the endpoints in a @release row."
+    )
+    detail = {"service_id": service, "acts": acts, "endpoints": kept[:100], "count": len(kept)}
+    return Event("Breaker Tripped", detail | {"summary": summary})
 
 
 def _told(

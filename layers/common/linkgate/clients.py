@@ -1,5 +1,6 @@
 """Real AWS clients, made once by each door on its first call."""
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -27,7 +28,10 @@ def organizations(role: str) -> Any:
     """AWS Organizations through a role of another account; its credentials renew themselves when they expire."""
     own = botocore.session.get_session()
     fetcher = AssumeRoleCredentialFetcher(
-        own.create_client, own.get_credentials(), role, extra_args={"RoleSessionName": "linkgate"}
+        functools.partial(own.create_client, config=CONFIG),
+        own.get_credentials(),
+        role,
+        extra_args={"RoleSessionName": "linkgate"},
     )
     session = botocore.session.get_session()
     # botocore has no public way to hand over credentials that renew themselves.

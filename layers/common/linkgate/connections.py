@@ -1,6 +1,6 @@
 """EC2's endpoint connections: what they are now, and telling EC2 to accept or reject them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from linkgate.answer import INDIVISIBLE, translated, unreachable
-from linkgate.model import Connection, Outcome, State
+from linkgate.model import Connection, State
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         UnsuccessfulItemTypeDef,
         VpcEndpointConnectionTypeDef,
     )
+
+Tell = Callable[[str, Sequence[str]], "list[UnsuccessfulItemTypeDef]"]
 
 FILTER_VALUES = 200
 """Values that one filter of a Describe may carry (EC2 API reference, "Filters")."""
@@ -60,17 +62,25 @@ class Connections:
         """Every connection of one service, in any state."""
         return list(self._describe([{"Name": "service-id", "Values": [service]}]))
 
-    def apply(self, service: str, outcome: Outcome, endpoints: Sequence[str]) -> dict[str, Refusal]:
-        """Accept or reject connections of one service; returns what EC2 refused, by endpoint id.
+    def accept(self, service: str, endpoints: Sequence[str]) -> dict[str, Refusal]:
+        """Accept connections of one service; returns what EC2 refused, by endpoint id.
 
         EC2 hides refusals in the `Unsuccessful` list of an answer with status 200. Where it refuses the whole
         list, the list is halved until the culprit is alone, so that one bad id holds nobody else up. A call refused
         for want of a permission is a refusal of each endpoint. What EC2 refused but shows as wanted (a repeated call,
         or somebody else's) is done. Raises Unavailable if EC2 does not answer: nobody knows then what it did.
         """
-        refused = self._refused(service, outcome, endpoints)
+        refused = self._refused(self._accept, service, endpoints)
+        return self._but(refused, service, State.PENDING, State.AVAILABLE, State.PARTIAL)
+
+    def reject(self, service: str, endpoints: Sequence[str]) -> dict[str, Refusal]:
+        """Reject connections of one service, live ones included; otherwise like `accept`."""
+        return self._but(self._refused(self._reject, service, endpoints), service, State.REJECTED)
+
+    def _but(self, refused: Mapping[str, Refusal], service: str, *wanted: State) -> dict[str, Refusal]:
+        """What was refused, but for what EC2 shows as wanted."""
         doubtful = [endpoint for endpoint, why in refused.items() if why.code not in INDIVISIBLE]
-        done = {one.endpoint for one in self.named(doubtful) if one.service == service and _as_wanted(one, outcome)}
+        done = {one.endpoint for one in self.named(doubtful) if one.service == service and one.state in wanted}
         return {endpoint: why for endpoint, why in refused.items() if endpoint not in done}
 
     def tag(self, connection_id: str, tags: Mapping[str, str]) -> str:
@@ -83,30 +93,30 @@ class Connections:
             return str(_refusal(error.response["Error"]))
         return ""
 
-    def _refused(self, service: str, outcome: Outcome, endpoints: Sequence[str]) -> dict[str, Refusal]:
+    def _refused(self, tell: Tell, service: str, endpoints: Sequence[str]) -> dict[str, Refusal]:
         try:
             with unreachable():
-                unsuccessful = self._tell(service, outcome, endpoints)
+                unsuccessful = tell(service, endpoints)
         except ClientError as error:
             why = _refusal(error.response["Error"])
             if why.code in INDIVISIBLE or len(endpoints) == 1:
                 return dict.fromkeys(endpoints, why)
             half = len(endpoints) // 2
             parts = (endpoints[:half], endpoints[half:])
-            return {one: why for part in parts for one, why in self._refused(service, outcome, part).items()}
+            return {one: why for part in parts for one, why in self._refused(tell, service, part).items()}
         refused = {item.get("ResourceId", ""): _refusal(item.get("Error", {})) for item in unsuccessful}
         strangers = [why for endpoint, why in refused.items() if endpoint not in endpoints]
         # A refusal that does not say whose it is may be anybody's.
         nobodys = dict.fromkeys(endpoints, strangers[0]) if strangers else {}
         return nobodys | {endpoint: why for endpoint, why in refused.items() if endpoint in endpoints}
 
-    def _tell(self, service: str, outcome: Outcome, endpoints: Sequence[str]) -> "list[UnsuccessfulItemTypeDef]":
-        call = (
-            self._ec2.accept_vpc_endpoint_connections
-            if outcome is Outcome.ACCEPT
-            else self._ec2.reject_vpc_endpoint_connections
-        )
-        return call(ServiceId=service, VpcEndpointIds=list(endpoints)).get("Unsuccessful", [])
+    def _accept(self, service: str, endpoints: Sequence[str]) -> "list[UnsuccessfulItemTypeDef]":
+        answer = self._ec2.accept_vpc_endpoint_connections(ServiceId=service, VpcEndpointIds=list(endpoints))
+        return answer.get("Unsuccessful", [])
+
+    def _reject(self, service: str, endpoints: Sequence[str]) -> "list[UnsuccessfulItemTypeDef]":
+        answer = self._ec2.reject_vpc_endpoint_connections(ServiceId=service, VpcEndpointIds=list(endpoints))
+        return answer.get("Unsuccessful", [])
 
     def _describe(self, filters: "list[FilterTypeDef]") -> Iterator[Connection]:
         with translated():
@@ -115,10 +125,6 @@ class Connections:
             )
             for page in pages:
                 yield from map(_connection, page.get("VpcEndpointConnections", []))
-
-
-def _as_wanted(connection: Connection, outcome: Outcome) -> bool:
-    return connection.state.live if outcome is Outcome.ACCEPT else connection.state is State.REJECTED
 
 
 def _refusal(error: object) -> Refusal:

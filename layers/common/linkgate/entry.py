@@ -8,14 +8,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from linkgate.attribute import plain
-from linkgate.model import Connection, Decision, Lineage, Reason, RowKey, Standing, State, Status
+from linkgate.bell import who
+from linkgate.model import Connection, Decision, Lineage, Outcome, Reason, RowKey, Standing, State, Status
 from linkgate.policy import Rows, decide, read_for
+from linkgate.register import Slots, place
 from linkgate.rows import key_of
 
 LEASE = timedelta(seconds=60)
 """How long a run may take between writing a decision and its answer: the approver's timeout."""
 UNPROBED: Mapping[str, Any] = {"recent": "", "verified_at": "", "health": {}}
 """The health of an endpoint that was just accepted: that of a former connection says nothing of it."""
+BY_HAND = "by_hand"
+"""The reason of what other hands did."""
 LONGEST_PAUSE = timedelta(hours=1)
 LONGEST_FACTS = 200_000
 """Characters; an item of DynamoDB holds 400 KB."""
@@ -46,6 +50,7 @@ class Current:
     refusal: str = ""
     tries: int = 0
     mode: str = ""
+    ticket: str = ""
     requested_at: str = ""
     decided_at: str = ""
     answered_at: str = ""
@@ -53,6 +58,14 @@ class Current:
     verified_at: str = ""
     claimed: bool = False
     """Whether it holds a slot under the limit of its account."""
+    unwanted_at: str = ""
+    """When a sweep first wanted it cut; "" while it is allowed."""
+    final: bool = False
+    """It was rejected, and EC2 accepts it no more: the consumer must recreate the endpoint."""
+    tags_refused: str = ""
+    """The sort key of the decision whose tags EC2 refused: not tried again for that one."""
+    by_hand: str = ""
+    """The sort key of the line about an act by other hands of which nobody knows yet whose they were."""
     recent: str = ""
     """The last probe rounds, newest last: `1` good, `0` bad."""
     health: Mapping[str, object] = field(default_factory=dict)
@@ -66,9 +79,20 @@ class Current:
         """Whether it is held for want of a slot."""
         return self.reason == Reason.OVER_LIMIT
 
+    @property
+    def slots(self) -> Slots:
+        """What it holds under the limit of its account: a slot, or a place among those that wait for one."""
+        held = frozenset({self.endpoint}) if self.claimed else frozenset[str]()
+        waits = self.over_limit and self.status is Status.HELD
+        return Slots(held, frozenset({place(self.requested_at, self.endpoint)}) if waits else frozenset())
+
     def agrees_with(self, decision: Decision) -> bool:
-        """Whether the last recorded decision says the same and was made of the same policy."""
-        return bool(self.entry) and (*self.says(), self.policy_hash) == (*decision.says(), decision.policy_hash)
+        """Whether the last recorded decision says the same and was made of the same policy.
+
+        While nobody can tell where the consumer stands in its organisation, more is read than otherwise.
+        """
+        same = self.policy_hash == decision.policy_hash or not decision.certain
+        return bool(self.entry) and same and self.says() == decision.says()
 
     def leased_at(self, now: datetime) -> bool:
         """Whether somebody decided just now and may still be acting: leave it to them, and ask again later."""
@@ -77,6 +101,10 @@ class Current:
     def paused_at(self, now: datetime) -> bool:
         """Whether EC2 refused so recently that it is not asked again yet: the sweep will."""
         return not self.settled and bool(self.refusal) and self.open_until > stamp(now)
+
+    def cutting(self) -> bool:
+        """Whether a decision to cut it is open: the sweep's, and nobody else's."""
+        return not self.settled and self.outcome == Outcome.CUT
 
     def fresh_at(self, now: datetime) -> bool:
         """Whether EC2 took an answer so recently that a look may be older than it."""
@@ -103,8 +131,9 @@ def line(
     connection: Connection, decision: Decision, rows: Rows, standing: Standing, cause: str, now: datetime
 ) -> dict[str, Any]:
     """A decision and all it was made of: enough to make it again (`facts`, JSON text, which `replay` reads)."""
+    told = asdict(connection) | {"created": stamp(connection.created)}
     facts = {
-        "connection": asdict(connection) | {"created": stamp(connection.created)},
+        "connection": {name: value for name, value in told.items() if name != "tags"},
         "rows": [plain(item) for item in read_for(connection, rows, standing.lineage).values()],
         "standing": asdict(standing),
         "now": stamp(now),
@@ -127,6 +156,29 @@ def line(
     }
 
 
+def act_by_hand(
+    connection: Connection, status: Status, known: Current | None, cause: str, now: datetime
+) -> dict[str, Any]:
+    """The line about a connection that other hands accepted or rejected: `who` is theirs, where CloudTrail says."""
+    did = Outcome.ACCEPT if status.live else Outcome.REJECT
+    before = f"was {known.status}" if known else "was not known"
+    text = json.dumps([connection.endpoint, did, known.entry if known else "", stamp(now)])
+    return {
+        "service": connection.service,
+        "owner": connection.owner,
+        "outcome": did,
+        "reason": BY_HAND,
+        "row": "",
+        "policy_hash": "",
+        "mode": "",
+        "note": f"{before}, found {connection.state}",
+        "rang": cause,
+        "who": who(cause, "Accept" if status.live else "Reject"),
+        "decision_id": hashlib.sha256(text.encode()).hexdigest()[:16],
+        "decided_at": stamp(now),
+    }
+
+
 def replay(facts: str) -> Decision:
     """Make a recorded decision again from its facts, by the rules of today."""
     stored = json.loads(facts)
@@ -142,6 +194,7 @@ def replay(facts: str) -> Decision:
             tuple(lineage["units"]), Reason(lineage["unknown"]) if lineage["unknown"] else None, lineage["why"]
         ),
         strays=tuple(RowKey(*key) for key in stored["standing"]["strays"]),
+        breaker=stored["standing"]["breaker"],
     )
     rows = {key_of(item): item for item in stored["rows"]}
     return decide(Connection(**connection), rows, datetime.fromisoformat(stored["now"]), standing)
@@ -149,8 +202,18 @@ def replay(facts: str) -> Decision:
 
 def read(item: Mapping[str, Any]) -> Current:
     """A `current` item as DynamoDB gives it; what an older version did not write is as if it never happened."""
-    said = ("owner", "region", "outcome", "reason", "row", "policy_hash", "mode", "refusal")
-    times = ("requested_at", "decided_at", "answered_at", "accepted_at", "verified_at", "open_until")
+    said = ("owner", "region", "outcome", "reason", "row", "policy_hash", "mode", "ticket", "refusal")
+    times = (
+        "unwanted_at",
+        "by_hand",
+        "tags_refused",
+        "requested_at",
+        "decided_at",
+        "answered_at",
+        "accepted_at",
+        "verified_at",
+        "open_until",
+    )
     return Current(
         endpoint=item["endpoint_id"],
         service=item["service"],
@@ -159,6 +222,7 @@ def read(item: Mapping[str, Any]) -> Current:
         entry=item.get("decision", ""),
         settled=item.get("settled", True),
         claimed=item.get("claimed", False),
+        final=item.get("final", False),
         tries=int(item.get("tries", 0)),
         recent=item.get("recent", ""),
         health=item.get("health", {}),

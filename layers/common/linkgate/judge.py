@@ -1,18 +1,21 @@
 """Deciding on the connections of one service that wait for an answer, and writing it down before anybody acts."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from linkgate.allowlist import AllowList
+from linkgate.breaker import rejects_name, spend
+from linkgate.connections import Connections
 from linkgate.entry import Current
 from linkgate.errors import Contended, Unavailable
 from linkgate.ledger import Ledger
 from linkgate.model import Connection, Decision, Outcome, Status
-from linkgate.organization import Organization
 from linkgate.policy import Rows, decide
-from linkgate.register import Register
-from linkgate.standing import Standings, standings
+from linkgate.standing import Census, Standings, place_of
+
+OLDER = 100
+"""Older requests of an account that are judged with one of it, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,8 @@ class Line:
     decision: Decision
     entry: str
     news: bool
-    tries: int = 0
+    before: Current | None = None
+    """What was known of it before."""
 
 
 @dataclass(slots=True)
@@ -39,31 +43,37 @@ class Judged:
 class Judge:
     """Decides by the table, the claims and the ledger as they are now."""
 
+    connections: Connections
     allow_list: AllowList
     ledger: Ledger
-    register: Register
-    organization: Organization | None
+    census: Census
     now: Callable[[], datetime]
 
     def judge(
         self,
         service: str,
-        waiting: Iterable[Connection],
+        asking: Iterable[Connection],
         known: Mapping[str, Current],
         cause: Callable[[Connection], str],
     ) -> Judged:
         """Decide on connections of one service, the oldest first: a slot goes to who has waited longest.
 
-        One that cannot be recorded now does not hold up the others, but for younger ones of its account that want a
-        slot as well.
+        Rejected ones are accepted if they are allowed again, and otherwise left as they are. One that cannot be
+        recorded now does not hold up the others, but for younger ones of its account that want a slot as well.
         """
-        oldest_first = sorted(waiting, key=lambda connection: (connection.created, connection.endpoint))
-        judged, stalled = Judged(), set[str]()
-        if not oldest_first:
+        group, judged = list(asking), Judged()
+        if not group:
             return judged
-        rows = self.allow_list.rows_for(oldest_first)
-        standing = self._standings(service, {connection.owner for connection in oldest_first}, rows)
-        for connection in oldest_first:
+        rows = self.allow_list.rows_for(group)
+        standing = self.census.of(service, {connection.owner for connection in group}, rows)
+        if older := self._older(group, rows, standing):
+            # They ask under the rows of the same accounts, but for rows of their own.
+            rows = {**rows, **self.allow_list.rows_for(older)}
+            known = {**known, **self.ledger.current(one.endpoint for one in older)}
+        group = sorted({*group, *older}, key=place_of)
+        standing.wait(one for one in group if one.waits)
+        stalled = set[str]()
+        for connection in group:
             before = known.get(connection.endpoint)
             try:
                 if line := self._line(connection, rows, standing, before, connection.owner in stalled, cause):
@@ -75,8 +85,15 @@ class Judge:
                 stalled.add(connection.owner)
         return judged
 
-    def _standings(self, service: str, owners: Iterable[str], rows: Rows) -> Standings:
-        return standings(service, owners, rows, self.register, self.organization)
+    def _older(self, group: Sequence[Connection], rows: Rows, standing: Standings) -> list[Connection]:
+        """Who waits for a slot longer than one of the group that would get it, and is not in the group."""
+        here, wanted, now = {connection.endpoint for connection in group}, set[str](), self.now()
+        for connection in group:
+            decision = decide(connection, rows, now, standing.of(connection, now))
+            if decision.outcome is Outcome.ACCEPT and decision.limit is not None:
+                wanted |= {endpoint for endpoint in standing.older(connection)[:OLDER] if endpoint not in here}
+        found = self.connections.named(wanted) if wanted else []
+        return [one for one in found if one.waits and one.service == standing.service]
 
     def _line(
         self,
@@ -89,21 +106,25 @@ class Judge:
     ) -> Line | None:
         """The ledger line to act on: a new one, or one that somebody left open; None where there is nothing to do."""
         now = self.now()
-        decision = decide(connection, rows, now, standing.of(connection))
+        decision = decide(connection, rows, now, standing.of(connection, now))
+        if not connection.waits and not accepts_again(known, decision):
+            return None
         agrees = known is not None and known.status is not Status.CLOSED and known.agrees_with(decision)
         if known and agrees and (known.paused_at(now) or (known.settled and not _lost(known, decision, now))):
             return None
         if known and (known.leased_at(now) or known.fresh_at(now)):
             # Somebody is acting, or acted so recently that this look may be older than the act.
             raise Contended(f"{connection.endpoint} was decided on a moment ago")
-        if stalled and decision.outcome is Outcome.ACCEPT and decision.limit is not None:
+        # Who has the slot already is in nobody's way: the older one waits for it to be used, or given back.
+        wants = decision.outcome is Outcome.ACCEPT and decision.limit is not None and not (known and known.claimed)
+        if stalled and wants:
             raise Contended(f"an older connection of {connection.owner} is still to be decided on")
         if known and agrees and not known.settled:
             self.ledger.taken_over(known, now)
-            return Line(connection, decision, known.entry, news=True, tries=known.tries)
+            return Line(connection, decision, known.entry, news=True, before=known)
         decision, entry = self._recorded(connection, decision, rows, standing, known, cause(connection))
         news = known is None or known.says() != decision.says() or decision.acts
-        return Line(connection, decision, entry, news)
+        return Line(connection, decision, entry, news, known)
 
     def _recorded(
         self,
@@ -114,20 +135,42 @@ class Judge:
         known: Current | None,
         cause: str,
     ) -> tuple[Decision, str]:
-        """Write a decision down; one that finds its slot taken meanwhile is made again."""
-        now = self.now()
+        """Write a decision down; one that finds a slot taken or a rejection counted meanwhile is made again."""
         try:
-            entry = self.ledger.decided(connection, decision, rows, standing.of(connection), known, cause, now)
+            entry = self._write(connection, decision, rows, standing, known, cause)
         except Contended:
-            if decision.outcome is not Outcome.ACCEPT or decision.limit is None:
+            if not (decision.rejects or (decision.outcome is Outcome.ACCEPT and decision.limit is not None)):
                 raise
-            standing.claims |= self._standings(connection.service, [connection.owner], {}).claims
-            decision = decide(connection, rows, now, standing.of(connection))
-            if decision.outcome is Outcome.ACCEPT:
-                raise
-            entry = self.ledger.decided(connection, decision, rows, standing.of(connection), known, cause, now)
-        standing.decided(connection, decision)
+            fresh = self.census.of(connection.service, [connection.owner], rows)
+            standing.slots |= fresh.slots
+            standing.spent = fresh.spent
+            again = decide(connection, rows, self.now(), standing.of(connection, self.now()))
+            if not (decision.rejects or again.says() != decision.says()):
+                raise  # it was not the slot: somebody else decided on the same connection
+            decision = again
+            entry = self._write(connection, decision, rows, standing, known, cause)
+        standing.decided(connection, decision, self.now())
         return decision, entry
+
+    def _write(
+        self,
+        connection: Connection,
+        decision: Decision,
+        rows: Rows,
+        standing: Standings,
+        known: Current | None,
+        cause: str,
+    ) -> str:
+        now = self.now()
+        counted = decision.rejects and standing.counts(connection)
+        also = [spend(rejects_name(connection.service), standing.spent, now)] if counted else []
+        return self.ledger.decided(connection, decision, rows, standing.of(connection, now), known, cause, now, *also)
+
+
+def accepts_again(known: Current | None, decision: Decision) -> bool:
+    """Whether a rejected connection is to be accepted: it is allowed, and EC2 has not refused that yet."""
+    tried = known is not None and known.final
+    return decision.acts and decision.outcome is Outcome.ACCEPT and not tried
 
 
 def _lost(known: Current, decision: Decision, now: datetime) -> bool:

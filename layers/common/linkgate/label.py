@@ -28,7 +28,7 @@ def labels(known: Current) -> dict[str, str]:
         # A key has no other asterisk than the one that stands for every service or everybody.
         ROW: known.row.replace("*", "every"),
         DECISION: known.entry.rpartition("#")[2],
-        TICKET: str(getattr(known, "ticket", "")),
+        TICKET: known.ticket,
     }
     return {name: _FOREIGN.sub("_", value)[:LONGEST] for name, value in values.items() if value}
 

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 
 class Outcome(StrEnum):
-    """What a decision says about a connection that waits for an answer."""
+    """What a decision says about a connection that waits for an answer; of a live one, that it is to be cut."""
 
     ACCEPT = "accept"
     HOLD = "hold"
     REJECT = "reject"
+    CUT = "cut"
 
 
 class Effect(StrEnum):
@@ -55,8 +56,10 @@ class Reason(StrEnum):
     FROZEN = "frozen"
     MALFORMED_ROW = "malformed_row"
     OVER_LIMIT = "over_limit"
+    BREAKER = "breaker"
     UNKNOWN_REGION = "unknown_region"
     UNKNOWN_ORGANIZATION = "unknown_organization"
+    UNKNOWN_OWNER = "unknown_owner"
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
     WRONG_REGION = "wrong_region"
@@ -174,6 +177,8 @@ class Standing:
     live: int = 0
     lineage: Lineage = OUTSIDE
     strays: tuple[RowKey, ...] = ()
+    breaker: bool = False
+    """Whether as many connections were rejected within the hour as max_rejects lets through."""
 
 
 ALONE = Standing()
@@ -266,6 +271,8 @@ class Decision:
     """That of the allow row which decided."""
     cut_now: bool = False
     """A deny that applies says `cut: now`."""
+    certain: bool = True
+    """False where nobody could tell the consumer's place in its organisation: rows were read that may not cover it."""
 
     def says(self) -> tuple[str, str, str]:
         """What people care about: outcome, reason, deciding row."""
@@ -275,6 +282,11 @@ class Decision:
     def acts(self) -> bool:
         """Whether EC2 is to be told."""
         return self.mode is Mode.ENFORCE and self.outcome is not Outcome.HOLD
+
+    @property
+    def rejects(self) -> bool:
+        """Whether EC2 is to be told to reject a connection that waits."""
+        return self.acts and self.outcome is Outcome.REJECT
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from linkgate.model import (
     ServiceSettings,
     Standing,
 )
-from linkgate.rows import EVERY, SETTINGS, Item, SettingsRow, digest, is_unit, parse
+from linkgate.rows import EVERY, RELEASE, SETTINGS, Item, ReleaseRow, SettingsRow, digest, is_unit, parse
 
 Rows = Mapping[RowKey, Item]
 """Items of the allow-list by their keys; a key that is absent has no row."""
@@ -34,12 +34,24 @@ _FIELDS = frozenset(field.name for field in fields(ServiceSettings))
 
 def keys_for(connection: Connection) -> tuple[RowKey, ...]:
     """The keys of every row that can matter for a connection, but for those of OUs and organisations."""
-    return _keys(connection, ()) + settings_keys(connection.service)
+    # EC2 may not say whose an endpoint is, and DynamoDB takes no empty key.
+    return tuple(key for key in _keys(connection, ()) if key.consumer) + settings_keys(connection.service)
 
 
 def settings_keys(service: str) -> tuple[RowKey, RowKey]:
     """The keys of a service's settings: its own row, and that of `*` which it is laid over."""
     return RowKey(service, SETTINGS), RowKey(EVERY, SETTINGS)
+
+
+def release_keys(service: str) -> tuple[RowKey, RowKey]:
+    """The keys of the rows that let acts on a service past the breaker."""
+    return RowKey(service, RELEASE), RowKey(EVERY, RELEASE)
+
+
+def released(service: str, rows: Rows) -> frozenset[str]:
+    """The endpoints that `@release` rows name; a row that cannot be read releases nobody."""
+    parsed = [parse(rows[key]) for key in release_keys(service) if key in rows]
+    return frozenset().union(*(row.endpoints for row in parsed if isinstance(row, ReleaseRow)))
 
 
 def settings_for(service: str, rows: Rows) -> ServiceSettings | MalformedRow:
@@ -59,6 +71,20 @@ def settings_for(service: str, rows: Rows) -> ServiceSettings | MalformedRow:
 def unit_rows(service: str, rows: Rows) -> dict[RowKey, Item]:
     """The rows about OUs and organisations that cover a service: only for these its consumers' place matters."""
     return {key: item for key, item in rows.items() if key.service in (service, EVERY) and is_unit(key)}
+
+
+class Covering:
+    """The rows that cover one service, many as they may be; for a decision, the few that may matter."""
+
+    def __init__(self, service: str, rows: Rows, units: Rows) -> None:
+        self._rows = rows
+        common = (*settings_keys(service), *release_keys(service))
+        self.common: Rows = {key: rows[key] for key in common if key in rows} | dict(units)
+        """Settings, releases, and the rows about OUs and organisations."""
+
+    def of(self, connection: Connection) -> Rows:
+        """What may matter for a connection."""
+        return {key: self._rows[key] for key in keys_for(connection) if key in self._rows} | dict(self.common)
 
 
 def read_for(connection: Connection, rows: Rows, lineage: Lineage) -> dict[RowKey, Item]:
@@ -83,6 +109,10 @@ def decide(connection: Connection, rows: Rows, now: datetime, standing: Standing
     nearest = next((why for rule, why in missed if rule.effect is not Effect.DENY), Reason.NOT_LISTED)
     answer = partial(_answer, connection, settings, standing, now, nearest)
     outcome, reason, row = _placed(answer, applied, perhaps, standing.lineage)
+    if not connection.owner and reason is not Reason.DENIED:
+        outcome, reason = Outcome.HOLD, Reason.UNKNOWN_OWNER  # a row of its account may say otherwise
+    elif outcome is Outcome.REJECT and standing.breaker and connection.waits:
+        outcome, reason = Outcome.HOLD, Reason.BREAKER
     return Decision(
         outcome=outcome,
         reason=reason,
@@ -95,6 +125,7 @@ def decide(connection: Connection, rows: Rows, now: datetime, standing: Standing
         note=standing.lineage.why if row in perhaps else str(row) if isinstance(row, MalformedRow) else "",
         limit=row.limit if isinstance(row, Rule) else None,
         cut_now=reason is Reason.DENIED and any(_cuts_now(row, connection) for row in applied),
+        certain=standing.lineage.unknown is None,
     )
 
 

@@ -4,14 +4,26 @@ A set is an item of its own, so that one conditional update adds a member, also 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from linkgate.model import RowKey
 from linkgate.store import Place, Room, Store, Write
 
 MEMBERS = "members"
+WAITING = "waiting"
 CLAIMS = "CLAIMS"
 """The status under which the index lists the claims of a service."""
+
+
+class Slots(NamedTuple):
+    """Under one limit: the endpoints that hold a slot, and the places (see `place`) of those that wait for one."""
+
+    held: frozenset[str] = frozenset()
+    waiting: frozenset[str] = frozenset()
+
+
+NOTHING = Slots()
 
 
 class Register:
@@ -25,9 +37,19 @@ class Register:
         items = self._store.read(Place(name) for name in names)
         return {item["endpoint_id"]: frozenset(item[MEMBERS]) for item in items if item.get(MEMBERS)}
 
-    def claims(self, service: str) -> dict[str, frozenset[str]]:
-        """By account, who holds a slot on a service; by the index, so a moment old."""
-        return {item["owner"]: frozenset(item.get(MEMBERS, ())) for item in self._store.query(service, CLAIMS)}
+    def places(self, names: Iterable[str]) -> dict[str, Slots]:
+        """Who holds a slot under some limits, and who waits for one; limits that nobody asked for are left out."""
+        return {item["endpoint_id"]: slots(item) for item in self._store.read(Place(name) for name in names)}
+
+    def claims(self, service: str) -> dict[str, Slots]:
+        """By account, who holds a slot on a service and who waits for one; by the index, so a moment old."""
+        return {item["owner"]: slots(item) for item in self._store.query(service, CLAIMS)}
+
+    def forget(self, name: str, stale: Slots) -> None:
+        """Take slots and places of waiting from endpoints that nobody knows."""
+        drop = {kind: members for kind, members in ((MEMBERS, stale.held), (WAITING, stale.waiting)) if members}
+        if drop:
+            self._store.write(Write(Place(name), drop=drop))
 
     def add(self, name: str, members: Iterable[str]) -> None:
         """Make some names members of a set."""
@@ -57,16 +79,37 @@ def guard_name(service: str) -> str:
     return f"guard#{service}"
 
 
-def claim(service: str, owner: str, endpoint: str, limit: int | None = None) -> Write:
-    """Take a slot; with a limit, only if there is room. Who has one keeps it."""
-    about = {"service": service, "owner": owner, "status": CLAIMS}
-    conditions = [] if limit is None else [Room(MEMBERS, endpoint, limit)]
-    return Write(Place(limit_name(service, owner)), about, conditions, add={MEMBERS: frozenset({endpoint})})
+def slots(item: Mapping[str, Any]) -> Slots:
+    """The slots under one limit, as the table keeps them."""
+    return Slots(frozenset(item.get(MEMBERS, ())), frozenset(item.get(WAITING, ())))
 
 
-def release(service: str, owner: str, endpoint: str) -> Write:
-    """Give a slot back."""
-    return Write(Place(limit_name(service, owner)), drop={MEMBERS: frozenset({endpoint})})
+def place(created: str, endpoint: str) -> str:
+    """The place of an endpoint among those that wait for a slot: they sort by the time of the request."""
+    return f"{created} {endpoint}"
+
+
+def endpoint_of(place: str) -> str:
+    """The endpoint that has a place."""
+    return place.rpartition(" ")[2]
+
+
+def move(
+    service: str,
+    owner: str,
+    take: Slots = NOTHING,
+    leave: Slots = NOTHING,
+    limit: int | None = None,
+) -> list[Write]:
+    """Take and give back a slot and a place of waiting, in one write; with a limit a slot only if there is room."""
+    sets = {MEMBERS: (take.held, leave.held), WAITING: (take.waiting, leave.waiting)}
+    add = {name: taken for name, (taken, _) in sets.items() if taken}
+    drop = {name: left for name, (_, left) in sets.items() if left}
+    if not add and not drop:
+        return []
+    room = [Room(MEMBERS, one, limit) for one in take.held] if limit is not None else []
+    about = {"service": service, "owner": owner, "status": CLAIMS} if add else {}
+    return [Write(Place(limit_name(service, owner)), about, room, add=add, drop=drop)]
 
 
 def written(key: RowKey) -> str:

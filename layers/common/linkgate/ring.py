@@ -25,18 +25,26 @@ class Ringer:
         self._sqs = sqs
         self._queue_url = queue_url
 
-    def ring(self, bells: Iterable[Bell]) -> None:
-        """Send bells: first ones at once, repeats the later the more often they were repeated."""
+    def ring(self, bells: Iterable[Bell], later: int | None = None) -> None:
+        """Send bells so many seconds `later`; otherwise first ones at once, repeats the later the more there were."""
         rest = iter(bells)
         while batch := list(islice(rest, MESSAGES_PER_CALL)):
             entries: list[SendMessageBatchRequestEntryTypeDef] = [
-                {"Id": str(number), "MessageBody": json.dumps(bell.event()), "DelaySeconds": delay(bell.attempt)}
+                {
+                    "Id": str(number),
+                    "MessageBody": json.dumps(bell.event()),
+                    "DelaySeconds": _delay(bell, later),
+                }
                 for number, bell in enumerate(batch)
             ]
             with translated():
                 failed = self._sqs.send_message_batch(QueueUrl=self._queue_url, Entries=entries).get("Failed")
             if failed:
                 raise Unavailable(f"SQS refused {len(failed)} of {len(batch)} bells: {failed[0].get('Message', '')}")
+
+
+def _delay(bell: Bell, later: int | None) -> int:
+    return delay(bell.attempt) if later is None else min(later, LONGEST_DELAY)
 
 
 def delay(attempt: int) -> int:

@@ -97,14 +97,18 @@ def shut_by(item: Item) -> str | None:
 
     Nobody would ever fetch such a row. Unless its effect reads allow, it may have been meant to keep somebody out.
     """
-    key = key_of(item)
-    if SERVICE_FORM.fullmatch(key.service) and CONSUMER_FORM.fullmatch(key.consumer):
-        return None
     try:
         if _EFFECT(item.get("effect")) is Effect.ALLOW:
             return None
     except attribute.Unreadable:
         pass
+    return meant_by(key_of(item))
+
+
+def meant_by(key: RowKey) -> str | None:
+    """The service (`*`: all) that keys of no known form may have been meant for; None for keys that are well formed."""
+    if SERVICE_FORM.fullmatch(key.service) and CONSUMER_FORM.fullmatch(key.consumer):
+        return None
     meant = {found[0] for found in SERVICE_ID.finditer(key.service.lower())}
     return meant.pop() if len(meant) == 1 else EVERY
 

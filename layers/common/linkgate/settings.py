@@ -21,6 +21,7 @@ class Settings:
     ledger_table: str = ""
     bell_queue_url: str = ""
     patrol_queue_url: str = ""
+    sweep_queue_url: str = ""
     event_bus: str = ""
     notification_topic_arn: str = ""
     organizations_role_arn: str = ""

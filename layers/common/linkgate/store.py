@@ -57,6 +57,14 @@ class Present:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """The attribute sorts before this text, or is missing."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Room:
     """A set has the member already, or fewer members than `limit`; one that does not exist yet is empty."""
 
@@ -65,7 +73,7 @@ class Room:
     limit: int
 
 
-Condition = Is | Absent | Present | Room
+Condition = Is | Absent | Present | Before | Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +110,18 @@ class Store:
 
     def query(self, service: str, status: str) -> Iterator[Item]:
         """The items of a service in one status, by the index: eventually consistent."""
+        return self._pages(service, "#status = :status", status)
+
+    def query_but(self, service: str, status: str) -> Iterator[Item]:
+        """The items of a service in every status but one, of which there may be any number."""
+        yield from self._pages(service, "#status < :status", status)
+        yield from self._pages(service, "#status > :status", status)
+
+    def _pages(self, service: str, condition: str, status: str) -> Iterator[Item]:
         pages = self._table.meta.client.get_paginator("query").paginate(
             TableName=self._table.name,
             IndexName=BY_SERVICE,
-            KeyConditionExpression="service = :service AND #status = :status",
+            KeyConditionExpression=f"service = :service AND {condition}",
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues={":service": service, ":status": status},
         )
@@ -203,6 +219,8 @@ class _Words:
                 return f"attribute_not_exists({name})"
             case Present():
                 return f"attribute_exists({name})"
+            case Before(_, text):
+                return f"(attribute_not_exists({name}) OR {name} < {self.value(text)})"
             case Room(_, member, limit):
                 there = f"contains({name}, {self.value(member)})"
                 return f"(attribute_not_exists({name}) OR {there} OR size({name}) < {self.value(limit)})"

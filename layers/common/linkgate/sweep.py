@@ -1,46 +1,37 @@
-"""What no bell told: wiring, gates, and every connection whose truth differs from the ledger's. Rings, never acts."""
+"""What no bell told: the gates, the whole table, and every service compared with it. One sweep at a time."""
 
 from collections import ChainMap, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
-from linkgate.allowlist import AllowList
-from linkgate.bell import Bell, chunks
-from linkgate.bus import Bus, Event
-from linkgate.connections import Connections
-from linkgate.entry import Current
-from linkgate.errors import Contended
-from linkgate.gate import Gate, Gates
-from linkgate.ledger import Ledger
-from linkgate.model import Connection, Decision, Reason, RowKey, ServiceSettings, State, Status
-from linkgate.organization import Organization
-from linkgate.policy import Rows, decide, keys_for, settings_for, unit_rows
-from linkgate.register import Register
+from linkgate.bell import CLOUDTRAIL_CAUSE, Bell
+from linkgate.compare import Compared, Comparer
+from linkgate.lease import Lease
+from linkgate.model import RowKey
+from linkgate.policy import Covering, Rows
 from linkgate.ring import Ringer
-from linkgate.rows import EVERY, Item
-from linkgate.standing import standings
+from linkgate.rows import EVERY, Item, is_unit, meant_by
+from linkgate.upkeep import Upkeep, Upkept
 from linkgate.validator import Validator
-
-OPEN = (Status.HELD, Status.ACCEPTED, Status.VERIFIED, Status.UNHEALTHY, Status.REJECTED)
-"""Statuses of endpoints that EC2 still shows."""
 
 
 @dataclass(slots=True)
 class Finding:
-    """What one sweep saw: for the metrics and the log."""
+    """What one sweep saw and did: for the metrics and the log."""
 
-    services: int = 0
-    pending: int = 0
-    stale: int = 0
-    refused: int = 0
-    rung: int = 0
-    misconfigured: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    whole: bool = False
+    """Everything was looked at: the numbers are those of the whole stack."""
+    services: dict[str, Compared] = field(default_factory=dict)
+    gates: Upkept = field(default_factory=Upkept)
     malformed: dict[str, str] = field(default_factory=dict)
-    unplaced: dict[str, str] = field(default_factory=dict)
-    """Accounts whose place in the organisation nobody could tell, and why."""
+    postponed: bool = False
+    """Another sweep was at work: a look was rung for instead."""
     failed: dict[str, Exception] = field(default_factory=dict)
+
+    def sum(self, count: Callable[[Compared], int]) -> int:
+        """Something counted over all services."""
+        return sum(map(count, self.services.values()))
 
     @contextmanager
     def kept(self, doing: str) -> Iterator[None]:
@@ -53,149 +44,96 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Sweeper:
-    """Compares the whole of a service with the table and the ledger, and rings for what differs."""
+    """Makes the ledger and EC2 follow the table: rings for what differs, cuts what must go.
 
-    gates: Gates
-    connections: Connections
-    allow_list: AllowList
-    ledger: Ledger
-    register: Register
-    organization: Organization | None
-    bus: Bus
-    bells: Ringer
-    topic: str
-    now: Callable[[], datetime]
+    One at a time, by a lease; `holder` names the run. Who comes second asks for a look a little later. One service's
+    trouble is not another's: what failed is in the finding, by what was being done.
+    """
 
-    def sweep(self) -> Finding:
-        """Look at every managed service and at the whole table.
+    comparer: Comparer
+    upkeep: Upkeep
+    validator: Validator
+    lease: Lease
+    looks: Ringer
 
-        One service's trouble is not another's: what failed is in the finding, by what was being done.
-        """
+    def sweep(self, holder: str, attempt: int = 0) -> Finding:
+        """Look at every managed service and at the whole table."""
         finding = Finding()
-        managed = self.gates.managed()
-        with finding.kept("the wiring of the gates"):
-            self._check(managed, finding)
-        rows = self.allow_list.whole_table()
-        with finding.kept("the validation of the allow-list"):
-            finding.malformed = self._validator().whole(rows, managed)
-        self._ring(managed, rows, "sweep", finding)
+        with self._alone(holder, Bell(cause="sweep", attempt=attempt), finding) as mine:
+            if mine:
+                self._whole(finding)
         return finding
 
-    def edited(self, changes: Mapping[RowKey, Item | None]) -> Finding:
+    def edited(self, changes: Mapping[RowKey, Item | None], holder: str) -> Finding:
         """Look at what an edit touched: rows written, or deleted (None). One of `*` touches every service."""
         finding = Finding()
         with finding.kept("the validation of the allow-list"):
-            finding.malformed = self._validator().edited(changes)
-        managed = self.gates.managed()
-        touched = {key.service for key in changes}
-        services = managed.keys() if EVERY in touched else managed.keys() & touched
+            finding.malformed = self.validator.edited(changes)
+        # A row with keys of no known form may have been meant for another service than it says.
+        touched = {key.service for key in changes} | {meant for key in changes if (meant := meant_by(key))}
+        managed = self.upkeep.gates.managed().keys()
+        services = frozenset(managed if EVERY in touched else managed & touched)
         if services:
-            self._ring(services, self.allow_list.covering(services), "allow-list edited", finding)
+            self._look(Bell(services=services, cause="allow-list edited"), holder, finding)
         return finding
 
-    def _validator(self) -> Validator:
-        return Validator(self.register, self.bus, self.organization is not None)
+    def look(self, bells: Iterable[Bell], holder: str) -> Finding:
+        """Look at the services that bells name: asked for by an earlier sweep, or by a change of a service itself."""
+        asked = list(bells)
+        attempt = max(bell.attempt for bell in asked)
+        if any(bell.cause.startswith(CLOUDTRAIL_CAUSE) or not bell.services for bell in asked):
+            return self.sweep(holder, attempt)
+        finding, named = Finding(), frozenset[str]().union(*(bell.services for bell in asked))
+        services = named & self.upkeep.gates.managed().keys()
+        if services:
+            self._look(Bell(services=services, cause="sweep", attempt=attempt), holder, finding)
+        return finding
 
-    def _ring(self, services: Iterable[str], rows: Rows, cause: str, finding: Finding) -> None:
-        """Ring for every endpoint of some services of which the ledger does not tell the truth."""
+    def _look(self, bell: Bell, holder: str, finding: Finding) -> None:
+        with self._alone(holder, bell, finding) as mine:
+            if mine:
+                rows = self.comparer.allow_list.covering(bell.services)
+                self._compare(bell.services, rows, bell.cause, finding)
+
+    @contextmanager
+    def _alone(self, holder: str, bell: Bell, finding: Finding) -> Iterator[bool]:
+        """Hold the lease, if nobody else does; otherwise ring for the same look a little later."""
+        mine = self.lease.take(holder)
+        if not mine:
+            finding.postponed = True
+            self.looks.ring([replace(bell, attempt=bell.attempt + 1)])
+        try:
+            yield mine
+        finally:
+            if mine:
+                self.lease.give_back(holder)
+
+    def _whole(self, finding: Finding) -> None:
+        finding.whole = True
+        managed = self.upkeep.gates.managed()
+        before = self.validator.remembered(managed)
+        rows = self.comparer.allow_list.whole_table()
+        with finding.kept("the upkeep of the gates"):
+            finding.gates = self.upkeep.keep(managed, rows)
+            finding.failed |= finding.gates.failed
+        with finding.kept("the validation of the allow-list"):
+            finding.malformed = self.validator.whole(rows, before)
+        self._compare(managed, rows, "sweep", finding)
+
+    def _compare(self, services: Iterable[str], rows: Rows, cause: str, finding: Finding) -> None:
+        """Service by service, each with the rows that cover it."""
         by_service: defaultdict[str, dict[RowKey, Item]] = defaultdict(dict)
+        units: defaultdict[str, dict[RowKey, Item]] = defaultdict(dict)
         for key, item in rows.items():
             by_service[key.service][key] = item
+            if is_unit(key):
+                units[key.service][key] = item
+        kept = self.comparer.census.kept(services)
         for service in sorted(services):
             with finding.kept(service):
-                different = self._compare(service, ChainMap(by_service[service], by_service[EVERY]), finding)
-                self.bells.ring(_bells(service, different, cause))
-                finding.rung += len(different)
-            finding.services += 1
-
-    def _check(self, managed: Mapping[str, Gate], finding: Finding) -> None:
-        """Wire every gate's notification and say what leaves a gate open or shut, when that changes."""
-        unwired = self.gates.wire(managed, self.topic)
-        told = self.register.read(map(gate_name, managed))
-        for service, gate in managed.items():
-            problems = gate.problems() + ((unwired[service],) if service in unwired else ())
-            if problems:
-                finding.misconfigured[service] = problems
-            name = gate_name(service)
-            before = told.get(name, frozenset())
-            with finding.kept(f"the gate of {service}"):
-                if before != frozenset(problems):
-                    self.bus.tell([Event("Gate Misconfigured", {"service_id": service, "problems": list(problems)})])
-                    self.register.keep(name, before, frozenset(problems))
-
-    def _compare(self, service: str, rows: Rows, finding: Finding) -> list[str]:
-        """The endpoints of one service whose truth the ledger does not tell, those that wait longest first."""
-        # Claims before connections: who holds one was seen by then.
-        claims = self.register.claims(service)
-        shown = self.connections.of(service)
-        known = self.ledger.current({one.endpoint for one in shown}.union(*claims.values()))
-        self._heal(known, claims, finding)
-        waiting = sorted((one for one in shown if one.waits), key=lambda one: (one.created, one.endpoint))
-        different = [one.endpoint for one in shown if not one.waits and _drifted(one, known.get(one.endpoint))]
-        different += self._undecided(service, waiting, known, rows, claims, finding)
-        listed = (current for status in OPEN for current in self.ledger.of(service, status))
-        different += {current.endpoint for current in listed} - {one.endpoint for one in shown}
-        settings = settings_for(service, rows)
-        patience = settings.stale_after if isinstance(settings, ServiceSettings) else ServiceSettings().stale_after
-        finding.pending += len(waiting)
-        finding.refused += sum(bool(current.refusal) for one in waiting if (current := known.get(one.endpoint)))
-        finding.stale += sum(connection.created < self.now() - patience for connection in waiting)
-        return different
-
-    def _undecided(
-        self,
-        service: str,
-        waiting: Sequence[Connection],
-        known: Mapping[str, Current],
-        rows: Rows,
-        claims: Mapping[str, frozenset[str]],
-        finding: Finding,
-    ) -> list[str]:
-        """Who waits, and would be decided on otherwise now: the oldest first, as the approver will."""
-        owners = {connection.owner for connection in waiting}
-        standing = standings(service, owners, rows, self.register, self.organization, claims)
-        unknown = Reason.UNKNOWN_ORGANIZATION
-        finding.unplaced |= {owner: one.why for owner, one in standing.lineages.items() if one.unknown is unknown}
-        units, different = unit_rows(service, rows), []
-        for connection in waiting:
-            read = {key: rows[key] for key in keys_for(connection) if key in rows} | units
-            decision = decide(connection, read, self.now(), standing.of(connection))
-            standing.decided(connection, decision)
-            current = known.get(connection.endpoint)
-            if current is None or not current.agrees_with(decision) or _unanswered(current, decision, self.now()):
-                different.append(connection.endpoint)
-        return different
-
-    def _heal(self, known: Mapping[str, Current], claims: Mapping[str, frozenset[str]], finding: Finding) -> None:
-        """Where an account's claims and an endpoint's own item came to differ, the item is right."""
-        for current in known.values():
-            with finding.kept(f"the claim of {current.endpoint}"), suppress(Contended):
-                self.ledger.healed(current, current.endpoint in claims.get(current.owner, ()))
-
-
-def gate_name(service: str) -> str:
-    """The set of problems last told of a service's gate."""
-    return f"gate#{service}"
-
-
-def _drifted(connection: Connection, known: Current | None) -> bool:
-    """Whether a connection that waits for nobody is something else in the ledger."""
-    if connection.state is State.UNKNOWN:
-        return False  # nothing is known to be said about it
-    if known is None:
-        return not connection.state.gone
-    if connection.state.gone:
-        return known.status is not Status.CLOSED
-    claimed = connection.state.live
-    return not known.settled or known.state is not connection.state or known.claimed is not claimed
-
-
-def _unanswered(known: Current, decision: Decision, now: datetime) -> bool:
-    """Whether EC2 was to be told, yet the connection waits: not told, refused some time ago, or not done."""
-    if known.paused_at(now):
-        return False
-    return decision.acts or not known.settled or known.status is Status.CLOSED
-
-
-def _bells(service: str, endpoints: Iterable[str], cause: str) -> Iterator[Bell]:
-    return (Bell(some, frozenset({service}), cause) for some in chunks(endpoints))
+                mine = ChainMap(by_service[service], by_service[EVERY])
+                covering = Covering(service, mine, units[service] | units[EVERY])
+                finding.services[service] = found = self.comparer.compare(service, covering, kept[service], cause)
+                if found.again is not None:
+                    later = int(found.again.total_seconds()) + 1
+                    self.looks.ring([Bell(services=frozenset({service}), cause="sweep")], later)

@@ -1,24 +1,28 @@
 """What cannot be read in the allow-list: told once, in words for whoever edits it, and kept in mind where it shuts."""
 
 import hashlib
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from linkgate.bus import Bus, Event
 from linkgate.model import MalformedRow, RowKey, Rule
 from linkgate.policy import Rows
 from linkgate.register import Register, guard_name, written
-from linkgate.rows import EVERY, Item, is_unit, parse, shut_by
+from linkgate.rows import EVERY, Item, is_unit, meant_by, parse, shut_by
 from linkgate.standing import ROLE_MISSING
 
 TOLD = "invalid-rows"
-"""The set of problems that were told: the row's key and a digest of the sentence."""
+"""The set of problems that were told: a digest of the row's key and one of the sentence."""
 MOST_TOLD = 2000
-"""Problems told at most, since DynamoDB keeps 400 KB in one item; more are counted and logged all the same."""
+MOST_SHUT = 100
+"""Problems told, and rows kept for each service, at most: DynamoDB keeps 400 KB in one item. All are counted and
+logged; of the rows that shut a service one is as good as many."""
+MORE = written(RowKey("", "and more"))
+"""Stands for the rows that are not kept; only a look at the whole table takes it away."""
 
 Problems = dict[RowKey, MalformedRow]
+Remembered = Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,57 +34,67 @@ class Validator:
     organization: bool
 
     def edited(self, changes: Mapping[RowKey, Item | None]) -> dict[str, str]:
-        """Read rows that were just written or deleted (None); what is wrong with each that cannot be read."""
-        problems = self._problems(item for item in changes.values() if item is not None)
-        self._tell(problems, changes.keys())
+        """Read rows that were just written or deleted (None); what is wrong with each that cannot be read.
+
+        What shuts a service is kept before anything is told.
+        """
         for key, item in changes.items():
             self._guard(key, item)
+        problems = self._problems(item for item in changes.values() if item is not None)
+        told = self.register.read([TOLD]).get(TOLD, frozenset())
+        about = {_digest(written(key)) for key in changes}
+        self._tell(problems, told, {member for member in told if member.split("-")[0] in about})
         return {str(key): str(problem) for key, problem in problems.items()}
 
-    def whole(self, rows: Rows, services: Iterable[str]) -> dict[str, str]:
-        """Read the whole table; `services` are those whose guards are to be put right."""
+    def remembered(self, services: Iterable[str]) -> Remembered:
+        """What is kept and was told of some services: to be read before the table that it is compared with."""
+        return self.register.read([TOLD, *(guard_name(service) for service in {*services, EVERY})])
+
+    def whole(self, rows: Rows, before: Remembered) -> dict[str, str]:
+        """Read the whole table; what was `remembered` before it was read and is true no more is forgotten."""
         problems = self._problems(rows.values())
-        self._tell(problems, None)
         meant: defaultdict[str, set[str]] = defaultdict(set)
         for key in problems:
             if service := shut_by(rows[key]):
-                meant[service].add(written(key))
-        names = {guard_name(service): service for service in {*services, *meant, EVERY}}
-        known = self.register.read(names)
-        for name, service in names.items():
-            before, now = known.get(name, frozenset()), frozenset(meant.get(service, ()))
-            self.register.add(name, now - before)
-            self.register.remove(name, before - now)
+                meant[guard_name(service)].add(written(key))
+        for name in {*meant, *before} - {TOLD}:
+            kept, now = before.get(name, frozenset()), meant.get(name, set())
+            wanted = now if len(now) <= MOST_SHUT else {*sorted(now)[:MOST_SHUT], MORE}
+            self.register.add(name, wanted - kept)
+            self.register.remove(name, kept - wanted)
+        told = before.get(TOLD, frozenset())
+        self._tell(problems, told, told)
         return {str(key): str(problem) for key, problem in problems.items()}
 
     def _problems(self, items: Iterable[Item]) -> Problems:
         problems = {}
         for row in map(parse, items):
             if isinstance(row, Rule) and is_unit(row.key) and not self.organization:
-                problems[row.key] = MalformedRow(
-                    row.key, "consumer", f"consumer is {row.key.consumer!r}: {ROLE_MISSING}"
-                )
+                problem = f"consumer is {row.key.consumer!r}: {ROLE_MISSING}"
+                problems[row.key] = MalformedRow(row.key, "consumer", problem)
             elif isinstance(row, MalformedRow):
                 problems[row.key] = row
         return problems
 
-    def _tell(self, problems: Problems, keys: Iterable[RowKey] | None) -> None:
-        """Tell of what was not told yet, of all rows or of some; forget what is mended."""
-        told = self.register.read([TOLD]).get(TOLD, frozenset())
-        about = None if keys is None else {written(key) for key in keys}
-        mine = {member for member in told if about is None or _row(member) in about}
-        now = {_member(problem): problem for problem in problems.values()}
-        new = sorted(now.keys() - mine)[: MOST_TOLD - len(told)]
+    def _tell(self, problems: Problems, told: frozenset[str], mine: Collection[str]) -> None:
+        """Tell of what was not told yet; `mine` of what was told is about the rows that were read."""
+        now = {f"{_digest(written(key))}-{_digest(str(problem))}": problem for key, problem in problems.items()}
+        new = sorted(now.keys() - told)[: max(0, MOST_TOLD - len(told))]
         self.bus.tell([_event(now[member]) for member in new])
         self.register.add(TOLD, new)
-        self.register.remove(TOLD, mine - now.keys())
+        self.register.remove(TOLD, set(mine) - now.keys())
 
     def _guard(self, key: RowKey, item: Item | None) -> None:
         """Shut, or open again, the services that a row with keys of no known form may have been meant for."""
-        meant = shut_by({"service": key.service, "consumer": key.consumer})
-        if meant:
-            change = self.register.add if item is not None and shut_by(item) else self.register.remove
-            change(guard_name(meant), [written(key)])
+        meant = meant_by(key)
+        if meant is None:
+            return
+        name = guard_name(meant)
+        if item is None or not shut_by(item):
+            self.register.remove(name, [written(key)])
+            return
+        full = len(self.register.read([name]).get(name, ())) >= MOST_SHUT
+        self.register.add(name, [MORE if full else written(key)])
 
 
 def _event(problem: MalformedRow) -> Event:
@@ -88,11 +102,5 @@ def _event(problem: MalformedRow) -> Event:
     return Event("Allow List Row Invalid", detail | {"summary": f"The allow-list's {problem}."})
 
 
-def _member(problem: MalformedRow) -> str:
-    digest = hashlib.sha256(str(problem).encode("utf-8", "replace")).hexdigest()[:16]
-    return json.dumps([*problem.key, digest])
-
-
-def _row(member: str) -> str:
-    service, consumer, _ = json.loads(member)
-    return written(RowKey(service, consumer))
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]

@@ -1,0 +1,161 @@
+"""AWS's side of one sweep over HTTP: prepared answers, in pages as large as AWS's, for real clients."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
+
+from boto3.dynamodb.types import TypeSerializer
+from linkgate.model import Connection
+from linkgate.rows import Item
+
+PAGE_BYTES = 1_000_000
+"""What one page of a Query or a Scan holds (DynamoDB developer guide)."""
+NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
+
+
+class Aws:
+    """Tables and connections to be asked for; `calls` counts what was, by operation."""
+
+    def __init__(self, connections: Iterable[Connection], rows: Iterable[Item], ledger: Iterable[Item]) -> None:
+        self.calls: Counter[str] = Counter()
+        self._connections: dict[str, list[str]] = {}
+        for connection in connections:
+            self._connections.setdefault(connection.service, []).append(_connection(connection))
+        self._scan = _pages(_typed(row) for row in rows)
+        self._items = {(str(item["endpoint_id"]), str(item["entry"])): _typed(item) for item in ledger}
+        self._index: dict[tuple[str, str], list[list[dict[str, Any]]]] = {}
+        for service in self._connections:
+            mine = [
+                item
+                for item in self._items.values()
+                if item.get("service", {}).get("S") == service and "status" in item
+            ]
+            for sign, keep in (("<", lambda status: status < "CLOSED"), (">", lambda status: status > "CLOSED")):
+                self._index[service, sign] = _pages(one for one in mine if keep(one["status"]["S"]))
+
+    def serve(self) -> tuple[str, Callable[[], None]]:
+        """The URL to point clients at, and how to end it."""
+        aws = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                target = self.headers.get("X-Amz-Target", "")
+                answer, kind = aws._json(target, json.loads(body)) if target else aws._xml(parse_qs(body.decode()))
+                self.send_response(200)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}", server.shutdown
+
+    def _json(self, target: str, asked: Mapping[str, Any]) -> tuple[bytes, str]:
+        operation = target.rpartition(".")[2]
+        self.calls[operation] += 1
+        start = int(asked.get("ExclusiveStartKey", {}).get("endpoint_id", {}).get("S", "0"))
+        answer: dict[str, Any] = {}
+        if operation == "Scan":
+            answer = _page(self._scan, start)
+        elif operation == "Query":
+            sign = "<" if "<" in asked["KeyConditionExpression"] else ">"
+            answer = _page(self._index[asked["ExpressionAttributeValues"][":service"]["S"], sign], start)
+        elif operation == "BatchGetItem":
+            answer = {
+                "Responses": {table: self._batch(wanted["Keys"]) for table, wanted in asked["RequestItems"].items()}
+            }
+        elif operation == "PutEvents":
+            answer = {"FailedEntryCount": 0, "Entries": []}
+        return json.dumps(answer).encode(), "application/x-amz-json-1.0"
+
+    def _batch(self, keys: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        wanted = ((key["endpoint_id"]["S"], key["entry"]["S"]) for key in keys if "endpoint_id" in key)
+        return [self._items[key] for key in wanted if key in self._items]
+
+    def _xml(self, asked: Mapping[str, Sequence[str]]) -> tuple[bytes, str]:
+        action = asked["Action"][0]
+        self.calls[action] += 1
+        inner = ""
+        if action == "DescribeVpcEndpointServiceConfigurations":
+            inner = _set("serviceConfigurationSet", map(_service, self._connections))
+        elif action == "DescribeVpcEndpointConnections":
+            found = self._connections[asked["Filter.1.Value.1"][0]]
+            start = int(asked.get("NextToken", ["0"])[0])
+            inner = _set("vpcEndpointConnectionSet", found[start : start + 1000])
+            if start + 1000 < len(found):
+                inner += f"<nextToken>{start + 1000}</nextToken>"
+        elif action == "DescribeVpcEndpointConnectionNotifications":
+            inner = _set("connectionNotificationSet", map(_notification, self._connections))
+        return f'<{action}Response xmlns="{NAMESPACE}">{inner}</{action}Response>'.encode(), "text/xml"
+
+
+TOPIC = "arn:aws:sns:eu-west-1:111111111111:topic"
+
+
+def _set(name: str, items: Iterable[str]) -> str:
+    return f"<{name}>{''.join(f'<item>{item}</item>' for item in items)}</{name}>"
+
+
+def _fields(**fields: str) -> str:
+    return "".join(f"<{name}>{escape(value)}</{name}>" for name, value in fields.items())
+
+
+def _service(service: str) -> str:
+    return _fields(serviceId=service, serviceState="Available", acceptanceRequired="true")
+
+
+def _notification(service: str) -> str:
+    events = "".join(f"<item>{event}</item>" for event in ("Accept", "Connect", "Delete", "Reject"))
+    head = _fields(serviceId=service, connectionNotificationArn=TOPIC, connectionNotificationState="Enabled")
+    return f"{head}<connectionEvents>{events}</connectionEvents>"
+
+
+def _connection(one: Connection) -> str:
+    names = _set("dnsEntrySet", (_fields(dnsName=name, hostedZoneId="Z38GZ743OKFT7T") for name in one.dns_names))
+    head = _fields(
+        serviceId=one.service,
+        vpcEndpointId=one.endpoint,
+        vpcEndpointOwner=one.owner,
+        vpcEndpointState=one.state,
+        vpcEndpointRegion=one.region,
+        creationTimestamp=one.created.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
+        vpcEndpointConnectionId=one.connection_id,
+        ipAddressType="ipv4",
+    )
+    tags = _set("tagSet", (_fields(key=name, value=value) for name, value in one.tags.items()))
+    return f"{head}{names}{tags}"
+
+
+def _typed(item: Item) -> dict[str, Any]:
+    return {name: TypeSerializer().serialize(value) for name, value in item.items()}
+
+
+def _pages(items: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Items in pages; DynamoDB counts names and values, of which JSON's text is somewhat more."""
+    pages, size = [[]], 0
+    for item in items:
+        size += sum(len(name) + len(str(next(iter(value.values())))) for name, value in item.items())
+        if size > PAGE_BYTES:
+            pages.append([])
+            size = 0
+        pages[-1].append(item)
+    return pages
+
+
+def _page(pages: Sequence[list[dict[str, Any]]], start: int) -> dict[str, Any]:
+    answer: dict[str, Any] = {"Items": pages[start] if start < len(pages) else []}
+    if start + 1 < len(pages):
+        answer["LastEvaluatedKey"] = {"endpoint_id": {"S": str(start + 1)}, "entry": {"S": "current"}}
+    return answer

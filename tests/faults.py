@@ -1,0 +1,105 @@
+"""The house on a machine that dies: a fault before or after any call to AWS, and what AWS does about it."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from linkgate.bell import Bell
+
+from tests.fakes import FakeRinger
+from tests.house import House
+from tests.world import Killed
+
+VISIBILITY = timedelta(seconds=360)
+"""When a message comes back whose function died (template.yaml, BellQueue)."""
+SCHEDULE = timedelta(seconds=300)
+
+
+class Faults:
+    """Counts every call that the house makes to AWS, and kills the function at one of them."""
+
+    def __init__(self, house: House, fatal: int = 0, after: bool = False) -> None:
+        self.calls: list[str] = []
+        self._fatal, self._after = fatal, after
+        self.armed = True
+        edges: dict[Any, tuple[str, ...]] = {
+            house.gates: ("managed", "wire"),
+            house.connections: ("named", "of", "_accept", "_reject"),
+            house.allow_list: ("rows", "_query", "whole_table"),
+            house.ledger.store: ("read", "query", "query_but", "write"),
+            house.bus: ("tell",),
+            house.bells: ("ring",),
+            house.looks: ("ring",),
+        }
+        for edge, names in edges.items():
+            for name in names:
+                setattr(edge, name, self._watched(f"{type(edge).__name__}.{name}", getattr(edge, name)))
+
+    def _watched(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            if not self.armed:
+                return call(*args, **kwargs)
+            self.calls.append(name)
+            fatal = len(self.calls) == self._fatal
+            if fatal and not self._after:
+                raise Killed
+            answer = call(*args, **kwargs)
+            if not isinstance(answer, list | dict | tuple | type(None)):
+                answer = iter(list(answer))  # a query is a call when it is made, not when it is read
+            if fatal:
+                raise Killed
+            return answer
+
+        return watched
+
+
+class Machine:
+    """Runs the house as Lambda does: what dies comes back, by its queue, its stream or its schedule."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.deaths = 0
+        self._edits: list[Callable[[], object]] = []
+        self._next_sweep = house.world.now + SCHEDULE
+
+    def edit(self, edit: Callable[[], object]) -> None:
+        """An edit of the table reaches its stream; until it is taken, it is tried again."""
+        self._edits.append(edit)
+        self._drain()
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        house = self.house
+        end = house.world.now + timedelta(seconds=seconds)
+        while True:
+            moments = [self._next_sweep, *filter(None, (house.bells.next_due(), house.looks.next_due()))]
+            if self._edits:
+                moments.append(house.world.now + timedelta(seconds=1))
+            if min(moments) > end:
+                break
+            house.world.now = max(house.world.now, min(moments))
+            self._drain()
+            self._messages(house.bells, house.approver.answer)
+            self._messages(house.looks, lambda bells: house.sweeper.look(bells, f"look {house.world.now}"))
+            if self._next_sweep <= house.world.now:
+                self._next_sweep += SCHEDULE
+                self._alive(lambda: house.sweeper.sweep(f"sweep {house.world.now}"))
+        house.world.now = end
+
+    def _drain(self) -> None:
+        while self._edits and self._alive(self._edits[0]):
+            self._edits.pop(0)
+
+    def _messages(self, queue: FakeRinger, answer: Callable[[list[Bell]], object]) -> None:
+        now: datetime = self.house.world.now
+        bodies = [body for due, body in queue.queue if due <= now]
+        if (bells := queue.take()) and not self._alive(lambda: answer(bells)):
+            queue.queue += [(now + VISIBILITY, body) for body in bodies]
+
+    def _alive(self, run: Callable[[], object]) -> bool:
+        try:
+            run()
+        except Killed:
+            self.deaths += 1
+            return False
+        return True
