@@ -35,7 +35,7 @@ def application() -> tuple[Settings, Approver]:
         gates=Gates(ec2),
         connections=Connections(ec2),
         allow_list=AllowList(dynamodb, settings.allow_list_table),
-        ledger=Ledger(store),
+        ledger=Ledger(store, settings.retention),
         census=Census(
             register=Register(store),
             breaker=Breaker(store),

@@ -51,7 +51,7 @@ def application() -> tuple[Settings, Sweeper]:
         comparer=Comparer(
             connections=Connections(ec2),
             allow_list=AllowList(dynamodb, settings.allow_list_table),
-            ledger=Ledger(store),
+            ledger=Ledger(store, settings.retention),
             census=Census(register, Breaker(store), organization),
             bus=bus,
             bells=Ringer(sqs, settings.bell_queue_url),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from linkgate.ledger import EXPIRES
 
 from tests.infrastructure.stack import Stack, named
 
@@ -156,3 +157,9 @@ def test_what_keeps_data_carelessly_is_named(
 ) -> None:
     spoil(draft)
     assert any(problem in found for found in check(draft)), check(draft)
+
+
+def test_the_ledger_forgets_by_the_attribute_that_its_lines_carry(stack: Stack) -> None:
+    time_to_live = {"AttributeName": EXPIRES, "Enabled": True}
+    assert stack.properties("LedgerTable")["TimeToLiveSpecification"] == time_to_live
+    assert stack.parameters["LedgerRetentionDays"] in ("0", 0)

@@ -1,5 +1,7 @@
 """The environment of a function, checked before anything else happens."""
 
+from datetime import timedelta
+
 import pytest
 from linkgate.errors import SettingsError
 from linkgate.settings import Settings
@@ -33,3 +35,8 @@ def test_several_missing_variables_are_all_named() -> None:
 def test_a_required_name_that_is_no_setting_is_a_mistake_of_ours() -> None:
     with pytest.raises(KeyError):
         Settings.from_env({}, ("stacks",))
+
+
+@pytest.mark.parametrize(("days", "expected"), [("", None), ("0", None), ("365", timedelta(days=365))])
+def test_decisions_are_kept_for_ever_unless_days_are_said(days: str, expected: timedelta | None) -> None:
+    assert Settings.from_env({"LEDGER_RETENTION_DAYS": days}, ()).retention == expected

@@ -6,7 +6,7 @@ claim on the limit of its account (linkgate.register): it is taken and given bac
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from linkgate.entry import LEASE, UNPROBED, Current, act_by_hand, decision_id, line, read, stamp
@@ -15,12 +15,19 @@ from linkgate.policy import Rows
 from linkgate.register import CLAIMS, NOTHING, Slots, endpoint_of, move, place, slots
 from linkgate.store import Absent, Condition, Is, Place, Present, Store, Write
 
+EXPIRES = "expires"
+"""The attribute that the table's time to live reads (template.yaml)."""
+
 
 class Ledger:
-    """The ledger. Raises Contended where another writer was faster; other ClientErrors pass through."""
+    """The ledger. Raises Contended where another writer was faster; other ClientErrors pass through.
 
-    def __init__(self, store: Store) -> None:
+    Lines about decisions are kept for `retention`, and for ever without one; what is current always.
+    """
+
+    def __init__(self, store: Store, retention: timedelta | None = None) -> None:
         self._store = store
+        self._retention = retention
 
     def current(self, endpoints: Iterable[str]) -> dict[str, Current]:
         """What is known of these endpoints, consistently read; those never seen are absent."""
@@ -73,7 +80,7 @@ class Ledger:
             "decided_at": stamp(now),
             "claimed": claims,
         }
-        text = line(connection, decision, rows, standing, cause, now)
+        text = line(connection, decision, rows, standing, cause, now) | self._until(now)
         writes = [
             Write(Place(connection.endpoint, entry), text, [Absent("endpoint_id")]),
             Write(Place(connection.endpoint), current, _as_read(known)),
@@ -140,12 +147,16 @@ class Ledger:
             values |= {"accepted_at": stamp(now), "unwanted_at": "", "final": False, **UNPROBED}
         writes = []
         if hand is not None:
-            text = act_by_hand(connection, status, known, hand, now)
+            text = act_by_hand(connection, status, known, hand, now) | self._until(now)
             place = Place(connection.endpoint, f"{stamp(now)}#{text['decision_id']}")
             writes.append(Write(place, text, [Absent("endpoint_id")]))
             values["by_hand"] = "" if text["who"] else place.entry
         writes.append(Write(Place(connection.endpoint), values, _as_read(known)))
         self._store.write(*writes, *_moved(connection, known, _slots(connection, status.live, False)))
+
+    def _until(self, now: datetime) -> dict[str, int]:
+        """When DynamoDB may delete a line: epoch seconds, as its time to live wants them."""
+        return {EXPIRES: int((now + self._retention).timestamp())} if self._retention else {}
 
     def attributed(self, known: Current, who: str) -> None:
         """Say whose hands it was, once that is known."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from linkgate.errors import SettingsError
 
@@ -25,11 +26,18 @@ class Settings:
     event_bus: str = ""
     notification_topic_arn: str = ""
     organizations_role_arn: str = ""
+    ledger_retention_days: str = ""
     canary_function: str = ""
     default_probe: str = ""
     canary_names: str = ""
     canary_ports: str = ""
     canary_cidrs: str = ""
+
+    @property
+    def retention(self) -> timedelta | None:
+        """How long lines about decisions are kept; None: for ever."""
+        days = int(self.ledger_retention_days or 0)
+        return timedelta(days=days) if days else None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], required: tuple[str, ...]) -> "Settings":

@@ -129,6 +129,13 @@ class Store:
             for page in pages:
                 yield from page["Items"]
 
+    def dump(self) -> Iterator[Item]:
+        """Every item of the table, a page at a time."""
+        pages = self._table.meta.client.get_paginator("scan").paginate(TableName=self._table.name)
+        with translated(self._table.name):
+            for page in pages:
+                yield from page["Items"]
+
     def write(self, *writes: Write) -> None:
         """Make several changes, or none of them."""
         updates = [{"TableName": self._table.name, **_update(write)} for write in writes]
