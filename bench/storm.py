@@ -34,7 +34,7 @@ from tests.world import REGION, START, World, endpoint_id, service_id
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import UnsuccessfulItemTypeDef
 
-BATCH, WINDOW = 500, timedelta(seconds=1)
+BATCH, WINDOW = 1000, timedelta(seconds=1)
 """Of the event source of ApproveFunction (template.yaml)."""
 CALL, CONNECTION = 0.03, 0.02
 """Seconds that a call of EC2, and what DynamoDB has to do with one connection, are taken to last."""

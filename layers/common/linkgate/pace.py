@@ -13,7 +13,7 @@ SLOWEST = 5
 """The repeat (16 seconds) beyond which a throttled question is not asked more seldom."""
 FULL, COMPANY = 80, 4
 """While EC2 asks for fewer calls, a call for fewer connections than this waits so many times for others to join it."""
-AT_ONCE = 500
+AT_ONCE = 1000
 """Connections that one run judges: each takes DynamoDB some hundredths of a second, of the function's minute."""
 
 
