@@ -5,7 +5,7 @@ SAM := .venv/sam/bin
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab lab-shell lab-fault test check mutants setup setup-dev lock clean
+.PHONY: help demo lab lab-shell lab-fault test check mutants prove setup setup-dev lock clean
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
@@ -27,6 +27,10 @@ test: setup-dev ## every test: unit, infrastructure, integration in the lab
 
 mutants: setup-dev ## break the policy in every way there is: each mutant fails a test, or is listed (half an hour)
 	@$(LAB)/python -m tests.mutants
+
+prove: setup-dev ## what takes minutes: figures of a full sweep, a storm, the lab's network; thousands of random tables
+	@export PYTHONPATH=.:layers/common; for what in sweep storm network; do echo "$$what"; $(LAB)/python -m bench.$$what; done
+	@HYPOTHESIS_PROFILE=prove $(LAB)/python -m pytest -q tests/unit/test_properties.py
 
 check: setup-dev ## ruff, strict mypy, cfn-lint, sam validate
 	@$(LAB)/ruff check .

@@ -5,7 +5,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("unit", deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("prove", settings.get_profile("unit"), max_examples=10_000)
+settings.register_profile("prove", settings.get_profile("unit"), max_examples=3_000)
 # The same examples for every mutant, so that a mutant that survives today survives tomorrow.
 settings.register_profile("mutants", settings.get_profile("unit"), max_examples=100, derandomize=True, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "unit"))
