@@ -120,6 +120,14 @@ def test_ec2_is_told_of_what_is_enforced_and_no_hold(mode: Mode, outcome: Outcom
     assert decision.acts is (mode is Mode.ENFORCE and outcome is not Outcome.HOLD)
 
 
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("outcome", Outcome)
+def test_ec2_is_told_to_reject_what_is_rejected_and_enforced_alone(mode: Mode, outcome: Outcome) -> None:
+    decision = Decision(outcome, Reason.DENIED, mode, "hash")
+    assert decision.rejects is ((outcome, mode) == (Outcome.REJECT, Mode.ENFORCE))
+    assert decision.certain is True
+
+
 def test_a_decision_says_outcome_reason_and_row() -> None:
     assert DECISION.says() == ("accept", "allowed", "")
     assert replace(DECISION, row=KEY).says() == ("accept", "allowed", "vpce-svc-1/*")
