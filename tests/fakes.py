@@ -18,6 +18,7 @@ from linkgate.bell import Bell
 from linkgate.bus import VERSION, Bus, Event
 from linkgate.connections import Connections
 from linkgate.entry import Current
+from linkgate.errors import Contended
 from linkgate.gate import Gate, Gates
 from linkgate.ledger import Ledger
 from linkgate.model import Connection, Outcome, RowKey, Verdict
@@ -26,7 +27,7 @@ from linkgate.policy import Rows
 from linkgate.principals import Change
 from linkgate.ring import Ringer, delay
 from linkgate.rows import Item
-from linkgate.store import CURRENT, Absent, Before, Condition, Is, Place, Present, Room, Store, Write, require
+from linkgate.store import CURRENT, Absent, Before, Condition, Is, Place, Present, Room, Store, Write
 
 from tests.gallery import hold_to_schema
 from tests.world import Killed, World
@@ -182,7 +183,8 @@ class FakeStore(Store):
             assert not write.values.keys() & {"endpoint_id", "entry"}, "DynamoDB does not change a key"
             assert not write.add.keys() & write.drop.keys(), "DynamoDB refuses to add to a set and take from it at once"
             item = self.items.get(write.place, {})
-            require(all(_holds(condition, item) for condition in write.conditions))
+            if not all(_holds(condition, item) for condition in write.conditions):
+                raise Contended("the ledger changed meanwhile")
         for write in writes:
             _change(self.items.setdefault(write.place, _new(write.place)), write)
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.stub import Stubber
+from linkgate.dynamo import TRIES
 from linkgate.errors import Contended, SettingsError, Unavailable
-from linkgate.store import TRIES, Absent, Condition, Is, Place, Present, Room, Store, Write
+from linkgate.store import Absent, Condition, Is, Place, Present, Room, Store, Write
 
 from tests.fakes import FakeStore
 from tests.unit.tables import LEDGER, dynamodb

@@ -2,21 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from linkgate.dynamo import translated
-from linkgate.errors import Unavailable
+from linkgate.dynamo import by_keys, translated
 from linkgate.model import Connection, RowKey
 from linkgate.policy import Rows, keys_for, release_keys
 from linkgate.rows import EVERY, UNIT_PREFIX, Item, key_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
-
-KEYS_PER_CALL = 100
-"""Keys that one BatchGetItem takes (DynamoDB API reference)."""
-TRIES = 6
 
 
 class AllowList:
@@ -43,12 +37,9 @@ class AllowList:
         return found
 
     def rows(self, keys: Iterable[RowKey]) -> Rows:
-        """The rows under these keys; a key without a row is absent. Unprocessed keys are asked for again."""
-        unique = iter(sorted(set(keys)))
-        found: dict[RowKey, Item] = {}
-        while wanted := [dict(zip(("service", "consumer"), key, strict=True)) for key in islice(unique, KEYS_PER_CALL)]:
-            found |= _by_key(self._get(wanted))
-        return found
+        """The rows under these keys; a key without a row is absent."""
+        wanted = ({"service": key.service, "consumer": key.consumer} for key in sorted(set(keys)))
+        return _by_key(by_keys(self._dynamodb.batch_get_item, self._table, wanted, self._sleep))
 
     def covering(self, services: Iterable[str]) -> Rows:
         """Every row of some services, and of `*`."""
@@ -69,21 +60,6 @@ class AllowList:
         with translated(self._table):
             for page in paginator.paginate(TableName=self._table, ConsistentRead=True, **arguments):
                 yield from page["Items"]
-
-    def _get(self, keys: list[dict[str, str]]) -> list[Item]:
-        items: list[Item] = []
-        for attempt in range(TRIES):
-            with translated(self._table):
-                answer = self._dynamodb.batch_get_item(
-                    RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}
-                )
-            items += answer["Responses"].get(self._table, [])
-            unprocessed = answer.get("UnprocessedKeys", {}).get(self._table)
-            if not unprocessed:
-                return items
-            keys = [{name: str(value) for name, value in key.items()} for key in unprocessed["Keys"]]
-            self._sleep(0.05 * 2**attempt)
-        raise Unavailable(f"DynamoDB left {len(keys)} keys of {self._table} unprocessed {TRIES} times")
 
 
 def _by_key(items: Iterable[Item]) -> dict[RowKey, Item]:

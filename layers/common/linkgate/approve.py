@@ -15,7 +15,7 @@ from linkgate.answer import INDIVISIBLE, THROTTLES
 from linkgate.bell import ENDPOINTS_PER_BELL, Bell, chunks, who
 from linkgate.breaker import Tripped, rejects_name
 from linkgate.bus import RECREATE, Bus, decision_event, final_event, tripped_event
-from linkgate.connections import Connections, Refusal
+from linkgate.connections import PER_CALL, Connections, Refusal
 from linkgate.entry import pause
 from linkgate.errors import Throttled, Unavailable
 from linkgate.gate import Gates
@@ -30,8 +30,6 @@ from linkgate.witness import Witness
 
 PATIENCE = 9
 """Delayed repeats (about four minutes in all) before a question is left to the sweep."""
-CALL = 100
-"""Connections that are judged together; EC2 documents no maximum for one Accept, a hundred keeps answers small."""
 FEWER = Throttled("EC2 asks for fewer calls")
 ABSENT_LOOKS = 3
 """Looks in a row, some seconds apart, that must not show an endpoint before it counts as gone: EC2's view may lag."""
@@ -89,8 +87,8 @@ class Approver:
         late = [connection.endpoint for connection in group[AT_ONCE:]]
         cause = _cause(group[0], bells)
         self.bells.ring((Bell(some, frozenset({service}), cause) for some in chunks(late)), 0)
-        for start in range(0, min(len(group), AT_ONCE), CALL):
-            some = group[start : start + CALL]
+        for start in range(0, min(len(group), AT_ONCE), PER_CALL):
+            some = group[start : start + PER_CALL]
             if report.throttled or self._waits_for_company(some, bells):
                 self._later([one.endpoint for one in some], bells, report, FEWER, service=service)
             else:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str, Sequence[str]], "list[UnsuccessfulItemTypeDef]"]
 
+PER_CALL = 100
+"""Connections that are judged and told EC2 of together; it documents no maximum, a hundred keeps answers small."""
 FILTER_VALUES = 200
 """Values that one filter of a Describe may carry (EC2 API reference, "Filters")."""
 PAGE = 1000

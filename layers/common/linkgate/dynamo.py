@@ -1,7 +1,9 @@
-"""DynamoDB's errors in our words, for both tables."""
+"""What both tables have in common: DynamoDB's errors in our words, and reading many items by their keys."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -15,6 +17,32 @@ LOST = frozenset(
     {"None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 )
 """Reasons for a cancelled transaction that a later look mends; what is wrong with the item itself is none of them."""
+KEYS_PER_CALL = 100
+"""Keys that one BatchGetItem takes (DynamoDB API reference)."""
+TRIES = 6
+"""Of reading keys that DynamoDB left unprocessed, and of a transaction that met another one on the same item."""
+
+
+def by_keys(
+    get: Callable[..., Any], table: str, keys: Iterable[Mapping[str, str]], sleep: Callable[[float], None]
+) -> Iterator[dict[str, Any]]:
+    """The items under some unique keys, consistently read with `get`, a client's batch_get_item.
+
+    Unprocessed keys are asked for again; raises Unavailable if some always stay.
+    """
+    rest = iter(keys)
+    while wanted := list(islice(rest, KEYS_PER_CALL)):
+        for attempt in range(TRIES):
+            with translated(table):
+                answer = get(RequestItems={table: {"Keys": wanted, "ConsistentRead": True}})
+            yield from answer["Responses"].get(table, [])
+            unprocessed = answer.get("UnprocessedKeys", {}).get(table)
+            if not unprocessed:
+                break
+            wanted = unprocessed["Keys"]
+            sleep(0.05 * 2**attempt)
+        else:
+            raise Unavailable(f"DynamoDB left {len(wanted)} keys of {table} unprocessed {TRIES} times")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from linkgate.allowlist import AllowList
 from linkgate.answer import THROTTLES
 from linkgate.breaker import Counted, Spent, Tripped, cuts_name, spend
 from linkgate.bus import Bus, decision_event, tripped_event
-from linkgate.connections import Connections, Refusal
+from linkgate.connections import PER_CALL, Connections, Refusal
 from linkgate.entry import Current, pause, stamp
 from linkgate.errors import Contended
 from linkgate.ledger import Ledger
@@ -22,7 +22,6 @@ from linkgate.model import Budget, Connection, Decision, Mode, Outcome, Reconcil
 from linkgate.policy import Covering, Rows, decide, released, settings_for
 from linkgate.standing import Census, Standings
 
-CALL = 100
 SOON = timedelta(seconds=5)
 """When to look again for a cut that somebody else's work on the connection held up."""
 
@@ -103,8 +102,8 @@ class Reconciler:
         due = [one.connection.endpoint for one in cuts if one.due(settings.grace, self.now())]
         if any(not one.known.unwanted_at and not one.at_once for one in cuts):
             found.look_again(settings.grace)  # of those whose grace began earlier an earlier look asked for another
-        for start in range(0, len(due), CALL):
-            self._cut(service, due[start : start + CALL], let_go, settings.max_cuts.of(len(live)), found)
+        for start in range(0, len(due), PER_CALL):
+            self._cut(service, due[start : start + PER_CALL], let_go, settings.max_cuts.of(len(live)), found)
         return found
 
     def _unwanted(

@@ -7,21 +7,15 @@ a test can keep a table in memory and hold it to the same conditions.
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from linkgate.dynamo import conflicting, translated
-from linkgate.errors import Contended, Unavailable
+from linkgate.dynamo import TRIES, by_keys, conflicting, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
 
 CURRENT = "current"
 BY_SERVICE = "by_service"
-KEYS_PER_CALL = 100
-"""Keys that one BatchGetItem takes (DynamoDB API reference)."""
-TRIES = 5
-"""Of reading keys that DynamoDB left unprocessed, and of a transaction that met another one on the same item."""
 
 Item = dict[str, Any]
 
@@ -102,11 +96,8 @@ class Store:
 
     def read(self, places: Iterable[Place]) -> list[Item]:
         """The items under these keys, consistently read; those that do not exist are left out."""
-        rest = iter(sorted(set(places)))
-        found: list[Item] = []
-        while keys := [_key(place) for place in islice(rest, KEYS_PER_CALL)]:
-            found += self._get(keys)
-        return found
+        wanted = (_key(place) for place in sorted(set(places)))
+        return list(by_keys(self._dynamodb.batch_get_item, self._table.name, wanted, self._sleep))
 
     def query(self, service: str, status: str) -> Iterator[Item]:
         """The items of a service in one status, by the index: eventually consistent."""
@@ -155,27 +146,6 @@ class Store:
                 if attempt == TRIES - 1 or not conflicting(error):
                     raise
                 self._sleep(0.02 * 2**attempt)
-
-    def _get(self, keys: list[Item]) -> list[Item]:
-        items: list[Item] = []
-        for attempt in range(TRIES):
-            with translated(self._table.name):
-                answer = self._dynamodb.batch_get_item(
-                    RequestItems={self._table.name: {"Keys": keys, "ConsistentRead": True}}
-                )
-            items += answer["Responses"].get(self._table.name, [])
-            unprocessed = answer.get("UnprocessedKeys", {}).get(self._table.name)
-            if not unprocessed:
-                return items
-            keys = list(unprocessed["Keys"])
-            self._sleep(0.05 * 2**attempt)
-        raise Unavailable(f"DynamoDB left {len(keys)} keys of {self._table.name} unprocessed {TRIES} times")
-
-
-def require(holds: bool) -> None:
-    """Contended unless a condition holds: what DynamoDB's refusal means."""
-    if not holds:
-        raise Contended("the ledger changed meanwhile")
 
 
 def _key(place: Place) -> Item:
