@@ -5,9 +5,10 @@ import json
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -95,9 +96,20 @@ class Demo:
             return "timed out" if done.returncode == _CURL_TIMEOUT else done.stdout
 
         self.expect(f"curl http://$ENDPOINT/ in the consumer VPC: {wanted}", curl, wanted)
-        known = ground.run(vpc, "getent", "ahostsv4", name).stdout
-        addresses = dict.fromkeys(line.split()[0] for line in known.splitlines())
-        self.line(f"$ENDPOINT is {' and '.join(addresses)}, addresses of the consumer's subnets")
+        if wanted == "200":
+            known = ground.run(vpc, "getent", "ahostsv4", name).stdout
+            addresses = list(dict.fromkeys(line.split()[0] for line in known.splitlines()))
+            what = f"$ENDPOINT is {' and '.join(addresses)}: one address in each of the consumer's subnets"
+            self.expect(what, lambda: self.subnets_of(addresses), self.subnets_of())
+
+    def subnets_of(self, addresses: Sequence[str] | None = None) -> list[str]:
+        """The blocks of the consumer's subnets that some addresses lie in, one for each; without any, all blocks."""
+        ids = self.deployed.demo["ConsumerSubnetIds"].split(",")
+        found = client(self.lab, "ec2").describe_subnets(SubnetIds=ids)["Subnets"]
+        blocks = sorted(subnet["CidrBlock"] for subnet in found)
+        if addresses is None:
+            return blocks
+        return sorted(block for one in addresses for block in blocks if IPv4Address(one) in IPv4Network(block))
 
     def repeat(self) -> None:
         """How long a request takes, warm."""
