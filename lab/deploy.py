@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,8 @@ from lab import organization
 from lab.ground import Ground
 from lab.process import CHECKOUT, PROVIDER_ACCOUNT, REGION, LabError, LabProcess
 
-STACK, DEMO_STACK = "linkgate", "linkgate-demo"
+STACK, DEMO_STACK, CANARY_STACK = "linkgate", "linkgate-demo", "watch"
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 PORTS = {"namespaces": (80, 443), "loopback": (8080, 8443)}
 """The demo's ports of HTTP and HTTPS by data plane: above 1024 where it needs no privilege."""
 CIDRS = {"namespaces": "10.0.0.0/8", "loopback": "127.0.0.0/8"}
@@ -53,25 +54,14 @@ def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None, sec
 
     `second` is for a second consumer VPC.
     """
-    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
     demo = deploy_demo(lab, step, second)
     plane = Ground(lab.folder).plane
     port, _ = PORTS[plane]
     step("sam build: four functions and their layer")
-    build = lab.folder / "build"
-    _sam(
-        lab,
-        "build",
-        "--template-file",
-        str(CHECKOUT / "template.yaml"),
-        "--build-dir",
-        str(build),
-        "--parameter-overrides",
-        f"PythonRuntime={runtime}",
-    )
+    template = _build(lab, CHECKOUT / "template.yaml")
     step("sam deploy: Linkgate")
     parameters = {
-        "PythonRuntime": runtime,
+        "PythonRuntime": RUNTIME,
         "CanarySubnetIds": demo["CanarySubnetIds"],
         "CanarySecurityGroupIds": demo["CanarySecurityGroupId"],
         "CanaryPorts": str(port),
@@ -81,8 +71,25 @@ def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None, sec
         "SweepRate": "rate(1 minute)",
         "DeletionProtection": "false",
     }
-    _deploy(lab, build / "template.yaml", STACK, parameters)
+    _deploy(lab, template, STACK, parameters)
     return Deployed(outputs(lab, STACK), demo)
+
+
+def deploy_canary(lab: LabProcess, account: str, patrol: str, subnets: Sequence[str], groups: Sequence[str]) -> str:
+    """Build and deploy stacks/consumer-canary.yaml as a consumer's account, for the patrol with the role `patrol`; the
+    canary's ARN. Raises LabError."""
+    template = _build(lab, CHECKOUT / "stacks" / "consumer-canary.yaml")
+    plane = Ground(lab.folder).plane
+    parameters = {
+        "PythonRuntime": RUNTIME,
+        "PatrolRoleArn": patrol,
+        "SubnetIds": ",".join(subnets),
+        "SecurityGroupIds": ",".join(groups),
+        "Ports": ",".join(map(str, PORTS[plane])),
+        "Cidrs": CIDRS[plane],
+    }
+    _deploy(lab, template, CANARY_STACK, parameters, account)
+    return outputs(lab, CANARY_STACK, account)["Function"]
 
 
 def deploy_demo(
@@ -115,15 +122,26 @@ def enforce(lab: LabProcess, deployed: Deployed) -> None:
     )
 
 
-def outputs(lab: LabProcess, stack: str) -> dict[str, str]:
+def outputs(lab: LabProcess, stack: str, account: str = PROVIDER_ACCOUNT) -> dict[str, str]:
     """A stack's outputs."""
-    described = client(lab, "cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    described = client(lab, "cloudformation", account).describe_stacks(StackName=stack)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
-def _deploy(lab: LabProcess, template: Path, stack: str, parameters: Mapping[str, str]) -> None:
+def _build(lab: LabProcess, template: Path) -> Path:
+    """The template that is to be deployed, with its code built beside it."""
+    folder = lab.folder / "build" / template.stem
+    arguments = ("--template-file", str(template), "--build-dir", str(folder))
+    _sam(lab, PROVIDER_ACCOUNT, "build", *arguments, "--parameter-overrides", f"PythonRuntime={RUNTIME}")
+    return folder / "template.yaml"
+
+
+def _deploy(
+    lab: LabProcess, template: Path, stack: str, parameters: Mapping[str, str], account: str = PROVIDER_ACCOUNT
+) -> None:
     _sam(
         lab,
+        account,
         "deploy",
         "--template-file",
         str(template),
@@ -139,12 +157,12 @@ def _deploy(lab: LabProcess, template: Path, stack: str, parameters: Mapping[str
     )
 
 
-def _sam(lab: LabProcess, *arguments: str) -> None:
-    """Run the SAM CLI; its output goes to the run's folder and is shown where it fails."""
+def _sam(lab: LabProcess, account: str, *arguments: str) -> None:
+    """Run the SAM CLI as an account; its output goes to the run's folder and is shown where it fails."""
     tools = Path(sys.prefix).parent / "sam" / "bin"
     environment = {
         **os.environ,
-        **lab.environment(),
+        **lab.environment(account),
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), str(tools), os.environ.get("PATH", ""))),
         "SAM_CLI_TELEMETRY": "0",
         "TMPDIR": str(lab.folder),

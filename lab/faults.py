@@ -1,7 +1,7 @@
 """Faults by name: what each puts out of order in the demo's stack, and what a client in the consumer VPC then sees.
 
 The symptoms are those that AWS documents or that follow from it; tests/integration/test_faults.py holds the namespaces
-plane to them with curl and getent.
+plane to them with curl and getent, tests/integration/test_canary.py the canary to the causes.
 """
 
 import json
@@ -16,52 +16,108 @@ from lab.sabotage import Memory, Scene
 
 
 class Fault(NamedTuple):
-    """One fault. Without `put` and `mend` it is the data plane's; else AWS's own APIs make it."""
+    """One fault. Without `put` and `mend` it is the data plane's; else AWS's own APIs make it.
+
+    `cause` is what the canary must report: faults with the same one cannot be told apart from inside the VPC.
+    """
 
     what: str
     symptom: str
+    cause: str
     put: Callable[[Scene], Memory] | None = None
     mend: Callable[[Scene, Memory], None] | None = None
 
 
 FAULTS: Mapping[str, Fault] = {
     "connection-rejected": Fault(
-        "the provider rejects the live connection", "timeout", sabotage.reject_connection, sabotage.ask_again
+        "the provider rejects the live connection",
+        "timeout",
+        "connection_rejected",
+        sabotage.reject_connection,
+        sabotage.ask_again,
     ),
     "endpoint-deleted": Fault(
         "the consumer deletes the endpoint",
         "its names do not exist",
+        "endpoint_deleted",
         sabotage.delete_endpoint,
         sabotage.replace_endpoint,
     ),
     "security-group-closed": Fault(
-        "the endpoint's security group admits nobody", "timeout", sabotage.close_groups, sabotage.open_groups
+        "the endpoint's security group admits nobody",
+        "timeout",
+        "tcp_timeout",
+        sabotage.close_groups,
+        sabotage.open_groups,
     ),
     "private-dns-disabled": Fault(
         "the endpoint no longer uses the private name",
         "the private name does not exist, the regional one works",
+        "private_name_missing",
         sabotage.disable_private_name,
         sabotage.enable_private_name,
     ),
     "listener-deleted": Fault(
-        "the load balancer loses its listeners", "reset", sabotage.delete_listeners, sabotage.create_listeners
+        "the load balancer loses its listeners",
+        "reset",
+        "tcp_refused",
+        sabotage.delete_listeners,
+        sabotage.create_listeners,
     ),
     "targets-deregistered": Fault(
-        "the target groups lose their targets", "reset", sabotage.deregister_targets, sabotage.register_targets
+        "the target groups lose their targets",
+        "reset",
+        "tcp_refused",
+        sabotage.deregister_targets,
+        sabotage.register_targets,
     ),
-    "servers-stopped": Fault("both instances are stopped", "reset", sabotage.stop_servers, sabotage.start_servers),
-    plane.SERVER_DEAD: Fault("the instances run, but their servers do not", "reset"),
-    plane.SERVER_503: Fault("the servers answer with an error", "HTTP status 503"),
-    plane.SERVER_SLOW: Fault(f"the servers answer after {plane.SLOW_SECONDS:g} s", "connects, then waits"),
-    certificates.EXPIRED: Fault("the servers' certificate has expired", "TLS: expired"),
-    certificates.WRONG_NAME: Fault("the servers' certificate is for another name", "TLS: name mismatch"),
-    certificates.UNTRUSTED: Fault("the servers' certificate is from an unknown authority", "TLS: unknown issuer"),
+    "servers-stopped": Fault(
+        "both instances are stopped", "reset", "tcp_refused", sabotage.stop_servers, sabotage.start_servers
+    ),
+    plane.SERVER_DEAD: Fault("the instances run, but their servers do not", "reset", "tcp_refused"),
+    plane.SERVER_503: Fault("the servers answer with an error", "HTTP status 503", "http_status"),
+    plane.SERVER_SLOW: Fault(
+        f"the servers answer after {plane.SLOW_SECONDS:g} s", "connects, then waits", "http_timeout"
+    ),
+    certificates.EXPIRED: Fault("the servers' certificate has expired", "TLS: expired", "tls_expired"),
+    certificates.WRONG_NAME: Fault(
+        "the servers' certificate is for another name", "TLS: name mismatch", "tls_name_mismatch"
+    ),
+    certificates.UNTRUSTED: Fault(
+        "the servers' certificate is from an unknown authority", "TLS: unknown issuer", "tls_untrusted"
+    ),
     plane.ZONE_DOWN: Fault(
-        "the first Availability Zone is gone", "timeout at that zone's address, the other one answers"
+        "the first Availability Zone is gone",
+        "timeout at that zone's address, the other one answers",
+        "zone_unreachable",
     ),
-    plane.DNS_DOWN: Fault("the VPCs' DNS servers do not answer", "names cannot be resolved for now"),
-    plane.PACKET_LOSS: Fault(f"{rules.LOSS_PERCENT} % of the endpoint's packets are lost", "slow, and timeouts"),
+    plane.DNS_DOWN: Fault("the VPCs' DNS servers do not answer", "names cannot be resolved for now", "dns_timeout"),
+    plane.PACKET_LOSS: Fault(
+        f"{rules.LOSS_PERCENT} % of the endpoint's packets are lost", "slow, and timeouts", "packet_loss"
+    ),
 }
+
+_STATES = ("endpoint-deleted", "connection-rejected")
+_CERTIFICATES = (certificates.EXPIRED, certificates.WRONG_NAME, certificates.UNTRUSTED)
+_ANSWERS = frozenset({*_CERTIFICATES, plane.SERVER_503, plane.SERVER_SLOW})
+_RESETS = ("listener-deleted", "targets-deregistered", "servers-stopped", plane.SERVER_DEAD)
+_LOSSES = (plane.ZONE_DOWN, plane.PACKET_LOSS)
+
+HIDES: Mapping[str, frozenset[str]] = {
+    **{name: frozenset(FAULTS.keys() - set(_STATES[: number + 1])) for number, name in enumerate(_STATES)},
+    plane.DNS_DOWN: frozenset(FAULTS.keys() - {*_STATES, plane.DNS_DOWN}),
+    "security-group-closed": frozenset({*_RESETS, *_ANSWERS, *_LOSSES}),
+    **dict.fromkeys(_RESETS, _ANSWERS),
+    **{name: frozenset(_CERTIFICATES[number + 1 :]) for number, name in enumerate(_CERTIFICATES[:-1])},
+    plane.SERVER_SLOW: frozenset({plane.SERVER_503}),
+    plane.PACKET_LOSS: frozenset({plane.ZONE_DOWN}),
+}
+"""Which faults nobody can see from inside the VPC while another one is in force."""
+
+
+def visible(*names: str) -> list[str]:
+    """Those of the faults in force together that none of the others hides."""
+    return [name for name in names if not any(name in HIDES.get(other, ()) for other in names if other != name)]
 
 
 class Faults:

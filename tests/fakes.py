@@ -10,21 +10,24 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from io import BytesIO
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from linkgate import bell
 from linkgate.allowlist import AllowList
 from linkgate.bell import Bell
 from linkgate.bus import VERSION, Bus, Event
+from linkgate.canary import Canaries
 from linkgate.connections import Connections
 from linkgate.entry import Current
 from linkgate.errors import Contended
 from linkgate.gate import Gate, Gates
 from linkgate.ledger import Ledger
 from linkgate.model import Connection, Outcome, RowKey, Verdict
-from linkgate.patrol import Canary, Target, VerdictDict
 from linkgate.policy import Rows
 from linkgate.principals import Change
+from linkgate.reach import region_of
 from linkgate.ring import Ringer, delay
 from linkgate.rows import Item
 from linkgate.store import CURRENT, Absent, Before, Condition, Is, Place, Present, Room, Store, Write
@@ -34,6 +37,8 @@ from tests.world import Killed, World
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import UnsuccessfulItemTypeDef
+
+OWN_CANARY = "linkgate-own"
 
 
 class FakeGates(Gates):
@@ -46,7 +51,13 @@ class FakeGates(Gates):
         if self.world.silence:
             raise self.world.silence
         return {
-            name: Gate(name, service.acceptance_required, service.state, service.private_dns_state)
+            name: Gate(
+                name,
+                service.acceptance_required,
+                service.state,
+                service.private_dns_state,
+                service.private_dns_name,
+            )
             for name, service in self.world.services.items()
             if service.managed
         }
@@ -78,7 +89,7 @@ class FakeConnections(Connections):
 
     def named(self, endpoints: Iterable[str]) -> list[Connection]:
         wanted = set(endpoints)
-        return [connection for connection in self.world.shown() if connection.endpoint in wanted]
+        return [one for one in self.world.shown() if one.endpoint in wanted] if wanted else []
 
     def of(self, service: str) -> list[Connection]:
         if service in self.world.hidden:
@@ -310,32 +321,68 @@ class FakeRinger(Ringer):
         return min((due for due, _ in self.queue), default=None)
 
 
-class FakeCanary(Canary):
-    """Finds what `causes` says of an endpoint ("" or absent: it answers); says nothing at all of the `mute`."""
+class FakeCanaries(Canaries):
+    """Canary functions behind Lambda's Invoke, JSON in and JSON out; every one finds the same world.
+
+    `causes` says what is found of an endpoint or of one name of it ("" or absent: it answers); nothing is said of the
+    `mute`. `error` is raised by every Invoke, `errors` by those of one function; `answers` are payloads of one function
+    in place of verdicts. `nowhere` are names that do not exist.
+    """
 
     def __init__(self) -> None:
+        super().__init__(self._client, OWN_CANARY)
         self.causes: dict[str, str] = {}
         self.mute: set[str] = set()
+        self.nowhere: set[str] = set()
         self.error: Exception | None = None
-        self.targets: list[Target] = []
+        self.errors: dict[str, Exception] = {}
+        self.answers: dict[str, dict[str, Any]] = {}
+        self.extra: dict[str, Any] = {}
+        """Laid over every verdict."""
+        self.during: Callable[[], object] | None = None
+        """What happens in the world while a canary is on its way."""
+        self.regions: list[str] = []
+        self.calls: list[tuple[str, list[dict[str, Any]]]] = []
+        """Every Invoke: the function, and its targets."""
 
-    def probe(self, targets: Sequence[Target]) -> list[VerdictDict]:
-        if self.error:
-            raise self.error
-        self.targets += targets
-        return [self._verdict(target) for target in targets if target["endpoint_id"] not in self.mute]
+    @property
+    def targets(self) -> list[dict[str, Any]]:
+        """Every target that a canary was sent to."""
+        return [target for _, targets in self.calls for target in targets]
 
-    def _verdict(self, target: Target) -> VerdictDict:
-        cause = self.causes.get(target["endpoint_id"], "")
+    def _client(self, region: str) -> Any:
+        self.regions.append(region)
+        return SimpleNamespace(invoke=lambda **asked: self._invoked(region, **asked))
+
+    def _invoked(self, region: str, FunctionName: str, Payload: str) -> dict[str, Any]:
+        assert region == region_of(FunctionName), "a function is known in its own Region only"
+        targets = json.loads(Payload)["targets"]
+        self.calls.append((FunctionName, targets))
+        if self.during:
+            self.during()
+        if error := self.errors.get(FunctionName, self.error):
+            raise error
+        if answer := self.answers.get(FunctionName):
+            return answer
+        found = [self._verdict(target) for target in targets if target["endpoint_id"] not in self.mute]
+        return {"Payload": BytesIO(json.dumps({"verdicts": found}).encode())}
+
+    def _verdict(self, target: dict[str, Any]) -> dict[str, Any]:
+        endpoint, name = target["endpoint_id"], target["name"]
+        cause = self.causes.get(name, self.causes.get(endpoint, ""))
+        if name in self.nowhere:
+            cause = "dns_not_found"
+        if target["expect"] == "closed":
+            cause = "unexpectedly_open" if cause == "" else "" if cause == "tcp_timeout" else cause
         verdict = Verdict(
-            endpoint_id=target["endpoint_id"],
+            endpoint_id=endpoint,
             service_id=target["service_id"],
-            name=target["name"],
+            name=name,
             url=target["url"],
-            address="10.1.0.7",
+            address="" if cause.startswith(("dns", "probe")) else f"10.1.0.{int(endpoint[-2:], 16)}",
             cause=cause,
             detail="as told" if cause else "",
             phases={"dns": 1.25, "tcp": 0.5, "total": 1.75},
         )
-        read: VerdictDict = json.loads(json.dumps(asdict(verdict)))
+        read: dict[str, Any] = json.loads(json.dumps(asdict(verdict) | self.extra))
         return read

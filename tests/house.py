@@ -7,16 +7,20 @@ from linkgate.bell import Bell
 from linkgate.breaker import Breaker
 from linkgate.compare import Comparer
 from linkgate.entry import Current
+from linkgate.keep import Keeper
 from linkgate.lease import Lease
+from linkgate.look import Lookout
 from linkgate.model import State
 from linkgate.patrol import Patrol
 from linkgate.register import Register
 from linkgate.standing import Census
 from linkgate.sweep import Finding, Sweeper
+from linkgate.tally import Round
+from linkgate.targets import Probe
 from linkgate.upkeep import Upkeep
 from linkgate.validator import Validator
 
-from tests.fakes import FakeAllowList, FakeBus, FakeCanary, FakeConnections, FakeGates, FakeLedger, FakeRinger
+from tests.fakes import FakeAllowList, FakeBus, FakeCanaries, FakeConnections, FakeGates, FakeLedger, FakeRinger
 from tests.organization import FakeOrganization
 from tests.world import CONSUMER, REGION, World, service_id
 
@@ -32,7 +36,7 @@ class House:
         self.world = World()
         self.gates, self.connections = FakeGates(self.world), FakeConnections(self.world)
         self.allow_list, self.ledger, self.bus = FakeAllowList(), FakeLedger(), FakeBus()
-        self.bells, self.visits, self.canary = FakeRinger(self.world), FakeRinger(self.world), FakeCanary()
+        self.bells, self.visits, self.canary = FakeRinger(self.world), FakeRinger(self.world), FakeCanaries()
         self.register, self.organization = Register(self.ledger.store), FakeOrganization()
         self.breaker, self.looks = Breaker(self.ledger.store), FakeRinger(self.world)
         census, lease = (
@@ -46,7 +50,14 @@ class House:
         validator = Validator(self.register, self.bus, organization=True)
         self.sweeper = Sweeper(comparer, upkeep, validator, lease, self.looks)
         self.patrol = Patrol(
-            self.gates, *seen, self.bus, self.visits, self.canary, CONSUMER, (PROBE,), self.world.clock
+            self.gates,
+            *seen,
+            self.visits,
+            Lookout(self.connections, self.canary, clock),
+            Keeper(self.ledger, self.bus, clock),
+            CONSUMER,
+            (Probe.parse(PROBE),),
+            clock,
         )
         self.world.offer(SERVICE)
         self.allow_list.put(SERVICE, "@settings", mode="enforce")
@@ -80,6 +91,14 @@ class House:
                 self.sweeper.look(looks, "a look")
         self.world.now = end
         return report
+
+    def walk(self, left: float = 900) -> Round:
+        """A round of patrol that has so many seconds."""
+        return self.patrol.walk(lambda: left)
+
+    def visit(self, *bells: Bell, left: float = 900) -> Round:
+        """Patrol's visit of endpoints just accepted."""
+        return self.patrol.visit(bells, lambda: left)
 
     def settle(self) -> Finding:
         """A sweep, and all that it rings at once."""

@@ -39,6 +39,7 @@ class Service:
     acceptance_required: bool = True
     state: str = "Available"
     private_dns_state: str = ""
+    private_dns_name: str = ""
     topics: dict[str, bool] = field(default_factory=dict)
     principals: set[str] = field(default_factory=set)
 
@@ -81,6 +82,8 @@ class World:
     """Everything EC2 was told and did, in order."""
     asked: list[tuple[Outcome, str]] = field(default_factory=list)
     """Everything EC2 was told, done or not."""
+    described: int = 0
+    """How often EC2 was asked to describe connections, a page or two hundred names each."""
     silence: Exception | None = None
     """Raised by every Describe."""
     hidden: dict[str, Exception] = field(default_factory=dict)
@@ -137,6 +140,7 @@ class World:
         """What Describe shows now."""
         if self.silence:
             raise self.silence
+        self.described += 1
         seen = ((link, link.state(self.now - self.lag)) for link in self.links.values())
         return [
             Connection(

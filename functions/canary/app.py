@@ -2,15 +2,19 @@
 
 import functools
 import os
-from dataclasses import asdict
+import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from linkgate.limits import Limits
 from linkgate.probe import probe_all
+from linkgate.report import report
 from linkgate.settings import Settings
 
 logger = Logger(service="canary")
+MARGIN = 3.0
+"""Seconds of the function's time that are kept to write thousands of verdicts down."""
+MOST_LOGGED = 100
 
 
 @functools.cache
@@ -20,9 +24,13 @@ def application() -> Limits:
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{"targets": [...]}` in, `{"verdicts": [...]}` out (design section 8)."""
-    verdicts = [asdict(verdict) for verdict in probe_all(event["targets"], application())]
-    for verdict in verdicts:
-        logger.info("probed", **{f"probe_{name}": value for name, value in verdict.items()})
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """`{"targets": [...]}` in, `{"verdicts": [...]}` out (design section 8); what failed is logged as well."""
+    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - MARGIN
+    targets = event.get("targets") if isinstance(event, dict) else None
+    verdicts = report(probe_all(targets, application(), deadline))
+    bad = [verdict for verdict in verdicts if verdict["cause"]]
+    for verdict in bad[:MOST_LOGGED]:
+        logger.info("failed", **{f"probe_{name}": value for name, value in verdict.items()})
+    logger.info("probed", probe_verdicts=len(verdicts), probe_failed=len(bad))
     return {"verdicts": verdicts}

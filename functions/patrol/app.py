@@ -1,4 +1,4 @@
-"""Door: a connection was accepted, or a round is due; send the canary and keep the endpoints' health."""
+"""Door: a connection was accepted, or a round is due; send the canaries and keep the endpoints' health."""
 
 import functools
 import os
@@ -9,33 +9,46 @@ from aws_lambda_powertools import Logger
 from linkgate import bell, clients, metrics
 from linkgate.allowlist import AllowList
 from linkgate.bus import Bus
+from linkgate.canary import Canaries
 from linkgate.connections import Connections
 from linkgate.gate import Gates
+from linkgate.keep import Keeper
 from linkgate.ledger import Ledger
-from linkgate.patrol import Canary, Patrol, Round
+from linkgate.look import Lookout
+from linkgate.patrol import Patrol
 from linkgate.ring import Ringer
 from linkgate.settings import Settings
 from linkgate.store import Store
+from linkgate.tally import Round, Tally
 
 REQUIRED = ("stack", "account", "allow_list_table", "ledger_table", "patrol_queue_url", "event_bus", "default_probe")
+TIMES = {"DnsTime": "dns", "TcpTime": "tcp", "TlsTime": "tls", "FirstByteTime": "first_byte", "TotalTime": "total"}
+LONGEST_LIST = 20
+"""Endpoints of one kind that a round names in the log."""
 logger = Logger(service="patrol")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 @functools.cache
 def application() -> tuple[Settings, Patrol]:
     settings = Settings.from_env(os.environ, REQUIRED)
     ec2, dynamodb = clients.client("ec2"), clients.tables()
+    connections, ledger = Connections(ec2), Ledger(Store(dynamodb, settings.ledger_table))
+    canaries = Canaries(lambda region: clients.client("lambda", region), settings.canary_function)
     patrol = Patrol(
         gates=Gates(ec2),
-        connections=Connections(ec2),
+        connections=connections,
         allow_list=AllowList(dynamodb, settings.allow_list_table),
-        ledger=Ledger(Store(dynamodb, settings.ledger_table)),
-        bus=Bus(clients.client("events"), settings.event_bus),
+        ledger=ledger,
         queue=Ringer(clients.client("sqs"), settings.patrol_queue_url),
-        canary=Canary(clients.client("lambda"), settings.canary_function) if settings.canary_function else None,
+        lookout=Lookout(connections, canaries, now),
+        keeper=Keeper(ledger, Bus(clients.client("events"), settings.event_bus), now),
         account=settings.account,
-        default_probe=tuple(part.strip() for part in settings.default_probe.split(",")),
-        now=lambda: datetime.now(UTC),
+        default_probe=settings.probes,
+        now=now,
     )
     return settings, patrol
 
@@ -44,35 +57,67 @@ def application() -> tuple[Settings, Patrol]:
 def handler(event: dict[str, Any], context: Any) -> None:
     """SQS records about endpoints just accepted, or the schedule's event (anything without records)."""
     settings, patrol = application()
+
+    def left() -> float:
+        return float(context.get_remaining_time_in_millis()) / 1000
+
     try:
         if "Records" in event:
-            seen = patrol.visit([bell.parse(record["body"]) for record in event["Records"]])
+            seen = patrol.visit([bell.parse(record["body"]) for record in event["Records"]], left)
         else:
-            seen = patrol.walk()
+            seen = patrol.walk(left)
     except Exception:
         metrics.emit(settings.stack, {"Failures": 1})
         raise
-    _tell(settings.stack, seen, round_is_whole="Records" not in event)
-
-
-def _tell(stack: str, seen: Round, round_is_whole: bool) -> None:
+    _tell_troubles(settings.stack, seen)
     for milliseconds in seen.times_to_verified:
-        metrics.emit(stack, {"TimeToVerified": milliseconds})
-    if not round_is_whole:
-        return
-    parts = {
-        "ProbedEndpoints": seen.probed,
-        "UnhealthyEndpoints": seen.unhealthy,
-        "UnprobedEndpoints": seen.unprobed,
-    }
-    whole_stack: dict[str, float] = {name: sum(by.values()) for name, by in parts.items()}
-    logger.info("round", extra=whole_stack)
+        metrics.emit(settings.stack, {"TimeToVerified": milliseconds})
+    if "Records" not in event:
+        # Not everything was looked at: saying how much was would silence the alarm on silence.
+        blind = bool(seen.failed) or patrol.own_canary in seen.absent
+        _tell_round(settings.stack, seen, blind)
+
+
+def _tell_troubles(stack: str, seen: Round) -> None:
     for service, error in seen.failed.items():
         logger.error(f"could not patrol {service}: {type(error).__name__}: {error}", exc_info=error)
-    if seen.failed:
-        # Not everything was looked at: saying how much was would silence the alarm on silence.
-        del whole_stack["ProbedEndpoints"]
-        whole_stack["Failures"] = len(seen.failed)
-    metrics.emit(stack, whole_stack)
-    for service in seen.probed:
-        metrics.emit(stack, {name: by.get(service, 0) for name, by in parts.items()}, service)
+    for canary, error in seen.absent.items():
+        logger.error(f"could not send {canary}: {type(error).__name__}: {error}", exc_info=error)
+    if failures := len(seen.failed) + len(seen.absent):
+        metrics.emit(stack, {"Failures": failures})
+
+
+def _tell_round(stack: str, seen: Round, blind: bool) -> None:
+    said = {endpoint: words for tally in seen.services.values() for endpoint, words in tally.said.items()}
+    for endpoint, words in sorted(said.items())[:LONGEST_LIST]:
+        logger.warning(f"{endpoint} could not be probed: {words}")
+    by_service = {service: _counts(tally) for service, tally in seen.services.items()}
+    whole = {name: sum(counts[name] for counts in by_service.values()) for name in _counts(Tally())}
+    logger.info("round", extra=whole)
+    metrics.emit(stack, {name: count for name, count in whole.items() if not (blind and name == "ProbedEndpoints")})
+    if days := [tally.days_left for tally in seen.services.values() if tally.days_left is not None]:
+        metrics.emit(stack, {"CertificateDaysLeft": min(days)})
+    for service, counts in by_service.items():
+        metrics.emit(stack, counts, service)
+        _tell_details(stack, service, seen.services[service])
+
+
+def _counts(tally: Tally) -> dict[str, float]:
+    return {
+        "ProbedEndpoints": tally.probed,
+        "UnhealthyEndpoints": len(tally.unhealthy),
+        "UnprobedEndpoints": tally.unprobed,
+        "UnexpectedlyOpenEndpoints": tally.open,
+        "ProbeErrors": tally.errors,
+    }
+
+
+def _tell_details(stack: str, service: str, tally: Tally) -> None:
+    """What is finer than a count; of a single endpoint only while it fails, since each metric costs."""
+    if tally.days_left is not None:
+        metrics.emit(stack, {"CertificateDaysLeft": tally.days_left}, service)
+    metrics.spread(stack, {name: tally.phases[phase] for name, phase in TIMES.items()}, service)
+    for zone, count in tally.addresses.items():
+        metrics.emit(stack, {"UnhealthyAddresses": count}, service, Zone=zone)
+    for endpoint in tally.unhealthy:
+        metrics.emit(stack, {"UnhealthyEndpoints": 1}, service, Endpoint=endpoint)

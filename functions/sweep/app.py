@@ -2,6 +2,7 @@
 
 import functools
 import os
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from linkgate.connections import Connections
 from linkgate.gate import Gates
 from linkgate.lease import Lease
 from linkgate.ledger import Ledger
+from linkgate.model import Status
 from linkgate.organization import Organization
 from linkgate.register import Register
 from linkgate.ring import Ringer
@@ -36,6 +38,8 @@ REQUIRED = (
     "event_bus",
     "notification_topic_arn",
 )
+SHOWN = tuple(status for status in Status if status is not Status.CLOSED)
+"""Whose connections are counted: of closed ones there are ever more."""
 logger = Logger(service="sweep")
 
 
@@ -107,6 +111,10 @@ def _tell(stack: str, finding: Finding) -> None:
     for doing, error in finding.failed.items():
         logger.error(f"could not sweep {doing}: {type(error).__name__}: {error}", exc_info=error)
     metrics.emit(stack, _counts(finding))
+    if finding.whole:
+        statuses = sum((found.statuses for found in finding.services.values()), Counter[Status]())
+        for status in SHOWN:
+            metrics.emit(stack, {"Connections": statuses[status]}, Status=status)
 
 
 def _tell_service(service: str, found: Compared) -> None:

@@ -15,7 +15,7 @@ from ministack.core import lambda_runtime  # type: ignore[import-untyped]
 from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
 from lab import roles
-from lab.functions import batches, destinations, streams
+from lab.functions import across, batches, destinations, streams
 from lab.functions.launch import Launch
 from lab.functions.runtime import Environment
 from lab.functions.sandbox import variables
@@ -36,6 +36,7 @@ def install(concurrency: int, launch: Callable[[Mapping[str, Any]], Launch]) -> 
     places = threading.BoundedSemaphore(concurrency)
     _start_with_runtime_client(launch)
     _queue(places)
+    across.install()
     batches.install()
     streams.install()
     destinations.install()

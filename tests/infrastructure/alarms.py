@@ -1,7 +1,6 @@
 """Every alarm reads a metric that is really written, in the shape it is written in, and says what to do."""
 
 import ast
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Any
 from linkgate import metrics
 
 from tests.infrastructure.intrinsics import PSEUDO
-from tests.infrastructure.stack import Properties, Stack, door, named
+from tests.infrastructure.stack import Properties, Stack, door, schedules
 
 STACK = PSEUDO["AWS::StackName"]
 SILENT = ("patrol-silent", "sweep-silent")
-SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 
 Line = Mapping[str, Any]
 
@@ -46,8 +44,8 @@ def deaf(stack: Stack, line: Line) -> list[str]:
             problems.append(f"{name} reads {alarm['MetricName']}, which metrics.UNITS does not know")
         if alarm["MetricName"] not in doors:
             problems.append(f"{name} reads {alarm['MetricName']}, which no function emits")
-        if alarm.get("Unit", units.get(alarm["MetricName"])) != units.get(alarm["MetricName"]):
-            problems.append(f"{name} reads unit {alarm['Unit']}")
+        if alarm.get("Unit") != units.get(alarm["MetricName"]):
+            problems.append(f"{name} reads unit {alarm.get('Unit')}")
         if {one["Name"]: one["Value"] for one in alarm["Dimensions"]} not in dimensions:
             problems.append(f"{name} reads dimensions {alarm['Dimensions']}, written are {dimensions}")
     return problems
@@ -56,11 +54,8 @@ def deaf(stack: Stack, line: Line) -> list[str]:
 def blinking(stack: Stack) -> list[str]:
     """Alarms on a gauge that look less far back than it is written: they go back to OK between two rounds."""
     rates: dict[str, int] = {}
-    for schedule in stack.of("AWS::Scheduler::Schedule").values():
-        match = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule["ScheduleExpression"])
-        assert match, f"{schedule['ScheduleExpression']} is not a rate"
-        function = stack.properties(named(schedule["Target"]["Arn"]))
-        rates |= dict.fromkeys(emitted(door(function)), int(match[1]) * SECONDS[match[2]])
+    for name, rate in schedules(stack).items():
+        rates |= dict.fromkeys(emitted(door(stack.properties(name))), rate)
     problems = []
     for name, alarm in alarms(stack):
         window = alarm["Period"] * alarm["EvaluationPeriods"]
@@ -94,17 +89,3 @@ def mute(stack: Stack) -> list[str]:
 def heading(alarm: Properties) -> str:
     """The heading of the runbook that an alarm names."""
     return str(alarm.get("AlarmDescription", "")).rpartition("#")[2]
-
-
-def dark(stack: Stack, line: Line) -> list[str]:
-    """Metrics on the dashboard that nothing writes."""
-    problems = []
-    directive = line["_aws"]["CloudWatchMetrics"][0]
-    for name, dashboard in stack.of("AWS::CloudWatch::Dashboard").items():
-        for widget in json.loads(dashboard["DashboardBody"])["widgets"]:
-            for namespace, metric, *rest in widget.get("properties", {}).get("metrics", []):
-                pairs = [one for one in rest if isinstance(one, str)]
-                read = (namespace, dict(zip(pairs[::2], pairs[1::2], strict=True)))
-                if read != (directive["Namespace"], {"Stack": line["Stack"]}) or metric not in metrics.UNITS:
-                    problems.append(f"{name} shows {metric} of {read}")
-    return problems

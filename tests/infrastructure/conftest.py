@@ -18,6 +18,12 @@ EVERYTHING: Mapping[str, str] = {
     "OrganizationsRoleArn": "arn:aws:iam::999999999999:role/reader",
     "PythonRuntime": "python3.12",
 }
+CANARY: Mapping[str, str] = {
+    "PatrolRoleArn": "arn:aws:iam::999999999999:role/patrol",
+    "SubnetIds": "subnet-1,subnet-2",
+    "SecurityGroupIds": "sg-1",
+    "AlarmTopicArn": "arn:aws:sns:eu-west-1:111111111111:mine",
+}
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +61,12 @@ def stack(request: pytest.FixtureRequest) -> Stack:
 def draft(whole: Stack) -> Stack:
     """A copy of the whole stack, to be spoiled."""
     return copy.deepcopy(whole)
+
+
+@pytest.fixture(scope="session")
+def canary() -> Stack:
+    """stacks/consumer-canary.yaml with a topic."""
+    return _stack(parsed(ROOT / "stacks" / "consumer-canary.yaml"), CANARY)
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ class Resolver:
         declared: Mapping[str, Any] = template.get("Parameters", {})
         self.values: dict[str, Any] = {name: values.get(name, one.get("Default")) for name, one in declared.items()}
         for name, one in declared.items():
-            if one["Type"] == "CommaDelimitedList":
+            if one["Type"] == "CommaDelimitedList" or one["Type"].startswith("List<"):
                 self.values[name] = str(self.values[name]).split(",")
         self._known: dict[str, Callable[[Any], Any]] = {
             "Ref": self._ref,

@@ -15,6 +15,7 @@ from tests.infrastructure.intrinsics import Resolver
 
 ROOT = Path(__file__).parents[2]
 BUCKET = "s3://packaged/"
+UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 REFERENCE = re.compile(r"\$\{(\w+)(?:\.(\w+))?\}")
 
 Properties = dict[str, Any]
@@ -66,6 +67,16 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
+def schedules(stack: Stack) -> dict[str, int]:
+    """How often each function runs by a schedule, in seconds, by its logical id."""
+    found = {}
+    for one in stack.of("AWS::Scheduler::Schedule").values():
+        match = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", one["ScheduleExpression"])
+        assert match, f"{one['ScheduleExpression']} is not a rate"
+        found[named(one["Target"]["Arn"])] = int(match[1]) * UNITS[match[2]]
+    return found
+
+
 def walk(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every value below a node, with the keys that lead to it; entries of lists have their list's path."""
     yield path, node
@@ -89,7 +100,8 @@ def transformed(document: Mapping[str, Any], values: Mapping[str, str]) -> dict[
     for resource in packaged["Resources"].values():
         for key in ("CodeUri", "ContentUri"):
             if key in resource.get("Properties", {}):
-                resource["Properties"][key] = BUCKET + resource["Properties"][key]
+                # Read from the checkout's root, wherever the template lies.
+                resource["Properties"][key] = BUCKET + resource["Properties"][key].removeprefix("../")
     plain: dict[str, Any] = Translator({}, Parser()).translate(packaged, dict(values))
     return plain
 

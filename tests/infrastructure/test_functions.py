@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from linkgate import clients, entry
+from linkgate.canary import LONGEST_CALL
 from linkgate.settings import Settings
 
 from tests.infrastructure.house import Module
@@ -63,6 +64,9 @@ def mistimed(stack: Stack) -> list[str]:
         f"patrol waits {waits} s for the canary, which may take {canary} s": canary < waits,
         f"patrol's {functions['PatrolFunction']['Timeout']} s end before a wait for the canary": waits
         < functions["PatrolFunction"]["Timeout"],
+        f"patrol begins no call in its {functions['PatrolFunction']['Timeout']} s": waits
+        < LONGEST_CALL
+        < functions["PatrolFunction"]["Timeout"],
         f"a decision's lease of {entry.LEASE} ends before the approver": functions["ApproveFunction"]["Timeout"]
         <= entry.LEASE.total_seconds(),
     }
@@ -103,6 +107,7 @@ SPOILED: list[tuple[Callable[[Stack], list[str]], Callable[[Stack], object], str
     (odd_ones_out, lambda it: it.resources.update(Live={"Type": "AWS::Lambda::Alias"}), "Live is a AWS::Lambda::Alias"),
     (mistimed, lambda it: it.properties("CanaryFunction").update(Timeout=70), "the canary, which may take 70 s"),
     (mistimed, lambda it: it.properties("PatrolFunction").update(Timeout=60), "patrol's 60 s end before"),
+    (mistimed, lambda it: it.properties("PatrolFunction").update(Timeout=75), "patrol begins no call in its 75 s"),
     (mistimed, lambda it: it.properties("ApproveFunction").update(Timeout=90), "ends before the approver"),
 ]
 

@@ -28,6 +28,7 @@ OUTPUTS = {
     "ApproveFunction",
     "SweepFunction",
     "PatrolFunction",
+    "PatrolRoleArn",
     "AlarmTopic",
     "DashboardName",
 }

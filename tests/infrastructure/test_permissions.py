@@ -42,7 +42,7 @@ def test_the_canary_may_log_and_be_put_into_the_vpc_and_its_code_knows_no_aws(wh
         ("ApproveRole", Need("sts:AssumeRole", "arn:aws:iam::999999999999:role/reader")),
         ("SweepRole", Need("dynamodb:Query", f"{arn('LedgerTable')}/index/by_service")),
         ("SweepRole", Need("sqs:SendMessage", arn("RoundDeadLetters"))),
-        ("PatrolRole", Need("lambda:InvokeFunction", arn("CanaryFunction"))),
+        ("PatrolRole", Need("lambda:InvokeFunction")),  # which functions: test_consumer.py
         ("PipeRole", Need("events:PutEvents", arn("EventBus"))),
     ],
 )

@@ -397,3 +397,36 @@ def _is_running(process: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+class TestAnotherAccount:
+    INVOKE = """
+import boto3, json
+def handler(event, context):
+    try:
+        return json.loads(boto3.client("lambda").invoke(FunctionName=event)["Payload"].read())
+    except Exception as error:
+        return error.response["Error"]["Code"]
+"""
+
+    def test_a_role_that_both_sides_name_may_invoke_and_no_other(self, client: Client) -> None:
+        def there(service: str) -> Any:
+            return client(service, account="222222222222")
+
+        name = function(there, "def handler(e, c): return c.invoked_function_arn")
+        target = arn_of(there, name)
+        invited, stranger, poor = (
+            function(client, self.INVOKE, *given)
+            for given in ([allow("lambda:InvokeFunction", on=target)], [allow("lambda:InvokeFunction")], [])
+        )
+        assert {invoke(client, one, target)[1] for one in (invited, stranger, poor)} == {"AccessDeniedException"}
+        for one in (invited, poor):
+            role = client("lambda").get_function_configuration(FunctionName=one)["Role"]
+            there("lambda").add_permission(
+                FunctionName=name, StatementId=one, Action="lambda:InvokeFunction", Principal=role
+            )
+        assert [invoke(client, one, target)[1] for one in (invited, stranger, poor)] == [
+            target,
+            "AccessDeniedException",
+            "AccessDeniedException",
+        ]

@@ -5,8 +5,19 @@ import random
 from typing import Any
 
 from lab.account import Provider
-from lab.deploy import Deployed
+from lab.deploy import CONSUMERS, Deployed, deploy_canary
+from lab.process import LabProcess
 from tests.integration.conftest import Await, Client
+from tests.integration.deploy import allow, function, invoke
+
+SENDER = """
+import boto3
+def handler(event, context):
+    try:
+        boto3.client("lambda").invoke(FunctionName=event, Payload=b'{"targets": []}')
+    except Exception as error:
+        return error.response["Error"]["Code"]
+"""
 
 
 def test_the_row_first_and_the_endpoint_second_ends_accepted(provider: Provider, account: str, until: Await) -> None:
@@ -123,6 +134,38 @@ def test_the_canary_crosses_what_was_accepted_and_the_alarm_follows_the_servers(
     ec2.start_instances(InstanceIds=servers)
     until(lambda: provider.alarm("endpoint-unhealthy"), "OK")
     until(lambda: provider.status(endpoint), "VERIFIED")
+
+
+def test_a_consumers_own_canary_verifies_its_endpoint_and_nobody_else_may_send_it(
+    provider: Provider, lab: LabProcess, client: Client, deployed: Deployed, until: Await
+) -> None:
+    consumer, ours = CONSUMERS[0], deployed.linkgate
+    provider.put_row(consumer, effect="allow")
+    endpoint = provider.connect(consumer)
+    until(lambda: provider.status(endpoint), "ACCEPTED")
+    (found,) = client("ec2", consumer).describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"]
+    group = client("ec2", consumer).create_security_group(
+        GroupName=f"canary-of-{endpoint}", Description="the canary", VpcId=found["VpcId"]
+    )["GroupId"]
+    canary = deploy_canary(lab, consumer, ours["PatrolRoleArn"], found["SubnetIds"], [group])
+    assert provider.status(endpoint) == "ACCEPTED"
+    provider.put_row(f"@canary:{consumer}", function=canary)
+    until(lambda: provider.status(endpoint), "VERIFIED")
+    assert provider.known(endpoint)["health"]["cause"] == ""
+    policy = client("lambda", consumer).get_policy(FunctionName=canary)["Policy"]
+    principals = [statement["Principal"] for statement in json.loads(policy)["Statement"]]
+    assert principals == [{"AWS": ours["PatrolRoleArn"]}]
+    stranger = function(client, SENDER, allow("lambda:InvokeFunction"))
+    assert invoke(client, stranger, canary) == (None, "AccessDeniedException")
+
+
+def test_the_dashboard_is_there_and_shows_every_alarm(client: Client, deployed: Deployed) -> None:
+    name = deployed.linkgate["DashboardName"]
+    body = json.loads(client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])
+    (shown,) = (set(one["properties"]["alarms"]) for one in body["widgets"] if one["type"] == "alarm")
+    alarms = client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{name}-")["MetricAlarms"]
+    assert shown == {alarm["AlarmArn"] for alarm in alarms}
+    assert "${" not in json.dumps(body).replace("${PROP('Dim.", "")
 
 
 def test_without_the_permission_to_accept_the_connection_waits_and_an_alarm_says_so(

@@ -20,10 +20,11 @@ HOST = "127.0.0.1"
 
 @dataclass
 class Listener:
-    """A port on loopback; `requests` is what came in, `leaving` is set when the test is over."""
+    """A port on loopback; `requests` is what came in, `sent` counts a flood, `leaving` is set when the test is over."""
 
     port: int
     requests: list[bytes] = field(default_factory=list)
+    sent: int = 0
     leaving: threading.Event = field(default_factory=threading.Event)
 
 
@@ -130,6 +131,58 @@ def babbling(stream: socket.socket, listener: Listener) -> None:
     with contextlib.suppress(OSError):
         while not listener.leaving.wait(0.0002):
             stream.sendall(b"H")
+
+
+def flooding(start: bytes, flood: bytes) -> Behaviour:
+    """Answer `start` and then `flood`, again and again, as fast as it is taken."""
+
+    def behave(stream: socket.socket, listener: Listener) -> None:
+        listener.requests.append(stream.recv(65536))
+        with contextlib.suppress(OSError):
+            stream.sendall(start)
+            while not listener.leaving.is_set():
+                listener.sent += stream.send(flood)
+
+    return behave
+
+
+def trickling(start: bytes, drop: bytes) -> Behaviour:
+    """Answer `start`, and then a drop now and then, each well within any timeout."""
+
+    def behave(stream: socket.socket, listener: Listener) -> None:
+        listener.requests.append(stream.recv(65536))
+        with contextlib.suppress(OSError):
+            stream.sendall(start)
+            while not listener.leaving.wait(0.05):
+                stream.sendall(drop)
+
+    return behave
+
+
+def lingering(answer: bytes) -> Behaviour:
+    """Take one request, send an answer, and keep the connection whatever the request said."""
+
+    def behave(stream: socket.socket, listener: Listener) -> None:
+        listener.requests.append(stream.recv(65536))
+        stream.sendall(answer)
+        listener.leaving.wait(5)
+
+    return behave
+
+
+def nonsense(stream: socket.socket, listener: Listener) -> None:
+    """Speak TLS 1.2 (RFC 5246) up to a certificate of nonsense bytes."""
+    listener.requests.append(stream.recv(65536))
+    cipher, renegotiation = b"\xc0\x2b\x00", b"\x00\x05\xff\x01\x00\x01\x00"
+    hello = b"\x03\x03" + bytes(range(32)) + b"\x00" + cipher + renegotiation
+    chain = _sized(_sized(b"\xde\xad\xbe\xef" * 100, 3), 3)
+    messages = b"\x02" + _sized(hello, 3) + b"\x0b" + _sized(chain, 3)
+    stream.sendall(b"\x16\x03\x03" + _sized(messages, 2))
+    listener.leaving.wait(5)
+
+
+def _sized(content: bytes, width: int) -> bytes:
+    return len(content).to_bytes(width, "big") + content
 
 
 @dataclass(frozen=True)

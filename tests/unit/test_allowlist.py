@@ -69,6 +69,22 @@ def test_the_rows_of_a_connection_are_those_that_may_matter_for_it(resource: "Dy
     assert AllowList(resource, ALLOW_LIST).rows_for([asking(1)]).keys() == wanted
 
 
+def test_the_rows_about_canaries_are_those_of_the_services_and_of_everybody(
+    resource: "DynamoDBServiceResource",
+) -> None:
+    wanted = {
+        put(resource, service, f"@canary:{consumer}", function="arn")
+        for service in (SERVICE, service_id(2), "*")
+        for consumer in (CONSUMER, endpoint_id(1))
+    }
+    put(resource, service_id(3), f"@canary:{CONSUMER}", function="arn")
+    put(resource, SERVICE, "@settings", mode="enforce")
+    put(resource, SERVICE, CONSUMER, effect="allow")
+    found = AllowList(resource, ALLOW_LIST).canaries([SERVICE, service_id(2), SERVICE])
+    assert found.keys() == wanted
+    assert AllowList(resource, ALLOW_LIST).canaries([]).keys() == {key for key in wanted if key.service == "*"}
+
+
 def test_a_row_comes_as_pythons_own_types(resource: "DynamoDBServiceResource") -> None:
     key = put(
         resource, SERVICE, "*", effect="allow", limit=2, regions={"eu-west-1"}, tags=["a", {"b": True}], gone=None

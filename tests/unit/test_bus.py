@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from jsonschema import Draft202012Validator
 from linkgate.bus import Bus, Event, about, decision_event, finished_event
+from linkgate.cause import CAUSES
 from linkgate.entry import Current
 from linkgate.errors import Throttled, Unavailable
 from linkgate.model import Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
@@ -162,6 +163,12 @@ def test_a_schema_is_one_and_its_example_holds_to_it(kind: str) -> None:
     assert schema["title"] == kind
     for example in schema["examples"]:
         gallery.hold_to_schema(kind, example)
+
+
+def test_every_cause_that_blames_somebody_can_be_told() -> None:
+    causes = set(CAUSES) - {"probe_error"}
+    properties = gallery.schema("Endpoint Unhealthy")["properties"]
+    assert set(properties["cause"]["enum"]) == set(properties["also"]["items"]["enum"]) == causes
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

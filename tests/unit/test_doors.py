@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,8 +17,8 @@ from linkgate.bell import Bell
 from linkgate.errors import SettingsError, Unavailable
 from linkgate.limits import Limits
 from linkgate.model import State, Status
-from linkgate.patrol import Canary, Target, VerdictDict
 from linkgate.settings import Settings
+from linkgate.targets import Probe
 
 from functions.approve import app as approve
 from functions.canary import app as canary
@@ -43,6 +44,9 @@ class Context:
     memory_limit_in_mb: int = 512
     invoked_function_arn: str = "arn:aws:lambda:eu-west-1:111111111111:function:linkgate-function"
     aws_request_id: str = "0d1d9c6c-9d15-4c5f-a3e0-6a3a5dd0fd05"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 120_000
 
 
 @pytest.fixture
@@ -86,7 +90,8 @@ class Said:
 
     def metrics(self, service: str = "") -> dict[str, float]:
         """The metrics of the stack, or of one service."""
-        mine = [line for line in self.read().lines if "_aws" in line and line.get("Service", "") == service]
+        found = [line for line in self.read().lines if "_aws" in line and line.get("Service", "") == service]
+        mine = [line for line in found if not line.keys() & {"Status", "Zone", "Endpoint"}]
         names = [metric["Name"] for line in mine for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
         return {name: line[name][0] for line in mine for name in names if name in line}
 
@@ -365,6 +370,9 @@ def test_a_tripped_breaker_is_counted_while_it_keeps_somebody(house: House, said
 
 # ------------------------------------------------------------------ patrol
 
+TROUBLES = ("UnhealthyEndpoints", "UnprobedEndpoints", "UnexpectedlyOpenEndpoints", "ProbeErrors")
+TIMES = {"DnsTime": 1.25, "TcpTime": 0.5, "TotalTime": 1.75}
+
 
 @pytest.fixture
 def accepted(house: House, said: Said) -> House:
@@ -377,16 +385,72 @@ def accepted(house: House, said: Said) -> House:
 
 def test_a_round_is_counted_for_the_stack_and_for_each_service(accepted: House, said: Said) -> None:
     accepted.world.offer(SECOND)
+    patrol.handler(gallery.sample("schedule"), Context())
+    wanted = {"ProbedEndpoints": 1.0} | dict.fromkeys(TROUBLES, 0.0)
+    assert said.metrics() == wanted | {"TimeToVerified": 10_000}
+    assert said.metrics(SERVICE) == wanted | TIMES
+    assert said.metrics(SECOND) == dict.fromkeys(wanted, 0)
+
+
+def finer(said: Said, dimension: str) -> dict[str, dict[str, float]]:
+    """What was written of each value of a dimension."""
+    lines = [line for line in said.read().lines if "_aws" in line and dimension in line]
+    names = [metric["Name"] for line in lines for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
+    return {line[dimension]: {name: line[name][0] for name in names if name in line} for line in lines}
+
+
+def test_an_endpoint_has_a_metric_of_its_own_only_while_it_fails(accepted: House, said: Said) -> None:
+    patrol.handler(gallery.sample("schedule"), Context())
+    assert finer(said, "Endpoint") == {}
     accepted.canary.causes[A] = "tcp_timeout"
     patrol.handler(gallery.sample("schedule"), Context())
-    assert said.metrics() == {"ProbedEndpoints": 1, "UnhealthyEndpoints": 1, "UnprobedEndpoints": 0}
-    assert said.metrics(SERVICE) == said.metrics()
-    assert said.metrics(SECOND) == dict.fromkeys(said.metrics(), 0)
+    assert finer(said, "Endpoint") == {A: {"UnhealthyEndpoints": 1}}
+    assert said.metrics()["UnhealthyEndpoints"] == 1
+
+
+def test_unhealthy_addresses_are_counted_by_zone(accepted: House, said: Said) -> None:
+    regional = accepted.world.links[A].dns_names[0]
+    zonal = {zone: regional.replace("-abcdefgh.", f"-abcdefgh-{zone}.") for zone in ("eu-west-1a", "eu-west-1b")}
+    accepted.world.links[A].dns_names = (regional, *zonal.values())
+    accepted.canary.causes[zonal["eu-west-1b"]] = "dns_not_found"
+    patrol.handler(gallery.sample("schedule"), Context())
+    assert finer(said, "Zone") == {
+        "eu-west-1a": {"UnhealthyAddresses": 0},
+        "eu-west-1b": {"UnhealthyAddresses": 1},
+    }
+
+
+def test_the_days_of_a_certificate_are_told_where_there_is_one(accepted: House, said: Said) -> None:
+    patrol.handler(gallery.sample("schedule"), Context())
+    assert "CertificateDaysLeft" not in said.metrics()
+    accepted.canary.extra = {"tls_days_left": 12.5}
+    patrol.handler(gallery.sample("schedule"), Context())
+    assert (said.metrics()["CertificateDaysLeft"], said.metrics(SERVICE)["CertificateDaysLeft"]) == (12.5, 12.5)
+
+
+def test_what_the_canary_could_not_probe_is_counted(accepted: House, said: Said) -> None:
+    accepted.canary.causes[A] = "probe_error"
+    patrol.handler(gallery.sample("schedule"), Context())
+    assert said.metrics() == dict.fromkeys(("ProbedEndpoints", *TROUBLES), 0) | {
+        "ProbeErrors": 1,
+        "UnprobedEndpoints": 1,
+    }
+    assert said.messages("WARNING") == [f"{A} could not be probed: as told"]
+
+
+def test_an_endpoint_that_gets_in_although_it_must_stay_out_is_counted(accepted: House, said: Said) -> None:
+    accepted.world.turn(A, State.REJECTED)
+    accepted.ledger.alter(A, status=Status.CUT)
+    for opened in (0, 1):
+        accepted.world.advance(120)
+        patrol.handler(gallery.sample("schedule"), Context())
+        assert said.metrics()["UnexpectedlyOpenEndpoints"] == opened
+    assert said.metrics()["ProbedEndpoints"] == 0
 
 
 def test_a_round_with_nothing_to_probe_is_counted_too(house: House, said: Said) -> None:
     patrol.handler(gallery.sample("schedule"), Context())
-    assert said.metrics() == {"ProbedEndpoints": 0, "UnhealthyEndpoints": 0, "UnprobedEndpoints": 0}
+    assert said.metrics() == {"ProbedEndpoints": 0} | dict.fromkeys(TROUBLES, 0)
 
 
 def test_a_visit_counts_how_long_it_took_and_is_no_round(accepted: House, said: Said) -> None:
@@ -396,8 +460,16 @@ def test_a_visit_counts_how_long_it_took_and_is_no_round(accepted: House, said: 
     assert accepted.known(A).status is Status.VERIFIED
 
 
-def test_a_visit_that_fails_is_counted_and_tried_again(accepted: House, said: Said) -> None:
+def test_a_visit_by_a_canary_that_fails_is_counted_and_repeated_later(accepted: House, said: Said) -> None:
     accepted.canary.error = Unavailable("the canary failed")
+    patrol.handler(records(naming(A)), Context())
+    assert said.metrics() == {"Failures": 1}
+    assert len(accepted.visits.queue) == 1
+    assert said.messages("ERROR") == ["could not send linkgate-own: Unavailable: the canary failed"]
+
+
+def test_a_visit_that_ec2_does_not_answer_is_counted_and_tried_again(accepted: House, said: Said) -> None:
+    accepted.world.silence = Unavailable("no route")
     with pytest.raises(Unavailable):
         patrol.handler(records(naming(A)), Context())
     assert said.metrics() == {"Failures": 1}
@@ -415,6 +487,22 @@ def test_a_round_that_could_not_look_at_everything_is_counted_and_leaves_the_ala
     assert said.messages("ERROR") == [f"could not patrol {SECOND}: Unavailable: no route"]
 
 
+def test_a_round_without_its_own_canary_leaves_the_alarm_on_silence_alone(accepted: House, said: Said) -> None:
+    accepted.canary.error = Unavailable("the canary failed")
+    patrol.handler(gallery.sample("schedule"), Context())
+    assert "ProbedEndpoints" not in said.metrics()
+    assert (said.metrics()["Failures"], said.metrics()["UnprobedEndpoints"]) == (1, 1)
+
+
+def test_a_round_without_another_stacks_canary_is_a_round_all_the_same(accepted: House, said: Said) -> None:
+    foreign = f"arn:aws:lambda:eu-west-1:{OTHER}:function:linkgate-canary"
+    accepted.allow_list.put("*", f"@canary:{CONSUMER}", function=foreign)
+    accepted.canary.errors[foreign] = Unavailable("gone")
+    patrol.handler(gallery.sample("schedule"), Context())
+    assert said.metrics()["ProbedEndpoints"] == 0
+    assert (said.metrics()["Failures"], said.metrics()["UnprobedEndpoints"]) == (1, 1)
+
+
 def test_a_round_that_cannot_find_its_services_is_counted_and_tried_again(accepted: House, said: Said) -> None:
     accepted.world.silence = Unavailable("no route")
     with pytest.raises(Unavailable):
@@ -425,23 +513,16 @@ def test_a_round_that_cannot_find_its_services_is_counted_and_tried_again(accept
 # ------------------------------------------------------------------ canary
 
 
-class DoorCanary(Canary):
-    """The canary's own door, reached as Lambda would: JSON in, JSON out."""
-
-    def __init__(self) -> None:
-        pass
-
-    def probe(self, targets: Any) -> list[VerdictDict]:
-        event = json.loads(json.dumps({"targets": list[Target](targets)}))
-        found: list[VerdictDict] = json.loads(json.dumps(canary.handler(event, Context())))["verdicts"]
-        return found
-
-
 def patrolled(house: House, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
-    """One round over A, whose name is an address of loopback, by the real canary."""
+    """One round over A, whose name is an address of loopback, by the real canary: JSON in, JSON out."""
+
+    def invoked(region: str, FunctionName: str, Payload: str) -> dict[str, Any]:
+        return {"Payload": BytesIO(json.dumps(canary.handler(json.loads(Payload), Context())).encode())}
+
     monkeypatch.setattr(canary, "application", lambda: Limits.parse(HOST, str(port), "127.0.0.0/8"))
+    monkeypatch.setattr(house.canary, "_invoked", invoked)
     house.world.links[A].dns_names = (HOST,)
-    replace(house.patrol, canary=DoorCanary(), default_probe=(f"tcp://:{port}",)).walk()
+    replace(house.patrol, default_probe=(Probe(f"tcp://:{port}"),)).walk(lambda: 900)
 
 
 def test_patrol_understands_what_the_canary_says_of_an_endpoint_that_answers(
@@ -464,12 +545,62 @@ def test_patrol_understands_what_the_canary_says_of_an_endpoint_that_does_not(
     assert accepted.bus.told[-1][1]["cause"] == "tcp_refused"
 
 
-def test_every_verdict_of_the_canary_is_logged(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_failed_is_logged_and_what_did_not_is_counted(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening(accepting) as listener:
+        monkeypatch.setattr(canary, "application", lambda: Limits.parse(HOST, str(listener.port), "127.0.0.0/8"))
+        targets = [{"endpoint_id": A, "url": url} for url in ("ftp://x.example:443", f"tcp://{HOST}:{listener.port}")]
+        answer = canary.handler({"targets": targets}, Context())
+    assert [verdict["cause"] for verdict in answer["verdicts"]] == ["probe_error", ""]
+    (failed,) = [line for line in said.read().lines if line["message"] == "failed"]
+    (probed,) = [line for line in said.read().lines if line["message"] == "probed"]
+    assert (failed["probe_endpoint_id"], failed["probe_cause"]) == (A, "probe_error")
+    assert (probed["probe_verdicts"], probed["probe_failed"]) == (2, 1)
+
+
+def test_the_log_of_a_run_is_bounded(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canary, "application", lambda: Limits.parse("example", "443", "10.0.0.0/8"))
-    answer = canary.handler({"targets": [{"endpoint_id": A, "url": "ftp://x.example:443"}]}, Context())
-    assert [verdict["cause"] for verdict in answer["verdicts"]] == ["probe_error"]
-    (line,) = [line for line in said.read().lines if line["message"] == "probed"]
-    assert (line["probe_endpoint_id"], line["probe_cause"]) == (A, "probe_error")
+    answer = canary.handler({"targets": [0] * 300}, Context())
+    assert len(answer["verdicts"]) == 300
+    assert len([line for line in said.read().lines if line["message"] == "failed"]) == canary.MOST_LOGGED
+
+
+@pytest.mark.parametrize("event", [{}, {"targets": None}, {"targets": {}}, [], "targets", None, 7])
+def test_an_event_without_targets_is_answered_with_a_verdict(event: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canary, "application", lambda: Limits.parse("example", "443", "10.0.0.0/8"))
+    (found,) = json.loads(json.dumps(canary.handler(event, Context())))["verdicts"]
+    assert (found["cause"], found["detail"]) == ("probe_error", "not probed: there is no list of targets")
+
+
+class Late(Context):
+    """Lambda's context of a function that has no time left but to answer."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(canary.MARGIN * 1000) - 1
+
+
+def test_a_canary_that_runs_out_of_time_says_so_of_every_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening(accepting) as listener:
+        monkeypatch.setattr(canary, "application", lambda: Limits.parse(HOST, str(listener.port), "127.0.0.0/8"))
+        target = {"endpoint_id": A, "url": f"tcp://{HOST}:{listener.port}"}
+        answer = canary.handler({"targets": [target] * 2}, Late())
+    found = [(verdict["endpoint_id"], verdict["cause"], verdict["detail"]) for verdict in answer["verdicts"]]
+    assert found == [(A, "probe_error", "not probed: the canary ran out of time")] * 2
+
+
+LEAN = """
+import sys
+import functions.canary.app
+print(*(name for name in sys.modules if name.startswith(("boto3", "s3transfer", "botocore."))))
+"""
+
+
+def test_the_canarys_door_does_not_even_load_the_library_that_could_call_aws() -> None:
+    # Powertools takes a look at the empty package botocore, to sign its name into requests that nobody makes here.
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "common")])
+    done = subprocess.run(
+        [sys.executable, "-c", LEAN], env={"PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr, done.stdout.strip()) == (0, "", "")
 
 
 # ------------------------------------------------------------------ environment
@@ -480,7 +611,7 @@ NEEDED = {
     patrol: patrol.REQUIRED,
     canary: ("canary_names", "canary_ports", "canary_cidrs"),
 }
-VALUES = {"CANARY_PORTS": "80,443", "CANARY_CIDRS": "10.0.0.0/8"}
+VALUES = {"DEFAULT_PROBE": "tcp://:443", "CANARY_PORTS": "80,443", "CANARY_CIDRS": "10.0.0.0/8"}
 
 
 @pytest.fixture
@@ -520,12 +651,19 @@ def test_a_door_with_its_environment_builds_one_application(door: Any, environme
     assert door.application() is door.application()
 
 
-def test_without_a_canary_patrol_has_none(environment: pytest.MonkeyPatch) -> None:
+def test_without_a_canary_of_its_own_patrol_has_none(environment: pytest.MonkeyPatch) -> None:
     provide(environment, patrol)
-    assert patrol.application()[1].canary is None
+    assert patrol.application()[1].own_canary == ""
     patrol.application.cache_clear()
     environment.setenv("CANARY_FUNCTION", "linkgate-canary")
-    assert patrol.application()[1].canary is not None
+    assert patrol.application()[1].own_canary == "linkgate-canary"
+
+
+def test_a_canary_elsewhere_is_invoked_in_its_region(environment: pytest.MonkeyPatch) -> None:
+    provide(environment, patrol)
+    lookout = patrol.application()[1].lookout
+    regions = [lookout.canaries._functions(region).meta.region_name for region in ("", "us-east-2")]
+    assert regions == ["eu-west-1", "us-east-2"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("CANARY_PORTS", "https"), ("CANARY_CIDRS", "10.0.0.1/8")])

@@ -29,6 +29,7 @@ ENTRIES = "as text with commas, a list of strings or a string set, none empty"
 REGIONS = f"expected Region names such as eu-west-1, {ENTRIES}"
 ENDPOINTS = f"expected endpoint ids such as vpce-0123456789abcdef0, {ENTRIES}"
 PROBE = f"expected probe URLs without a host such as tcp://:443 or https://:443/healthz, {ENTRIES}"
+OPTIONS = "expected options status, body and server_name behind #, once each"
 ARN = "arn:aws:lambda:eu-west-1:222222222222:function:canary"
 FUNCTION = f"expected the ARN of a Lambda function such as {ARN}"
 
@@ -89,6 +90,45 @@ PROBLEMS = {
     "settings-probe-path": ("probe", f'probe is ["tcp://:443/healthz"]: {PROBE}'),
     "settings-probe-port": ("probe", f'probe is ["tcp://:65536"]: {PROBE}'),
     "settings-probe-scheme": ("probe", f'probe is ["udp://:53"]: {PROBE}'),
+    "settings-probe-option": ("probe", f"probe is [\"https://:443/#retries=3\"]: {OPTIONS}, not 'retries'"),
+    "settings-probe-option-twice": (
+        "probe",
+        f"probe is [\"https://:443/#status=200&status=204\"]: {OPTIONS}, not 'status'",
+    ),
+    "settings-probe-option-form": (
+        "probe",
+        'probe is ["https://:443/#status"]: expected options behind # such as status=204&body=ok',
+    ),
+    "settings-probe-status": (
+        "probe",
+        "probe is [\"https://:443/healthz#status=99\"]: expected a status from 100 to 599, not '99'",
+    ),
+    "settings-probe-status-word": (
+        "probe",
+        "probe is [\"http://:80/#status=ok\"]: expected a status from 100 to 599, not 'ok'",
+    ),
+    "settings-probe-status-on-tls": (
+        "probe",
+        'probe is ["tls://:443#status=200"]: expected status behind http:// or https:// only',
+    ),
+    "settings-probe-body-on-tcp": (
+        "probe",
+        'probe is ["tcp://:443#body=ready"]: expected body behind http:// or https:// only',
+    ),
+    "settings-probe-body-stars": (
+        "probe",
+        'probe is ["https://:443/#body=*"]: expected a body of 1 to 500 characters that are not all *',
+    ),
+    "settings-probe-server_name": (
+        "probe",
+        'probe is ["https://:443/#server_name=two words"]: expected a server_name such as api.example.com, '
+        "not 'two words'",
+    ),
+    "settings-probe-server_name-on-tcp": (
+        "probe",
+        'probe is ["tcp://:443#server_name=api.example.com"]: expected server_name behind tls:// or http:// or '
+        "https:// only",
+    ),
     "settings-probe-type": ("probe", f"probe is 443: {PROBE}"),
     "settings-people-type": ("ticket", f"ticket is null: {TEXT}"),
     "release-endpoints-missing": (

@@ -61,12 +61,13 @@ def test_managed_services_are_those_with_the_tag_from_every_page(ec2: Ec2) -> No
         "ServiceId": SERVICE,
         "AcceptanceRequired": True,
         "ServiceState": "Available",
+        "PrivateDnsName": "api.example.com",
         "PrivateDnsNameConfiguration": {"State": "verified"},
     }
     stubber.add_response(SERVICES, {"ServiceConfigurations": [configuration], "NextToken": "more"}, MANAGED)
     stubber.add_response(SERVICES, {"ServiceConfigurations": [{"ServiceId": OTHER}]}, {**MANAGED, "NextToken": "more"})
     assert Gates(client).managed() == {
-        SERVICE: Gate(SERVICE, True, "Available", "verified"),
+        SERVICE: Gate(SERVICE, True, "Available", "verified", "api.example.com"),
         OTHER: Gate(OTHER, False, "", ""),
     }
 

@@ -10,7 +10,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HOUSE = ROOT / "layers" / "common" / "linkgate"
 DOORS = ROOT / "functions"
-PURE = ("errors", "model", "attribute", "rows", "policy", "bell", "health", "cause")
+PURE = (
+    *("errors", "model", "attribute", "rows", "policy", "bell", "cause"),
+    *("names", "targets", "verdict", "reach", "diagnosis", "evidence", "health", "tally"),
+)
 DEPLOYED = {"boto3", "botocore", "aws_lambda_powertools", "linkgate"}
 """boto3 and botocore come with Lambda's runtimes; the others are in the layer."""
 

@@ -4,7 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from linkgate.metrics import NAMESPACE, UNITS, emit
+from linkgate.metrics import NAMESPACE, UNITS, emit, spread
+
+from lab.metrics.emf import extract
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -27,6 +29,37 @@ def test_a_metric_of_a_service_has_the_service_as_well(capsys: pytest.CaptureFix
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert [sorted(names) for names in directive["Dimensions"]] == [["Service", "Stack"]]
     assert (line["Service"], line["ProbedEndpoints"], line["UnhealthyEndpoints"]) == ("vpce-svc-1", [0.0], [1.0])
+
+
+def test_what_is_finer_than_a_service_has_its_own_dimension_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    emit("linkgate", {"UnhealthyAddresses": 2}, "vpce-svc-1", Zone="eu-west-1a")
+    (line,) = lines(capsys)
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert [sorted(names) for names in directive["Dimensions"]] == [["Service", "Stack", "Zone"]]
+    assert (line["Zone"], line["UnhealthyAddresses"]) == ("eu-west-1a", [2.0])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("count", [1, 99, 100, 101, 250])
+def test_raw_values_count_for_the_stack_and_for_the_service_all_of_them_once(
+    count: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = {"DnsTime": [0.5], "TotalTime": [float(number) for number in range(count)]}
+    spread("linkgate", wanted, "vpce-svc-1")
+    found: dict[tuple[str, bool], list[float]] = {}
+    for line in lines(capsys):
+        now = line["_aws"]["Timestamp"] / 1000
+        for it in extract(json.dumps(line), now):
+            assert it.unit == "Milliseconds"
+            assert it.dimensions in ({"Stack": "linkgate"}, {"Stack": "linkgate", "Service": "vpce-svc-1"})
+            found.setdefault((it.name, "Service" in it.dimensions), []).extend(it.values)
+    assert found == {(name, service): values for name, values in wanted.items() for service in (True, False)}
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_raw_values_are_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    spread("linkgate", {"TotalTime": []}, "vpce-svc-1")
+    assert lines(capsys) == []
 
 
 def test_nothing_to_say_is_no_line(capsys: pytest.CaptureFixture[str]) -> None:

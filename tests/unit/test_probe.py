@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from linkgate.cause import CAUSES
+from linkgate.certificate import trusting
 from linkgate.errors import SettingsError
 from linkgate.limits import Limits
 from linkgate.model import Verdict
-from linkgate.probe import probe, probe_all
+from linkgate.probe import probe_all
 
 from tests.unit.listeners import (
     HOST,
@@ -46,7 +47,7 @@ def limits(*ports: int, names: str = HOST, cidrs: str = LOOPBACK) -> Limits:
 def verdict(port: int, rest: str = "", scheme: str = "http", timeout: float = LONG, **wishes: object) -> Verdict:
     """The one verdict on a port of loopback."""
     target = {"endpoint_id": "vpce-1", "service_id": "vpce-svc-1", "name": HOST, "timeout_seconds": timeout}
-    (found,) = probe(target | {"url": f"{scheme}://{HOST}:{port}{rest}"} | wishes, limits(port))
+    (found,) = probe_all([target | {"url": f"{scheme}://{HOST}:{port}{rest}"} | wishes], limits(port))
     assert found.cause == "" or found.cause in CAUSES
     return found
 
@@ -76,7 +77,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Answer]]:
 def named(name: str, allowed: Limits, **wishes: object) -> list[Verdict]:
     """The verdicts on a name; port 443 is only the limits' unless a test listens there."""
     port = min(allowed.ports)
-    return probe({"name": name, "url": f"tcp://{name}:{port}", "timeout_seconds": SHORT} | wishes, allowed)
+    return probe_all([{"name": name, "url": f"tcp://{name}:{port}", "timeout_seconds": SHORT} | wishes], allowed)
 
 
 # ------------------------------------------------------------------ TCP and HTTP
@@ -150,17 +151,19 @@ def test_the_server_name_is_the_host_that_is_asked_for() -> None:
     assert b"\r\nHost: orders.example\r\n" in listener.requests[0]
 
 
-def test_no_url_puts_a_line_of_its_own_into_the_request() -> None:
-    with listening(answering(OK)) as listener:
-        verdict(listener.port, "/a\r\nX-Evil: 1\r\n\r\nGET /b")
-    assert listener.requests[0].count(b"\r\n") == 5
-    assert b"\r\nX-Evil" not in listener.requests[0]
+def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
+    with listening(answering(b"")) as elsewhere:
+        moved = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d/\r\n\r\n" % elsewhere.port
+        with listening(answering(moved)) as listener:
+            (found,) = probe_all([{"url": f"http://{HOST}:{listener.port}/"}], limits(listener.port, elsewhere.port))
+    assert (found.cause, found.http_status) == ("", 302)
+    assert (len(listener.requests), elsewhere.requests) == (1, [])
 
 
 def test_a_server_that_never_answers_is_a_timeout() -> None:
     with listening(silent) as listener:
         found = verdict(listener.port, timeout=SHORT)
-    assert (found.cause, found.detail) == ("http_timeout", "no answer within 0.3 s")
+    assert (found.cause, found.detail) == ("http_timeout", "no full answer within 0.3 s")
 
 
 @pytest.mark.parametrize("behave", [dripping, babbling])
@@ -217,10 +220,12 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
+def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authority]:
     """The authority among those that OpenSSL trusts by default."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
-    return authority
+    trusting.cache_clear()
+    yield authority
+    trusting.cache_clear()
 
 
 YESTERDAY, SOON = timedelta(days=-2), timedelta(days=10)
@@ -243,32 +248,13 @@ def test_a_tls_probe_ends_with_the_handshake(trusted: Authority) -> None:
     assert found.phases.keys() == {"dns", "tcp", "tls", "total"}
 
 
-def test_a_certificate_of_an_unknown_authority_is_untrusted(authority: Authority) -> None:
-    with listening(accepting, authority.server(NAME, YESTERDAY, SOON)) as listener:
-        found = verdict(listener.port, scheme="tls", server_name=NAME)
-    assert (found.cause, found.tls_days_left) == ("tls_untrusted", None)
-
-
-@pytest.mark.parametrize(("since", "until"), [(YESTERDAY, timedelta(days=-1)), (timedelta(days=1), SOON)])
-def test_a_certificate_out_of_date_is_expired_also_if_it_is_not_yet_valid(
-    trusted: Authority, since: timedelta, until: timedelta
-) -> None:
-    with listening(accepting, trusted.server(NAME, since, until)) as listener:
-        assert verdict(listener.port, scheme="tls", server_name=NAME).cause == "tls_expired"
-
-
-def test_a_certificate_for_another_name_is_a_mismatch(trusted: Authority) -> None:
-    with listening(accepting, trusted.server("stock.example", YESTERDAY, SOON)) as listener:
-        assert verdict(listener.port, scheme="tls", server_name=NAME).cause == "tls_name_mismatch"
-
-
 def test_without_a_server_name_the_certificate_must_be_for_the_name_that_is_probed(
     trusted: Authority, resolver: dict[str, Answer]
 ) -> None:
     resolver[NAME] = [HOST]
     with listening(accepting, trusted.server(NAME, YESTERDAY, SOON)) as listener:
         target = {"name": NAME, "url": f"tls://{NAME}:{listener.port}"}
-        (found,) = probe(target, limits(listener.port, names="example"))
+        (found,) = probe_all([target], limits(listener.port, names="example"))
     assert found.good
 
 
@@ -289,7 +275,8 @@ def test_a_reset_during_the_handshake_is_a_refusal() -> None:
 
 def test_a_handshake_that_is_never_answered_fails() -> None:
     with listening(silent) as listener:
-        assert verdict(listener.port, scheme="tls", timeout=SHORT).cause == "tls_failed"
+        found = verdict(listener.port, scheme="tls", timeout=SHORT)
+    assert (found.cause, found.detail) == ("tls_failed", "no handshake within 0.3 s")
 
 
 # ------------------------------------------------------------------ names and addresses
@@ -317,7 +304,9 @@ def test_an_address_outside_the_cidrs_is_not_touched(resolver: dict[str, Answer]
     [
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "dns_not_found"),
         (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), "dns_timeout"),
-        (OSError(5, "Input/output error"), "dns_not_found"),
+        (socket.gaierror(socket.EAI_FAIL, "Non-recoverable failure in name resolution"), "dns_timeout"),
+        (socket.gaierror(socket.EAI_MEMORY, "Memory allocation failure"), "probe_error"),
+        (OSError(5, "Input/output error"), "probe_error"),
     ],
 )
 def test_a_name_that_cannot_be_resolved_says_how(resolver: dict[str, Answer], error: OSError, cause: str) -> None:
@@ -354,6 +343,19 @@ FORBIDDEN = {
     "another scheme": ("ftp://a.vpce.amazonaws.com:443", "scheme 'ftp' is not tcp, tls, http or https"),
     "a file": ("file:///etc/passwd", "scheme 'file' is not"),
     "no scheme": ("a.vpce.amazonaws.com:443", "is not tcp, tls, http or https"),
+    "port 0": ("tcp://a.vpce.amazonaws.com:0", "port 0 is not one of 80, 443"),
+    "a line break in the path": ("http://a.vpce.amazonaws.com:80/\r\nX-Evil: 1", "has blanks, line breaks"),
+    "a line feed in the name": ("http://a.vpce.amazonaws.com\n:80/", "has blanks, line breaks"),
+    "a tab": ("http://a.vpce.amazonaws.com:80/\t", "has blanks, line breaks"),
+    "a blank": ("http://a.vpce.amazonaws.com:80/ HTTP/1.1", "has blanks, line breaks"),
+    "a letter beyond ASCII": ("http://a.vpce.amazonaws.com:80/\u00e9", "has blanks, line breaks"),
+    "too long": ("http://a.vpce.amazonaws.com:80/" + "x" * 2000, "a url of 2031 characters"),
+    "a password alone": ("https://:secret@a.vpce.amazonaws.com:443", "a URL with credentials is not probed"),
+    "an empty user": ("https://@a.vpce.amazonaws.com:443", "a URL with credentials is not probed"),
+    "a public address": ("tcp://93.184.215.14:443", "does not end in"),
+    "an address as a number": ("tcp://2130706433:443", "does not end in"),
+    "an empty label": ("tcp://a..vpce.amazonaws.com:443", "is not a host name"),
+    "a label too long": (f"tcp://{'a' * 64}.vpce.amazonaws.com:443", "is not a host name"),
     "credentials": ("https://ada:secret@a.vpce.amazonaws.com:443", "a URL with credentials is not probed"),
     "a user": ("https://ada@a.vpce.amazonaws.com:443", "a URL with credentials is not probed"),
     "a name in the credentials": ("tcp://a.vpce.amazonaws.com:443@evil.example:443", "credentials"),
@@ -368,15 +370,18 @@ FORBIDDEN = {
 def test_what_the_canarys_stack_does_not_allow_is_not_even_resolved(
     url: str, words: str, resolver: dict[str, Answer]
 ) -> None:
-    (found,) = probe({"url": url}, Limits.parse(SUFFIXES, "80,443", "10.0.0.0/8"))
+    (found,) = probe_all([{"url": url}], Limits.parse(SUFFIXES, "80,443", "10.0.0.0/8"))
     assert found.cause == "probe_error"
     assert words in found.detail
+    assert len(found.detail) <= 300
     assert found.phases == {}
 
 
 @pytest.mark.parametrize("expect", ["open", "closed"])
 def test_what_may_not_be_touched_is_an_error_whatever_was_expected(expect: str) -> None:
-    (found,) = probe({"url": "tcp://example.com:443", "expect": expect}, Limits.parse(SUFFIXES, "443", "10.0.0.0/8"))
+    (found,) = probe_all(
+        [{"url": "tcp://example.com:443", "expect": expect}], Limits.parse(SUFFIXES, "443", "10.0.0.0/8")
+    )
     assert found.cause == "probe_error"
 
 
@@ -395,7 +400,7 @@ def test_names_under_a_suffix_are_allowed_in_any_case_and_with_a_last_dot(
 ) -> None:
     host = url.split("/")[2].rsplit(":", 1)[0].lower()
     resolver[host] = ["203.0.113.7"]
-    (found,) = probe({"url": url}, Limits.parse(SUFFIXES, "80,443", "10.0.0.0/8"))
+    (found,) = probe_all([{"url": url}], Limits.parse(SUFFIXES, "80,443", "10.0.0.0/8"))
     assert found.cause == "dns_unexpected_address"
 
 
@@ -412,6 +417,17 @@ def test_limits_are_read_from_comma_separated_parameters_with_blanks() -> None:
 def test_limits_that_cannot_be_read_are_named(ports: str, cidrs: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         Limits.parse("example", ports, cidrs)
+
+
+@pytest.mark.parametrize("names", [".", "a.example, .", "..."])
+def test_no_names_let_everything_in(names: str) -> None:
+    with pytest.raises(SettingsError, match="CANARY_NAMES"):
+        Limits.parse(names, "443", "10.0.0.0/8")
+
+
+def test_of_no_names_nothing_is_allowed() -> None:
+    (found,) = probe_all([{"url": "tcp://:443"}], Limits.parse("", "443", "0.0.0.0/0"))
+    assert found.cause == "probe_error"
 
 
 # ------------------------------------------------------------------ doors that must be closed

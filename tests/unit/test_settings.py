@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from linkgate.errors import SettingsError
 from linkgate.settings import Settings
+from linkgate.targets import Probe
 
 
 def test_settings_are_read_by_their_names_without_the_blanks_around_them() -> None:
@@ -40,3 +41,14 @@ def test_a_required_name_that_is_no_setting_is_a_mistake_of_ours() -> None:
 @pytest.mark.parametrize(("days", "expected"), [("", None), ("0", None), ("365", timedelta(days=365))])
 def test_decisions_are_kept_for_ever_unless_days_are_said(days: str, expected: timedelta | None) -> None:
     assert Settings.from_env({"LEDGER_RETENTION_DAYS": days}, ()).retention == expected
+
+
+def test_the_default_probes_are_read_from_one_text() -> None:
+    found = Settings(default_probe="tcp://:443, https://:443/healthz#status=204").probes
+    assert found == (Probe("tcp://:443"), Probe("https://:443/healthz", status=204))
+
+
+@pytest.mark.parametrize("text", ["", "tcp", "tcp://:443,", "tcp://:443#status=200"])
+def test_a_default_probe_that_cannot_be_read_is_named_by_its_variable(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^DEFAULT_PROBE is '.*': expected "):
+        _ = Settings(default_probe=text).probes

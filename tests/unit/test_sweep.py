@@ -365,3 +365,11 @@ def test_what_the_sweep_rings_says_what_rang(house: House) -> None:
     house.edit(SERVICE, OTHER, effect="allow")
     rung = [Bell(frozenset({A}), frozenset({SERVICE}), cause) for cause in ("sweep", "allow-list edited")]
     assert house.bells.waiting() == rung
+
+
+def test_a_sweep_counts_who_stands_where(house: House) -> None:
+    for endpoint, owner in ((A, CONSUMER), (B, OTHER), (C, "444444444444")):
+        house.connect(endpoint, owner)
+    house.work()
+    statuses = house.sweeper.sweep("a sweep").services[SERVICE].statuses
+    assert statuses == {Status.ACCEPTED: 1, Status.REJECTED: 1, Status.HELD: 1}

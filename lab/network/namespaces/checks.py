@@ -4,7 +4,6 @@ Not like AWS: a check comes every second and one answer decides, so that a lab n
 """
 
 import asyncio
-import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -96,6 +95,6 @@ async def _answers(sock: socket.socket, patient: Patient) -> bool:
         status = (await reader.readline()).split()[1]
         return 200 <= int(status) < 400
     finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        # Not close: a TLS transport that still shuts down while its socket is closed below would later let go of a
+        # descriptor that is another socket's by then.
+        writer.transport.abort()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from linkgate.dynamo import by_keys, translated
 from linkgate.model import Connection, RowKey
 from linkgate.policy import Rows, keys_for, release_keys
-from linkgate.rows import EVERY, UNIT_PREFIX, Item, key_of
+from linkgate.rows import CANARY, EVERY, UNIT_PREFIX, Item, key_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
@@ -44,6 +44,11 @@ class AllowList:
     def covering(self, services: Iterable[str]) -> Rows:
         """Every row of some services, and of `*`."""
         return {key: item for service in {*services, EVERY} for key, item in _by_key(self._query(service)).items()}
+
+    def canaries(self, services: Iterable[str]) -> Rows:
+        """The `@canary:` rows of some services, and of `*`: who reaches whom."""
+        found = (self._query(service, CANARY) for service in sorted({*services, EVERY}))
+        return {key: item for items in found for key, item in _by_key(items).items()}
 
     def whole_table(self) -> Rows:
         """The whole table, rows included whose keys are of no known form."""

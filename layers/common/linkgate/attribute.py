@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from linkgate.model import Budget
+from linkgate.targets import FORM, Probe
 
 Word = TypeVar("Word", bound=str)
 EARLIEST, LATEST = datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -151,13 +152,16 @@ def budget(value: object) -> Budget:
     return Budget(int(match[1] or match[2]), percent=match[2] is not None)
 
 
+_SEVERAL = "as text with commas, a list of strings or a string set, none empty"
+
+
 def _entries(value: object, form: Callable[[str], object], expected: str) -> frozenset[str]:
     """The entries of a string set, a list of strings, or comma-separated text: one at least, each of a form."""
     parts = value.split(",") if isinstance(value, str) else value
     entries = parts if isinstance(parts, list | tuple | Set) else ()
     stripped = frozenset(entry.strip() if isinstance(entry, str) else "" for entry in entries)
     if not stripped or not all(map(form, stripped)):
-        raise Unreadable(f"{expected}, as text with commas, a list of strings or a string set, none empty")
+        raise Unreadable(f"{expected}, {_SEVERAL}")
     return stripped
 
 
@@ -185,15 +189,12 @@ def function(value: object) -> str:
     return text
 
 
-_PROBE = re.compile(r"((tcp|tls)://:([0-9]{1,5})|https?://:([0-9]{1,5})(/\S*)?)")
-
-
-def _probe(text: str) -> bool:
-    match = _PROBE.fullmatch(text)
-    return match is not None and 0 < int(match[3] or match[4]) < 65536
-
-
 def probes(value: object) -> tuple[str, ...]:
-    return tuple(
-        sorted(_entries(value, _probe, "probe URLs without a host such as tcp://:443 or https://:443/healthz"))
-    )
+    """Probes as people wrote them; `Probe.parse` reads every one of them."""
+    found = tuple(sorted(_entries(value, bool, FORM)))
+    for text in found:
+        try:
+            Probe.parse(text)
+        except ValueError as error:
+            raise Unreadable(str(error) if str(error) != FORM else f"{FORM}, {_SEVERAL}") from None
+    return found

@@ -1,7 +1,8 @@
-"""Why a probe failed: each cause, what it usually means for PrivateLink, and what to do next.
+"""Why an endpoint does not answer: each cause, what it usually means for PrivateLink, and what to do next.
 
-One table for the canary, the events and the runbook (docs/runbook.md has a heading for each). The meanings follow
-AWS re:Post, "connect-endpoint-service-vpc", and the PrivateLink guide.
+One table for the canary, the diagnosis, the events and the runbook (docs/runbook.md has a heading for each): first what
+a single probe finds, then what only the endpoint's state or a comparison of its names and addresses shows. The meanings
+follow AWS re:Post, "connect-endpoint-service-vpc", and the PrivateLink guide.
 """
 
 from typing import NamedTuple
@@ -52,4 +53,47 @@ CAUSES = {
     "probe_error": Cause(
         "the canary could not probe: the target is not one it may touch", "correct the probe's settings"
     ),
+    "connection_pending": Cause(
+        "the connection waits: nobody accepted it yet, or EC2 is still making it available",
+        "see the endpoint's decision in the ledger; add a row for the consumer if it should be let in",
+    ),
+    "connection_rejected": Cause(
+        "the provider rejected the connection, and packets to it are dropped",
+        "see in the ledger who rejected it and why; to be let in, the consumer must create a new endpoint",
+    ),
+    "endpoint_deleted": Cause(
+        "the endpoint is gone: its consumer deleted it, or EC2 gave it up as failed or expired",
+        "ask the consumer whether that was meant; if not, they must create a new endpoint",
+    ),
+    "zone_unreachable": Cause(
+        "one Availability Zone of the endpoint drops what another one answers: the zone is down, has no healthy target "
+        "of its own on this port, or a network ACL of that subnet stops it",
+        "check the NLB's targets there and its cross-zone setting, then the network ACL of the endpoint's subnet",
+    ),
+    "packet_loss": Cause(
+        "some packets arrive and some do not: the network loses them, or one of several targets swallows them",
+        "compare timeouts by address, then look for a target that hangs and for a firewall at its limit",
+    ),
+    "private_name_missing": Cause(
+        "the private name does not lead to the endpoint while its own names do: private DNS is not enabled on it, or "
+        "something else answers for the name in this VPC",
+        "enable private DNS on the endpoint; check enableDnsHostnames, enableDnsSupport and hosted zones of its VPC",
+    ),
+    "private_name_unverified": Cause(
+        "the service's private name is not verified, so that no endpoint can use it",
+        "publish the TXT record that EC2 shows for the service, then start its private DNS verification",
+    ),
 }
+
+ORDER = (
+    *("dns_timeout", "dns_not_found", "dns_unexpected_address", "private_name_unverified", "private_name_missing"),
+    *("packet_loss", "zone_unreachable", "tcp_timeout", "tcp_refused"),
+    *("tls_failed", "tls_untrusted", "tls_expired", "tls_name_mismatch"),
+    *("http_timeout", "http_status", "body_mismatch"),
+)
+"""How far a crossing got, the shortest way first; a good one got past them all."""
+SILENT = ("tcp_timeout", "tls_failed", "http_timeout")
+"""What a lost packet looks like, by the phase in which it was lost."""
+RANK = {cause: rank for rank, cause in enumerate(ORDER)}
+DERIVED = frozenset({"private_name_unverified", "private_name_missing", "packet_loss", "zone_unreachable"})
+"""Causes that no single crossing shows."""

@@ -15,13 +15,15 @@ CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"mode": "adaptive", 
 """Adaptive retries slow down when EC2 throttles; what then still fails goes back to the queue. All tries together take
 less than a function's timeout, so that a service that hangs is told as such."""
 
-PATIENT = Config(connect_timeout=3, read_timeout=70, retries={"total_max_attempts": 1})
-"""For the synchronous call of the canary: it takes as long as its probes, and a repeat would probe twice."""
+PATIENT = Config(connect_timeout=3, read_timeout=70, retries={"total_max_attempts": 1}, max_pool_connections=16)
+"""For the synchronous call of a canary, several at once: it takes as long as its probes, and a repeat would probe
+twice."""
 
 
-def client(name: str) -> Any:
-    """A client of the function's own Region and role."""
-    return boto3.client(name, config=PATIENT if name == "lambda" else CONFIG)  # type: ignore[call-overload]
+def client(name: str, region: str = "") -> Any:
+    """A client with the function's role, of a Region; "" is the function's own."""
+    config = PATIENT if name == "lambda" else CONFIG
+    return boto3.client(name, region_name=region or None, config=config)  # type: ignore[call-overload]
 
 
 def organizations(role: str) -> Any:

@@ -1,5 +1,6 @@
 """One service compared: what EC2 shows, what the table says, what the ledger knows; rings for what differs."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ class Compared:
     """What EC2 refused to cut or to tag, by endpoint, in its words."""
     unplaced: dict[str, str] = field(default_factory=dict)
     """Accounts whose place in the organisation nobody could tell, and why."""
+    statuses: Counter[Status] = field(default_factory=Counter)
+    """How many endpoints stand where, as the ledger knew before this look."""
     again: timedelta | None = None
     """When to look again, where a grace runs."""
 
@@ -62,7 +65,7 @@ class Comparer:
         """Ring for the endpoints whose truth the ledger does not tell, reconcile and tag those that are live."""
         # The ledger before connections: who holds a slot was seen by then.
         known, slots = self.ledger.whole(service)
-        shown, found = self.connections.of(service), Compared()
+        shown, found = self.connections.of(service), Compared(statuses=Counter(one.status for one in known.values()))
         self._heal(service, known, slots, {one.endpoint for one in shown if not one.state.gone})
         owners = {one.owner for one in shown if not one.state.gone}
         standing = self.census.of(service, owners, rows.common, kept, slots)

@@ -37,6 +37,8 @@ class Gate:
     acceptance_required: bool
     state: str
     private_dns_state: str
+    private_dns_name: str = ""
+    """The name that consumers may enable in their VPCs, possibly with a wildcard; "" where there is none."""
 
     def problems(self) -> tuple[str, ...]:
         """What leaves the gate open or shut, one sentence each."""
@@ -150,4 +152,5 @@ def _gate(wire: "ServiceConfigurationTypeDef") -> Gate:
         acceptance_required=wire.get("AcceptanceRequired", False),
         state=wire.get("ServiceState", ""),
         private_dns_state=wire.get("PrivateDnsNameConfiguration", {}).get("State", ""),
+        private_dns_name=wire.get("PrivateDnsName", ""),
     )

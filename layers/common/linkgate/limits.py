@@ -20,6 +20,9 @@ class Limits:
     @classmethod
     def parse(cls, names: str, ports: str, cidrs: str) -> "Limits":
         """From comma-separated parameters; SettingsError names the one that cannot be read."""
+        suffixes = tuple(part.strip().strip(".").lower() for part in names.split(",") if part.strip())
+        if "" in suffixes:  # every name ends in nothing
+            raise SettingsError(f"CANARY_NAMES is {names!r}: expected names such as vpce.amazonaws.com")
         try:
             known_ports = frozenset(int(part) for part in ports.split(",") if part.strip())
         except ValueError:
@@ -28,17 +31,17 @@ class Limits:
             networks = tuple(ipaddress.ip_network(part.strip()) for part in cidrs.split(",") if part.strip())
         except ValueError as error:
             raise SettingsError(f"CANARY_CIDRS is {cidrs!r}: {error}") from None
-        return cls(tuple(part.strip().lower() for part in names.split(",") if part.strip()), known_ports, networks)
+        return cls(suffixes, known_ports, networks)
 
     def forbid(self, url: SplitResult, port: int | None) -> str:
         """Why a URL may not be probed; "" if it may."""
         host = (url.hostname or "").rstrip(".")
         if url.scheme not in ("tcp", "tls", "http", "https"):
-            return f"scheme {url.scheme!r} is not tcp, tls, http or https"
-        if url.username or url.password:
+            return f"scheme {url.scheme[:20]!r} is not tcp, tls, http or https"
+        if "@" in url.netloc:
             return "a URL with credentials is not probed"
-        if not any(host == suffix.lstrip(".") or host.endswith("." + suffix.lstrip(".")) for suffix in self.suffixes):
-            return f"name {host!r} does not end in {' or '.join(self.suffixes)}"
+        if not any(host == suffix or host.endswith("." + suffix) for suffix in self.suffixes):
+            return f"name {host[:253]!r} does not end in {' or '.join(self.suffixes)}"
         if port not in self.ports:
             return f"port {port} is not one of {', '.join(map(str, sorted(self.ports)))}"
         return ""

@@ -1,10 +1,10 @@
-"""Every metric that Linkgate emits: its name, its unit and its dimensions, once. EMF on stdout, by Powertools.
+"""Every metric that Linkgate emits: its name and its unit, once. EMF on stdout, by Powertools.
 
 Alarms in template.yaml read `Stack` alone, since services are not known when the stack is deployed; the
-dashboard reads `Stack` and `Service`.
+dashboard reads `Stack` and `Service`, and what is finer than that (a zone, a failing endpoint) as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
@@ -22,19 +22,44 @@ UNITS = {
     "Cuts": MetricUnit.Count,
     "TrippedBreakers": MetricUnit.Count,
     "MisconfiguredGates": MetricUnit.Count,
+    "Connections": MetricUnit.Count,
     "ProbedEndpoints": MetricUnit.Count,
     "UnhealthyEndpoints": MetricUnit.Count,
     "UnprobedEndpoints": MetricUnit.Count,
+    "UnexpectedlyOpenEndpoints": MetricUnit.Count,
+    "UnhealthyAddresses": MetricUnit.Count,
+    "ProbeErrors": MetricUnit.Count,
+    "CertificateDaysLeft": MetricUnit.NoUnit,
+    "DnsTime": MetricUnit.Milliseconds,
+    "TcpTime": MetricUnit.Milliseconds,
+    "TlsTime": MetricUnit.Milliseconds,
+    "FirstByteTime": MetricUnit.Milliseconds,
+    "TotalTime": MetricUnit.Milliseconds,
     "TimeToVerified": MetricUnit.Milliseconds,
 }
+"""CertificateDaysLeft counts days, for which CloudWatch has no unit."""
 
 
-def emit(stack: str, values: Mapping[str, float], service: str = "") -> None:
-    """Write metrics of the whole stack, or of one service, to stdout as one EMF line."""
-    if not values:
-        return
-    dimensions = {"Stack": stack} | ({"Service": service} if service else {})
-    provider = AmazonCloudWatchEMFProvider(namespace=NAMESPACE, default_dimensions=dimensions)
-    for name, value in values.items():
-        provider.add_metric(name, UNITS[name], value)
-    provider.flush_metrics()
+def emit(stack: str, values: Mapping[str, float], service: str = "", **finer: str) -> None:
+    """Write metrics of the whole stack, or of one service, to stdout as one EMF line; `finer` are more dimensions."""
+    dimensions = {"Stack": stack} | ({"Service": service} if service else {}) | finer
+    _write(_provider(dimensions), {name: [value] for name, value in values.items()})
+
+
+def spread(stack: str, values: Mapping[str, Sequence[float]], service: str) -> None:
+    """Write raw values of one service, which count for the stack as well; a line takes 100 values of a metric."""
+    provider = _provider({"Stack": stack})
+    provider.add_dimensions(Service=service)
+    _write(provider, values)
+
+
+def _provider(dimensions: Mapping[str, str]) -> AmazonCloudWatchEMFProvider:
+    return AmazonCloudWatchEMFProvider(namespace=NAMESPACE, default_dimensions=dict(dimensions))
+
+
+def _write(provider: AmazonCloudWatchEMFProvider, values: Mapping[str, Sequence[float]]) -> None:
+    for name, several in values.items():
+        for value in several:
+            provider.add_metric(name, UNITS[name], value)  # writes a line by itself where one is full
+    if provider.metric_set:
+        provider.flush_metrics()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from linkgate.model import (
@@ -143,15 +144,16 @@ def _placed(
 ) -> _Answer:
     """The answer; a hold where nobody knows the consumer's place in its organisation and a row about it would matter.
 
-    Of several rows the most specific decides, a deny or a malformed row whatever else there is: so if no row alone
-    would change the answer, no set of them would.
+    Of several rows the most specific decides, a deny or a malformed row whatever else there is: so if the rows about
+    no unit alone would change the answer, no set of them would.
     """
     certain = answer(applied)
     near = [row for row in applied if row.key.consumer != EVERY]
     every = [row for row in applied if row.key.consumer == EVERY]
-    for row in perhaps:
-        if lineage.unknown and _said(answer([*near, row, *every])) != _said(certain):
-            return Outcome.HOLD, lineage.unknown, row
+    for _, about in groupby(perhaps, key=lambda row: row.key.consumer):
+        together = tuple(about)  # the service's own and that of `*`: who has one has both
+        if lineage.unknown and _said(answer([*near, *together, *every])) != _said(certain):
+            return Outcome.HOLD, lineage.unknown, together[0]
     return certain
 
 

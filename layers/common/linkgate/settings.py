@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from linkgate.errors import SettingsError
+from linkgate.targets import Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,14 @@ class Settings:
         """How long lines about decisions are kept; None: for ever."""
         days = int(self.ledger_retention_days or 0)
         return timedelta(days=days) if days else None
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """What proves that an endpoint answers, unless its service's settings say otherwise; raises SettingsError."""
+        try:
+            return tuple(Probe.parse(part.strip()) for part in self.default_probe.split(","))
+        except ValueError as error:
+            raise SettingsError(f"DEFAULT_PROBE is {self.default_probe!r}: expected {error}") from None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], required: tuple[str, ...]) -> "Settings":

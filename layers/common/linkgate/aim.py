@@ -1,0 +1,137 @@
+"""What one target asks for, held to the canary's limits before anything goes out: no word of it is believed."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from linkgate.limits import Limits
+from linkgate.model import Verdict
+from linkgate.phase import Failed
+
+DEFAULT_TIMEOUT, SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 3.0, 0.1, 10.0
+LONGEST_URL, LONGEST_NAME, LONGEST_ID, LONGEST_BODY_PATTERN = 2000, 255, 40, 1000
+OUT_OF_TIME = "not probed: the canary ran out of time"
+_PRINTABLE = re.compile(r"[\x21-\x7e]*")
+_HOST = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_][a-z0-9_-]{0,62}(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """A target that may be probed. `server_name` is for SNI, the certificate and Host; `path` begins with a slash.
+
+    `status` is the one that is expected, None for 200 to 399; `body` are the texts that must occur in this order,
+    None where the body does not matter. `timeout` in seconds is for each phase.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    server_name: str
+    closed: bool
+    status: int | None
+    body: tuple[bytes, ...] | None
+    timeout: float
+
+    @property
+    def secure(self) -> bool:
+        """Whether the probe speaks TLS."""
+        return self.scheme in ("tls", "https")
+
+    @property
+    def asks(self) -> bool:
+        """Whether the probe speaks HTTP."""
+        return self.scheme in ("http", "https")
+
+    @classmethod
+    def read(cls, target: object, limits: Limits) -> "Aim":
+        """A target of patrol's (design section 8); raises Failed with `probe_error` and the reason in words."""
+        if not isinstance(target, Mapping):
+            raise Failed("probe_error", f"a target is an object, not {type(target).__name__}")
+        url, port = _url(target.get("url"))
+        if problem := limits.forbid(url, port):
+            raise Failed("probe_error", problem)
+        host = url.hostname or ""
+        aim = cls(
+            scheme=url.scheme,
+            host=host,
+            port=port or 0,
+            path=(url.path or "/") + (f"?{url.query}" if url.query else ""),
+            server_name=_server_name(target.get("server_name") or host),
+            closed=_closed(target.get("expect", "open")),
+            status=_status(target.get("expect_status")),
+            body=_body(target.get("expect_body")),
+            timeout=_timeout(target.get("timeout_seconds")),
+        )
+        if not aim.asks and (aim.status, aim.body) != (None, None):
+            raise Failed("probe_error", f"{aim.scheme} gives no HTTP answer whose status or body could be expected")
+        return aim
+
+
+def blank(target: object) -> Verdict:
+    """The verdict on a target that nobody came to; its id, name and url in few and harmless characters."""
+    known = target if isinstance(target, Mapping) else {}
+    return Verdict(
+        endpoint_id=_echo(known.get("endpoint_id"), LONGEST_ID),
+        service_id=_echo(known.get("service_id"), LONGEST_ID),
+        name=_echo(known.get("name"), LONGEST_NAME),
+        url=_echo(known.get("url"), LONGEST_URL),
+        cause="probe_error",
+        detail=OUT_OF_TIME,
+    )
+
+
+def _echo(value: object, most: int) -> str:
+    return re.sub(r"[^\x20-\x7e]", "?", value[:most]) if isinstance(value, str) else ""
+
+
+def _url(value: object) -> tuple[SplitResult, int | None]:
+    if not isinstance(value, str):
+        raise Failed("probe_error", f"a url is a text, not {type(value).__name__}")
+    if len(value) > LONGEST_URL:
+        raise Failed("probe_error", f"a url of {len(value)} characters, more than {LONGEST_URL}")
+    # Before urlsplit, which drops line breaks silently.
+    if not _PRINTABLE.fullmatch(value):
+        raise Failed("probe_error", f"url {value[:200]!a} has blanks, line breaks or characters beyond ASCII")
+    try:
+        url = urlsplit(value)
+        return url, url.port
+    except ValueError as error:
+        raise Failed("probe_error", f"url {value[:200]!r} cannot be read: {error}") from None
+
+
+def _server_name(value: object) -> str:
+    if not isinstance(value, str) or not _HOST.fullmatch(value):
+        raise Failed("probe_error", f"server_name {str(value)[:200]!a} is not a host name")
+    return value.rstrip(".")
+
+
+def _closed(value: object) -> bool:
+    if value not in ("open", "closed"):
+        raise Failed("probe_error", f"expect is {str(value)[:200]!a}: open or closed")
+    return value == "closed"
+
+
+def _status(value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or not 100 <= value <= 599:
+        raise Failed("probe_error", f"expect_status is {str(value)[:200]!a}: a number from 100 to 599")
+    return value
+
+
+def _body(value: object) -> tuple[bytes, ...] | None:
+    """The pieces between the stars, which stand for anything: no regular expression that could hang the canary."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > LONGEST_BODY_PATTERN:
+        raise Failed("probe_error", f"expect_body is a text of up to {LONGEST_BODY_PATTERN} characters")
+    return tuple(piece.encode(errors="replace") for piece in value.split("*") if piece)
+
+
+def _timeout(value: object) -> float:
+    # Not math.isnan, which cannot look at an integer of hundreds of digits.
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        return DEFAULT_TIMEOUT
+    return float(min(max(value, SHORTEST_TIMEOUT), LONGEST_TIMEOUT))

@@ -1,0 +1,35 @@
+"""What the kernel knows of a TCP connection: its own round trip, and how often it had to send again."""
+
+import socket
+import struct
+import sys
+
+_RTT, _TOTAL_RETRANS, _SIZE = 68, 100, 104
+"""Offsets in bytes of tcpi_rtt (microseconds) and tcpi_total_retrans in `struct tcp_info` of linux/tcp.h, u32 each.
+
+The struct only ever grows at its end, so they hold for every kernel since 2.6.10.
+"""
+
+
+def rtt(stream: socket.socket) -> float | None:
+    """Milliseconds of the smoothed round trip; None where nothing was measured, or not on Linux.
+
+    A packet that was sent twice gives no sample, so this hides loss: read it beside `retransmits`.
+    """
+    microseconds = _field(stream, _RTT)
+    return microseconds / 1000 if microseconds else None
+
+
+def retransmits(stream: socket.socket) -> int:
+    """How many segments were sent again, SYNs included; 0 where the platform does not say."""
+    return _field(stream, _TOTAL_RETRANS)
+
+
+def _field(stream: socket.socket, offset: int) -> int:
+    if sys.platform != "linux":  # others have a TCP_INFO too, with another struct
+        return 0
+    try:
+        info = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SIZE)
+    except OSError:
+        return 0
+    return int(struct.unpack_from("=I", info, offset)[0]) if len(info) >= _SIZE else 0

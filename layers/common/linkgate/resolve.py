@@ -1,0 +1,39 @@
+"""Names to addresses, by the operating system's own resolver, which knows no timeout."""
+
+import functools
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+from linkgate.phase import Failed
+
+AT_ONCE = 100
+"""Names that may be asked for at one time in the whole process: each keeps a thread, also after its timeout."""
+_ABSENT = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+_SILENT = (socket.EAI_AGAIN, socket.EAI_FAIL)
+
+
+@functools.cache
+def threads() -> ThreadPoolExecutor:
+    """Those of the process: getaddrinfo cannot be interrupted, so a question may outlast the run that asked it."""
+    return ThreadPoolExecutor(AT_ONCE, "resolve")
+
+
+def resolve(host: str, timeout: float) -> list[str]:
+    """Every address of a name, A and AAAA, each once; at least one. Raises Failed after `timeout` seconds at most."""
+    question = threads().submit(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
+    try:
+        found = list(dict.fromkeys(str(entry[4][0]) for entry in question.result(timeout)))
+    except TimeoutError:
+        if question.cancel():
+            raise Failed("probe_error", f"{host} was not asked for: {AT_ONCE} earlier names hang") from None
+        raise Failed("dns_timeout", f"{host} was not resolved within {timeout:.3g} s") from None
+    except socket.gaierror as error:
+        cause = (
+            "dns_not_found" if error.errno in _ABSENT else "dns_timeout" if error.errno in _SILENT else "probe_error"
+        )
+        raise Failed(cause, f"{host}: {error.strerror}") from None
+    except OSError as error:
+        raise Failed("probe_error", f"{host[:100]}: {error}") from None
+    if not found:
+        raise Failed("dns_not_found", f"{host} has no address")
+    return found

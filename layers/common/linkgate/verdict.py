@@ -1,0 +1,69 @@
+"""Reading what a canary says of a target.
+
+A canary may be newer, older, broken or another's: what it says is taken for what was asked, as far as it can be read,
+and never for more. Standard library only.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from linkgate.cause import GOOD
+from linkgate.model import Verdict
+from linkgate.targets import Target
+
+LONGEST_TEXT = 500
+PHASES = ("dns", "tcp", "tls", "first_byte", "total")
+CAUSES = frozenset(
+    {
+        *("dns_not_found", "dns_timeout", "dns_unexpected_address", "tcp_timeout", "tcp_refused"),
+        *("tls_name_mismatch", "tls_untrusted", "tls_expired", "tls_failed"),
+        *("http_timeout", "http_status", "body_mismatch", "unexpectedly_open", "probe_error"),
+    }
+)
+"""What one probe can find (design section 8)."""
+UNTOUCHED = "probe_error"
+NOTHING = {"cause": UNTOUCHED, "detail": "the canary said nothing about it"}
+
+
+def read(target: Target, said: Mapping[str, Any]) -> Verdict:
+    """One verdict on a target in words that patrol knows. What cannot be read is no crossing."""
+    cause, detail, address = said.get("cause"), _text(said.get("detail")), _text(said.get("address"))
+    if cause == GOOD and not address and not target.closed:
+        cause, detail = UNTOUCHED, "the canary calls it good and names no address"
+    elif cause != GOOD and (not isinstance(cause, str) or cause not in CAUSES or _astray(target, cause)):
+        cause, detail = UNTOUCHED, f"the canary found what patrol does not know: {_text(cause) or 'no cause'}: {detail}"
+    return Verdict(
+        endpoint_id=target.endpoint,
+        service_id=target.service,
+        name=target.name.text,
+        url=target.url,
+        address=address,
+        cause=str(cause),
+        detail=detail[:LONGEST_TEXT],
+        phases=_phases(said.get("phases")),
+        rtt_ms=_number(said.get("rtt_ms")),
+        retransmits=int(_number(said.get("retransmits")) or 0),
+        tls_days_left=_number(said.get("tls_days_left"), least=-100_000),
+        http_status=int(status) if (status := _number(said.get("http_status"))) else None,
+    )
+
+
+def _astray(target: Target, cause: str) -> bool:
+    """Whether a cause does not fit what was asked."""
+    return cause == "unexpectedly_open" and not target.closed
+
+
+def _text(value: object) -> str:
+    return value[:LONGEST_TEXT] if isinstance(value, str) else ""
+
+
+def _phases(value: object) -> dict[str, float]:
+    known = value if isinstance(value, dict) else {}
+    return {name: number for name in PHASES if (number := _number(known.get(name))) is not None}
+
+
+def _number(value: object, least: float = 0) -> float | None:
+    """A number that the ledger, events and metrics can hold, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if least <= value <= 1_000_000_000 else None  # NaN is neither

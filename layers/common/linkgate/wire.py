@@ -1,0 +1,114 @@
+"""HTTP over a socket that nobody trusts: one GET, so much of its answer, and not a second longer than the phase."""
+
+import contextlib
+import http.client
+import io
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+
+from linkgate.aim import Aim
+from linkgate.phase import Clock, Failed
+
+LONGEST_BODY, LONGEST_ANSWER = 65536, 131072
+"""Bytes that are read: of the body, and of all with status, headers and chunks."""
+
+
+class Wire(io.RawIOBase):
+    """What a server sends, as a file that ends after LONGEST_ANSWER bytes; raises TimeoutError with the phase."""
+
+    def __init__(self, stream: socket.socket, clock: Clock) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._held = bytearray()
+        self._received = 0
+
+    def line(self) -> bytes:
+        """What came up to the end of the first line, which stays to be read."""
+        while b"\n" not in self._held and (chunk := self._receive(4096)):
+            self._held += chunk
+        return bytes(self._held)
+
+    def _receive(self, most: int) -> bytes:
+        if (most := min(most, LONGEST_ANSWER - self._received)) <= 0:
+            return b""
+        self._stream.settimeout(self._clock.left())
+        chunk = self._stream.recv(most)
+        self._received += len(chunk)
+        return chunk
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
+        chunk = bytes(self._held[: len(buffer)]) or self._receive(len(buffer))
+        del self._held[: len(chunk)]
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What http.client asks a socket for."""
+        return io.BufferedReader(self)
+
+
+def ask(stream: socket.socket, aim: Aim, clock: Clock) -> tuple[Wire, int]:
+    """Send the request and wait for the status; the rest of the answer stays on the wire. No redirect is followed."""
+    request = f"GET {aim.path} HTTP/1.1\r\nHost: {aim.server_name}\r\nUser-Agent: linkgate-canary\r\nConnection: close"
+    wire = Wire(stream, clock)
+    with _told(clock):
+        stream.settimeout(clock.left())
+        stream.sendall(f"{request}\r\n\r\n".encode("ascii"))
+        head = wire.line()
+    words = head.split(b"\n", 1)[0].split()
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not re.fullmatch(rb"[0-9]{3}", words[1]):
+        raise Failed("http_status", f"not an HTTP answer: {head[:60]!r}")
+    return wire, int(words[1])
+
+
+def expect(status: int, aim: Aim) -> None:
+    """Raises Failed where the status is not the one that is wanted."""
+    if not (200 <= status < 400 if aim.status is None else status == aim.status):
+        raise Failed("http_status", f"status {status}, expected {aim.status or '200 to 399'}")
+
+
+def match(wire: Wire, pieces: tuple[bytes, ...], clock: Clock) -> None:
+    """Raises Failed unless the pieces occur in this order in the first LONGEST_BODY bytes of the body."""
+    with _told(clock):
+        body, trouble = _body(wire)
+    at = 0
+    for piece in pieces:
+        if (at := body.find(piece, at)) < 0:
+            wanted = piece[:60].decode(errors="replace")
+            raise Failed("body_mismatch", f"{wanted!a} is not in its place in {len(body)} bytes of body{trouble}")
+        at += len(piece)
+
+
+def _body(wire: Wire) -> tuple[bytes, str]:
+    """What could be read of the body, and why no more if that is odd."""
+    response = http.client.HTTPResponse(wire)  # type: ignore[arg-type]
+    body, trouble = bytearray(LONGEST_BODY), ""
+    try:
+        response.begin()
+        response.readinto(body)
+    except http.client.IncompleteRead:
+        trouble = " that broke off"
+    except http.client.HTTPException as error:
+        trouble = f" that cannot be read: {str(error)[:100]!a}"
+    # What came is there, also if it broke off in the middle of a chunk.
+    return bytes(body).rstrip(b"\0"), trouble
+
+
+@contextlib.contextmanager
+def _told(clock: Clock) -> Iterator[None]:
+    """A socket's errors as causes."""
+    try:
+        yield
+    except TimeoutError:
+        raise Failed("http_timeout", f"no full answer within {clock.timeout:g} s") from None
+    except ConnectionError as error:
+        raise Failed("tcp_refused", f"reset before an answer: {error.strerror}") from None
+    except ssl.SSLError as error:
+        raise Failed("tls_failed", str(error)) from None
+    except OSError as error:
+        raise Failed("http_timeout", str(error)) from None

@@ -1,0 +1,156 @@
+"""Linkgate's doors on a virtual clock: what they write, minute by minute, and the states that alarms take from it.
+
+The doors are the real ones over the house on fakes; schedules and timeouts are those of the template.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from linkgate.settings import Settings
+
+import lab.metrics
+from functions.approve import app as approve
+from functions.patrol import app as patrol
+from functions.sweep import app as sweep
+from tests import gallery
+from tests.house import House
+from tests.infrastructure.intrinsics import PSEUDO
+from tests.infrastructure.monitor import Monitor
+from tests.infrastructure.stack import Stack, door, schedules
+
+MINUTE = 60
+SECOND_OF_THE_MINUTE = 20
+"""When in a minute functions run: not at its edge, where nobody could say to which period a datapoint belongs."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the handlers and Powertools read of Lambda's context; `timeout` in seconds."""
+
+    timeout: int
+    function_name: str = "function"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-west-1:111111111111:function:function"
+    aws_request_id: str = "a run"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.timeout * 1000
+
+
+class Stage(Monitor):
+    """The stack's functions, queues and alarms over `house`; `capture` returns what was written to stdout since."""
+
+    def __init__(self, stack: Stack, patch: pytest.MonkeyPatch, capture: Callable[[], str]) -> None:
+        super().__init__(stack, patch)
+        self.house = House()
+        self.asleep: set[str] = set()
+        """Schedules, by the folder of their function, that are switched off."""
+        self.faulty: set[str] = set()
+        """Functions, by logical id, whose runs end in an error."""
+        self.messages: dict[str, float] = {}
+        """When the one message was sent to each queue that holds one (virtual epoch seconds), by the queue's name."""
+        self.each_minute: list[Callable[[], None]] = []
+        self._stack, self._capture = stack, capture
+        self._names = {door(one).parent.name: name for name, one in stack.functions().items()}
+        self.rates = {door(stack.properties(name)).parent.name: rate for name, rate in schedules(stack).items()}
+        """How often each function is to run, in seconds, by its folder."""
+        self._take_places(patch)
+
+    def _take_places(self, patch: pytest.MonkeyPatch) -> None:
+        """Put the house behind the doors, and the stack's queues where the lab looks for queues."""
+        settings = Settings(stack=PSEUDO["AWS::StackName"])
+        for module, name in ((approve, "approver"), (sweep, "sweeper"), (patrol, "patrol")):
+            patch.setattr(module, "application", lambda name=name: (settings, getattr(self.house, name)))
+        patch.setattr(lab.metrics, "_queues", self)
+
+    @property
+    def now(self) -> float:
+        """The virtual time in epoch seconds."""
+        return self.house.world.now.timestamp()
+
+    def pass_minute(self) -> None:
+        """Everything that happens in a minute, up to its end."""
+        self.to_work()
+        self.to_the_end()
+
+    def to_work(self) -> None:
+        """The part of a minute in which the functions run."""
+        self.house.world.advance(SECOND_OF_THE_MINUTE)
+        for act in self.each_minute:
+            act()
+        for folder, handler in (("approve", approve.handler), ("sweep", sweep.handler), ("patrol", patrol.handler)):
+            for event in self._events(folder):
+                self._run(folder, handler, event)
+
+    def to_the_end(self) -> None:
+        """The rest of the minute; queues are sampled."""
+        self.house.world.advance(MINUTE - SECOND_OF_THE_MINUTE)
+        lab.metrics.sample_queues(self.now - MINUTE)
+
+    def until(self, alarm: str, state: str, minutes: int) -> bool:
+        """Whether an alarm gets into a state within so many minutes; time passes until it does."""
+        for _ in range(minutes):
+            self.pass_minute()
+            if self.state(alarm) == state:
+                return True
+        return False
+
+    def due(self, folder: str) -> bool:
+        """Whether a function's schedule rings in the minute that begins now."""
+        return folder not in self.asleep and int(self.now) // MINUTE * MINUTE % self.rates[folder] == 0
+
+    def all_items(self) -> Iterator[tuple[tuple[str, str, str], dict[str, Any]]]:
+        """The stack's queues, as the lab reads them."""
+        for name in self._stack.of("AWS::SQS::Queue"):
+            title = f"${{{name}.QueueName}}"
+            # The lab takes ages by the real clock.
+            ages = [self.now - sent for queue, sent in self.messages.items() if queue == title]
+            messages = [{"visible_at": 0.0, "receive_count": 0, "sent_at": time.time() - age} for age in ages]
+            yield ("111111111111", "eu-west-1", name), {"name": title, "messages": messages}
+
+    def _events(self, folder: str) -> Iterator[Mapping[str, Any]]:
+        """What a function is invoked with in this minute: its schedule's event, and the messages that are due."""
+        queue = {"approve": self.house.bells, "sweep": self.house.looks, "patrol": self.house.visits}[folder]
+        if folder in self.rates and self.due(folder):
+            yield gallery.sample("schedule")
+        if bodies := [body for due, body in queue.queue if due <= self.house.world.now]:
+            queue.take()
+            yield _records(bodies)
+
+    def _run(self, folder: str, handler: Callable[[Any, Any], object], event: Mapping[str, Any]) -> None:
+        failed = self._names[folder] in self.faulty
+        if not failed:
+            try:
+                handler(event, Context(self._stack.properties(self._names[folder])["Timeout"]))
+            except Exception:
+                failed = True
+        self.count(self._names[folder], failed)
+        self.take(self._capture())
+
+    def count(self, function: str, failed: bool = False) -> None:
+        """A run of a function, by its logical id, as Lambda counts it."""
+        record = {"FunctionName": f"${{{function}}}"}
+        lab.metrics._count(record, "Count", Invocations=1, Errors=int(failed), Throttles=0)
+
+
+def _records(bodies: list[str]) -> dict[str, Any]:
+    """An SQS event."""
+    return {
+        "Records": [
+            {
+                "messageId": f"m{number}",
+                "receiptHandle": "AQEB",
+                "body": body,
+                "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1795402801456"},
+                "messageAttributes": {},
+                "md5OfBody": "7b270e59b47ff90a553787216d55d91d",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:eu-west-1:111111111111:queue",
+                "awsRegion": "eu-west-1",
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }

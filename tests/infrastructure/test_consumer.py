@@ -1,0 +1,127 @@
+"""The consumer's canary: one principal may invoke it, and it may do nothing but write its log."""
+
+import copy
+import fnmatch
+import re
+from collections.abc import Callable
+
+import pytest
+from linkgate.reach import PREFIX
+
+from tests.infrastructure.alarms import heading
+from tests.infrastructure.needs import LOGS, NETWORK
+from tests.infrastructure.permissions import foreign, grants, misplaced_trust, missing, surplus, wildcards
+from tests.infrastructure.stack import ROOT, Stack, arn, door, listed
+from tests.infrastructure.stage import Stage
+from tests.infrastructure.statements import role_statements
+from tests.infrastructure.test_functions import misinformed
+from tests.infrastructure.test_interface import clashing_names, dangling
+
+PATROL = "arn:aws:iam::999999999999:role/patrol"
+
+
+def doors(stack: Stack) -> list[str]:
+    """Ways to invoke the canary other than by the provider's patrol."""
+    problems = []
+    for name, one in stack.of("AWS::Lambda::Permission").items():
+        if (one["Action"], one["Principal"]) != ("lambda:InvokeFunction", PATROL):
+            problems.append(f"{name} lets {one['Principal']} do {one['Action']}")
+    kinds = ("EventSourceMapping", "Url", "EventInvokeConfig", "Alias", "LayerVersionPermission")
+    return problems + [f"{name} is a {kind}" for kind in kinds for name in stack.of(f"AWS::Lambda::{kind}")]
+
+
+CHECKS = [doors, missing, surplus, wildcards, foreign, misplaced_trust, misinformed, dangling, clashing_names]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_canary_is_what_its_consumer_was_told(canary: Stack, check: Callable[[Stack], list[str]]) -> None:
+    assert check(canary) == []
+
+
+def test_exactly_one_principal_may_invoke_it(canary: Stack) -> None:
+    (permission,) = canary.of("AWS::Lambda::Permission").values()
+    assert permission == {
+        "FunctionName": "${CanaryFunction}",
+        "Action": "lambda:InvokeFunction",
+        "Principal": PATROL,
+    }
+
+
+def test_both_canaries_may_log_and_be_put_into_the_vpc_and_nothing_else(canary: Stack, whole: Stack) -> None:
+    for stack in (canary, whole):
+        found = {(grant.action, grant.resource) for grant, _ in grants(stack, "CanaryRole")}
+        assert found == {*((action, arn("CanaryLog")) for action in LOGS), *((action, "*") for action in NETWORK)}
+
+
+def test_both_canaries_are_one_function(canary: Stack, whole: Stack) -> None:
+    theirs, ours = (stack.properties("CanaryFunction") for stack in (canary, whole))
+    assert door(theirs) == door(ours)
+    for key in ("Timeout", "MemorySize", "Handler", "Layers"):
+        assert theirs[key] == ours[key], key
+    assert theirs["Environment"]["Variables"].keys() == ours["Environment"]["Variables"].keys()
+    assert role_statements(canary, "CanaryRole") == role_statements(whole, "CanaryRole")
+
+
+def invoked(stack: Stack) -> set[str]:
+    """What patrol may invoke."""
+    found = grants(stack, "PatrolRole")
+    return {grant.resource for grant, _ in found if grant.action.startswith("lambda:")}
+
+
+def test_patrol_may_invoke_what_is_called_like_it_and_its_own_canary_alone(
+    canary: Stack, bare: Stack, whole: Stack
+) -> None:
+    consumers = f"arn:aws:lambda:*:*:function:{PREFIX}*"
+    assert (invoked(bare), invoked(whole)) == ({consumers}, {consumers, arn("CanaryFunction")})
+    name = canary.properties("CanaryFunction")["FunctionName"]
+    assert fnmatch.fnmatchcase(f"arn:aws:lambda:us-east-1:222222222222:function:{name}", consumers)
+
+
+def test_its_log_is_the_one_that_lambda_writes_to(canary: Stack) -> None:
+    function = canary.properties("CanaryFunction")
+    assert canary.properties("CanaryLog")["LogGroupName"] == f"/aws/lambda/{function['FunctionName']}"
+    assert function["LoggingConfig"] == {"LogGroup": "${CanaryLog}"}
+
+
+def test_its_alarm_tells_the_consumers_topic_or_nobody_and_has_a_heading(canary: Stack) -> None:
+    (alarm,) = canary.of("AWS::CloudWatch::Alarm").values()
+    topic = [canary.parameters["AlarmTopicArn"]]
+    assert (alarm["AlarmActions"], alarm["OKActions"]) == (topic, topic)
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+    assert heading(alarm) in headings
+
+
+def test_its_alarm_rings_within_three_periods_when_nobody_sends_it_any_more(
+    canary: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(canary, monkeypatch, str)
+    rounds: list[Callable[[], None]] = [lambda: stage.count("CanaryFunction")]
+    stage.each_minute += rounds
+    for _ in range(20):
+        stage.pass_minute()
+    assert stage.state("HeartbeatAlarm") == "OK"
+    stage.each_minute.clear()
+    assert stage.until("HeartbeatAlarm", "ALARM", 15 + 1)
+    stage.each_minute += rounds
+    assert stage.until("HeartbeatAlarm", "OK", 2)
+
+
+SPOILED: list[tuple[Callable[[Stack], list[str]], Callable[[Stack], object], str]] = [
+    (doors, lambda it: it.properties("PatrolMayInvoke").update(Principal="*"), "PatrolMayInvoke lets * do"),
+    (doors, lambda it: it.properties("PatrolMayInvoke").update(Action="lambda:*"), "do lambda:*"),
+    (doors, lambda it: it.resources.update(Open={"Type": "AWS::Lambda::Url"}), "Open is a Url"),
+    (
+        surplus,
+        lambda it: listed(role_statements(it, "CanaryRole")[0]["Action"]).append("s3:GetObject"),
+        "CanaryRole does not need s3:GetObject",
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "spoil", "problem"), SPOILED)
+def test_a_canary_that_others_could_use_is_named(
+    canary: Stack, check: Callable[[Stack], list[str]], spoil: Callable[[Stack], object], problem: str
+) -> None:
+    draft = copy.deepcopy(canary)
+    spoil(draft)
+    assert any(problem in found for found in check(draft)), check(draft)

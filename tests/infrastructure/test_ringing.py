@@ -1,0 +1,249 @@
+"""From fault to ALARM within three periods, and back to OK after the repair: every alarm, over what is written."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from linkgate.model import State
+
+from tests import gallery
+from tests.house import SERVICE
+from tests.infrastructure.stack import Stack
+from tests.infrastructure.stage import MINUTE, Stage
+from tests.world import CONSUMER, OTHER, START, endpoint_id
+
+A, LATE, OUT = endpoint_id(1), endpoint_id(2), endpoint_id(3)
+PERIODS, QUIET_MINUTES = 3, 15
+AWS_UNITS = {
+    ("AWS/SQS", "ApproximateAgeOfOldestMessage"): "Seconds",
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): "Count",
+    ("AWS/Lambda", "Errors"): "Count",
+}
+"""SQS and Lambda developer guides, "CloudWatch metrics"."""
+
+
+@pytest.fixture
+def stage(whole: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Stage:
+    """A stack in which everything is well: one endpoint accepted and verified, one rejected that stays out."""
+    capsys.readouterr()
+    found = Stage(whole, monkeypatch, lambda: capsys.readouterr().out)
+    found.house.allow_list.put(SERVICE, CONSUMER, effect="allow")
+    found.house.allow_list.put(SERVICE, OUT, effect="deny")
+    found.house.connect(A)
+    found.house.connect(OUT)
+    found.house.canary.causes[OUT] = "tcp_timeout"
+    found.house.canary.extra["tls_days_left"] = 90.0
+    for _ in range(12):
+        found.pass_minute()
+    return found
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong and how it is mended; both happen right after the functions ran, the worst moment there is."""
+
+    begin: Callable[[Stage], object]
+    end: Callable[[Stage], object]
+
+
+def stale(stage: Stage) -> None:
+    stage.house.connect(LATE, OTHER)
+    stage.house.world.links[LATE].history = [(START - timedelta(days=4), State.PENDING_ACCEPTANCE)]
+
+
+def gate(acceptance: bool) -> Callable[[Stage], None]:
+    def turn(stage: Stage) -> None:
+        stage.house.world.services[SERVICE].acceptance_required = acceptance
+
+    return turn
+
+
+def garble(stage: Stage) -> None:
+    bells, world = stage.house.bells, stage.house.world
+    stage.each_minute.append(lambda: bells.queue.append((world.now, gallery.text("pipe-garbage"))))
+
+
+def unreadable_table(stage: Stage) -> None:
+    def refuse() -> Any:
+        raise RuntimeError("the table cannot be read")
+
+    vars(stage.house.allow_list)["whole_table"] = refuse
+
+
+def unanswerable(stage: Stage) -> None:
+    """Bells that cannot be answered ring every minute."""
+    stage.house.world.broken[SERVICE] = RuntimeError("nobody thought of it")
+    stage.house.connect(LATE)
+    stage.each_minute.append(lambda: stage.house.ring(LATE))
+
+
+def unstarted(stage: Stage) -> None:
+    stage.faulty.add("ApproveFunction")
+    stage.each_minute.append(lambda: stage.house.ring(A))
+
+
+def answerable(stage: Stage) -> None:
+    stage.house.world.broken.clear()
+    stage.each_minute.clear()
+
+
+def refused(stage: Stage) -> None:
+    stage.house.world.forbidden.add(SERVICE)
+    stage.house.connect(LATE)
+
+
+def trip(stage: Stage) -> None:
+    """A live connection is no longer allowed, and no cut is let through."""
+    stage.house.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", max_cuts=0, grace="0s")
+    stage.house.allow_list.delete(SERVICE, CONSUMER)
+
+
+def fail(name: str) -> Fault:
+    return Fault(lambda it: it.faulty.add(name), lambda it: it.faulty.clear())
+
+
+def holds(queue: str) -> Fault:
+    """A message comes that nobody takes."""
+    title = f"${{{queue}.QueueName}}"
+    return Fault(lambda it: it.messages.update({title: it.now}), lambda it: it.messages.clear())
+
+
+def finds(endpoint: str, bad: str, good: str) -> Fault:
+    """What the canary finds of an endpoint changes, and changes back."""
+    return Fault(
+        lambda it: it.house.canary.causes.update({endpoint: bad}),
+        lambda it: it.house.canary.causes.update({endpoint: good}),
+    )
+
+
+def certificate(days: float) -> Callable[[Stage], None]:
+    def turn(stage: Stage) -> None:
+        stage.house.canary.extra["tls_days_left"] = days
+
+    return turn
+
+
+FAULTS: Mapping[str, Mapping[str, Fault]] = {
+    "UnhealthyAlarm": {"an endpoint does not answer": finds(A, "tcp_timeout", "")},
+    "OpenAlarm": {"who must stay out gets in": finds(OUT, "", "tcp_timeout")},
+    "CertificateAlarm": {"nobody renewed it": Fault(certificate(13.9), certificate(90))},
+    "ProbeErrorsAlarm": {"the canary may not probe it": finds(A, "probe_error", "")},
+    "SilentAlarm": {
+        "patrol's schedule is off": Fault(lambda it: it.asleep.add("patrol"), lambda it: it.asleep.clear()),
+        "patrol does not begin": fail("PatrolFunction"),
+    },
+    "FailuresAlarm": {
+        "the sweep cannot read the table": Fault(
+            unreadable_table, lambda it: vars(it.house.allow_list).pop("whole_table")
+        ),
+        "bells cannot be answered": Fault(unanswerable, answerable),
+        "the canary fails": Fault(
+            lambda it: setattr(it.house.canary, "error", RuntimeError("gone")),
+            lambda it: setattr(it.house.canary, "error", None),
+        ),
+    },
+    "RefusalsAlarm": {"EC2 refuses": Fault(refused, lambda it: it.house.world.forbidden.clear())},
+    "UnreadableAlarm": {"notifications have another form": Fault(garble, lambda it: it.each_minute.clear())},
+    "StaleAlarm": {
+        "a request waits for days": Fault(stale, lambda it: it.house.edit(SERVICE, OTHER, effect="allow")),
+    },
+    "InvalidRowsAlarm": {
+        "a row that only a sweep sees": Fault(
+            lambda it: it.house.allow_list.put(SERVICE, OTHER, effect="permit"),
+            lambda it: it.house.allow_list.delete(SERVICE, OTHER),
+        )
+    },
+    "BreakerAlarm": {
+        "a row is deleted": Fault(trip, lambda it: it.house.allow_list.put(SERVICE, CONSUMER, effect="allow"))
+    },
+    "GateAlarm": {"acceptance is off": Fault(gate(acceptance=False), gate(acceptance=True))},
+    "SweepSilentAlarm": {
+        "the sweep's schedule is off": Fault(lambda it: it.asleep.add("sweep"), lambda it: it.asleep.clear()),
+        "the sweep does not begin": fail("SweepFunction"),
+    },
+    "ApproveErrorsAlarm": {"it does not begin": Fault(unstarted, lambda it: it.faulty.clear())},
+    "SweepErrorsAlarm": {"it does not begin": fail("SweepFunction")},
+    "PatrolErrorsAlarm": {"it does not begin": fail("PatrolFunction")},
+    "NotificationAgeAlarm": {"the pipe is stopped": holds("NotificationQueue")},
+    "BellAgeAlarm": {"the event source is disabled": holds("BellQueue")},
+    **{
+        f"{name}Alarm": {"a message": holds(name)}
+        for name in (
+            "NotificationDeadLetters",
+            "BellDeadLetters",
+            "PatrolDeadLetters",
+            "RoundDeadLetters",
+            "HealthDeadLetters",
+        )
+    },
+}
+MINUTES = {
+    **dict.fromkeys(("UnhealthyAlarm", "OpenAlarm", "ProbeErrorsAlarm"), 3),
+    **dict.fromkeys(("CertificateAlarm", "UnreadableAlarm", "ApproveErrorsAlarm", "PatrolErrorsAlarm"), 1),
+    **dict.fromkeys(("NotificationAgeAlarm", "BellAgeAlarm"), 10),
+    **{name: 1 for name in FAULTS if name.endswith("DeadLettersAlarm")},
+    "SilentAlarm": 6,
+    "SweepSilentAlarm": 15,
+}
+"""Whole minutes after the fault in which an alarm rings. Others ring in the minute of the sweep's next look."""
+CASES = [(alarm, name) for alarm, faults in FAULTS.items() for name in faults]
+
+
+def test_every_alarm_has_a_fault(whole: Stack) -> None:
+    assert set(FAULTS) == set(whole.of("AWS::CloudWatch::Alarm"))
+
+
+def test_no_alarm_rings_while_everything_is_well(stage: Stage) -> None:
+    seen = set()
+    for _ in range(30):
+        stage.pass_minute()
+        seen |= {(name, state) for name in stage.alarms if (state := stage.state(name)) != "OK"}
+    assert seen == set()
+
+
+@pytest.mark.parametrize(("alarm", "name"), CASES)
+def test_an_alarm_rings_within_three_periods_and_goes_back_after_the_repair(
+    stage: Stage, alarm: str, name: str
+) -> None:
+    fault, watched = FAULTS[alarm][name], stage.alarms[alarm]
+    while not stage.due("sweep"):
+        stage.pass_minute()
+    stage.to_work()  # the sweep's minute: its next look is as far away as can be
+    assert stage.state(alarm) == "OK"
+    fault.begin(stage)
+    stage.to_the_end()
+    # Windows begin at whole minutes: the rest of the one in which it happened does not count.
+    minutes = MINUTES.get(alarm, stage.rates["sweep"] // MINUTE)
+    assert minutes * MINUTE <= PERIODS * watched.period
+    assert stage.until(alarm, "ALARM", minutes), "it does not ring in time"
+    assert stage.units(alarm) == {watched.unit or AWS_UNITS[watched.namespace, watched.metric]}
+    stage.to_work()
+    fault.end(stage)
+    stage.to_the_end()
+    assert stage.until(alarm, "OK", QUIET_MINUTES), "it stays red"
+
+
+@pytest.mark.parametrize("queue", ["NotificationQueue", "BellQueue"])
+def test_a_message_that_waits_for_minutes_wakes_nobody(stage: Stage, queue: str) -> None:
+    alarm = queue.removesuffix("Queue") + "AgeAlarm"
+    holds(queue).begin(stage)
+    assert not stage.until(alarm, "ALARM", 9)
+
+
+def test_two_bad_minutes_of_an_endpoint_wake_nobody(stage: Stage) -> None:
+    fault = finds(A, "tcp_timeout", "")
+    fault.begin(stage)
+    assert not stage.until("UnhealthyAlarm", "ALARM", 2)
+    fault.end(stage)
+    assert not stage.until("UnhealthyAlarm", "ALARM", 10)
+
+
+def test_connections_are_counted_by_status(stage: Stage) -> None:
+    last = {
+        dict(series.dimensions)["Status"]: points[-1].total
+        for series, points in stage.points.items()
+        if series.name == "Connections"
+    }
+    assert last == {"HELD": 0, "ACCEPTED": 0, "VERIFIED": 1, "UNHEALTHY": 0, "REJECTED": 1, "CUT": 0}

@@ -1,0 +1,153 @@
+"""Targets that make no sense: a verdict each, and nothing goes out."""
+
+import json
+import math
+import time
+from typing import Any
+
+import pytest
+from linkgate import probe
+from linkgate.aim import OUT_OF_TIME
+from linkgate.limits import Limits
+from linkgate.model import Verdict
+from linkgate.probe import MOST_TARGETS, probe_all
+from linkgate.report import report
+
+from tests.unit.listeners import HOST, accepting, answering, dropping, listening, silent
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+LIMITS = Limits.parse("example", "443", "127.0.0.0/8")
+
+
+def on(port: int) -> Limits:
+    return Limits.parse(HOST, str(port), "127.0.0.0/8")
+
+
+@pytest.mark.parametrize("target", [None, 7, "tcp://a.example:443", [], ["tcp"], True, 1.5])
+def test_a_target_that_is_no_object_gets_a_verdict_without_a_name(target: object) -> None:
+    (found,) = probe_all([target], LIMITS)
+    assert found == Verdict("", "", "", "", cause="probe_error", detail=found.detail)
+    assert found.detail == f"a target is an object, not {type(target).__name__}"
+
+
+@pytest.mark.parametrize("targets", [None, {}, "targets", 7, {"url": "tcp://a.example:443"}])
+def test_no_list_of_targets_gets_one_verdict(targets: object) -> None:
+    (found,) = probe_all(targets, LIMITS)
+    assert (found.cause, found.detail) == ("probe_error", "not probed: there is no list of targets")
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ({"url": None}, "a url is a text, not NoneType"),
+        ({"url": ["tcp://a.example:443"]}, "a url is a text, not list"),
+        ({"server_name": 7}, "server_name '7' is not a host name"),
+        ({"server_name": "a.example\r\nX-Evil: 1"}, "server_name 'a.example\\r\\nX-Evil: 1' is not a host name"),
+        ({"server_name": "a.example\n"}, "is not a host name"),
+        ({"server_name": "a b"}, "is not a host name"),
+        ({"server_name": "a..b"}, "is not a host name"),
+        ({"server_name": "*.example"}, "is not a host name"),
+        ({"server_name": "b\u00fccher.example"}, "is not a host name"),
+        ({"server_name": "a:443"}, "is not a host name"),
+        ({"server_name": "a" * 64}, "is not a host name"),
+        ({"server_name": ".".join(["a" * 60] * 5)}, "is not a host name"),
+        ({"expect": "ajar"}, "expect is 'ajar': open or closed"),
+        ({"expect": None}, "expect is 'None': open or closed"),
+        ({"expect": ["open"]}, "expect is"),
+        ({"expect_status": "200"}, "expect_status is '200': a number from 100 to 599"),
+        ({"expect_status": True}, "expect_status is 'True'"),
+        ({"expect_status": 99}, "expect_status is '99'"),
+        ({"expect_status": 600}, "expect_status is '600'"),
+        ({"expect_status": 200.0}, "expect_status is '200.0'"),
+        ({"expect_body": 7}, "expect_body is a text of up to 1000 characters"),
+        ({"expect_body": "x" * 1001}, "expect_body is a text of up to 1000 characters"),
+        ({"url": "tcp://a.example:443", "expect_status": 200}, "tcp gives no HTTP answer"),
+        ({"url": "tls://a.example:443", "expect_body": "ok"}, "tls gives no HTTP answer"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(wish: dict[str, Any], words: str) -> None:
+    target = {"endpoint_id": "vpce-1", "service_id": "vpce-svc-1", "name": "a.example"}
+    (found,) = probe_all([target | {"url": "https://a.example:443/"} | wish], LIMITS)
+    assert (found.endpoint_id, found.service_id, found.name) == ("vpce-1", "vpce-svc-1", "a.example")
+    assert found.cause == "probe_error"
+    assert words in found.detail
+
+
+@pytest.mark.parametrize("name", ["orders.example", "orders.example.", "_srv.orders.example", "127.0.0.1", "ORDERS"])
+def test_host_names_are_taken_as_server_names(name: str) -> None:
+    with listening(answering(OK)) as listener:
+        target = {"url": f"http://{HOST}:{listener.port}/", "server_name": name}
+        (found,) = probe_all([target], on(listener.port))
+    assert found.good
+    assert f"\r\nHost: {name.rstrip('.')}\r\n".encode() in listener.requests[0]
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_what_is_null_is_not_wished_for(nothing: object) -> None:
+    with listening(answering(OK)) as listener:
+        target = {"url": f"http://{HOST}:{listener.port}/", "expect_status": None, "expect_body": None}
+        (found,) = probe_all([target | {"server_name": nothing}], on(listener.port))
+    assert found.good
+
+
+@pytest.mark.parametrize("timeout", [math.nan, math.inf, -math.inf, 10**400, "3", None, True], ids=range(7))
+def test_a_timeout_that_is_no_number_of_seconds_is_not_used(timeout: object) -> None:
+    with listening(accepting) as listener:
+        target = {"url": f"tcp://{HOST}:{listener.port}", "timeout_seconds": timeout}
+        (found,) = probe_all([target], on(listener.port))
+    assert found.good
+
+
+def test_a_verdict_repeats_little_of_what_it_was_given_and_nothing_that_could_harm_a_log() -> None:
+    wild = "\r\n\u2028\x1b[31m\ud83d\ude00" + "x" * 100_000
+    (found,) = probe_all([dict.fromkeys(("endpoint_id", "service_id", "name", "url"), wild)], LIMITS)
+    assert len(json.dumps(report([found]))) < 3000
+    assert found.endpoint_id.isascii()
+    assert found.endpoint_id.isprintable()
+    assert found.url.isprintable()
+
+
+# ------------------------------------------------------------------ more than there is time for
+
+
+def test_targets_that_nobody_came_to_in_time_blame_nobody() -> None:
+    with listening(accepting) as listener:
+        target = {"endpoint_id": "vpce-1", "url": f"tcp://{HOST}:{listener.port}"}
+        found = probe_all([target] * 3, on(listener.port), time.monotonic() - 1)
+    assert [(one.endpoint_id, one.cause, one.detail) for one in found] == [("vpce-1", "probe_error", OUT_OF_TIME)] * 3
+
+
+@pytest.mark.parametrize("scheme", ["tls", "http"])
+def test_a_probe_that_the_deadline_cuts_short_blames_nobody(scheme: str) -> None:
+    with listening(silent) as listener:
+        target = {"url": f"{scheme}://{HOST}:{listener.port}", "timeout_seconds": 10}
+        (found,) = probe_all([target], on(listener.port), time.monotonic() + 0.3)
+    assert (found.cause, found.detail) == ("probe_error", OUT_OF_TIME)
+
+
+@pytest.mark.parametrize("expect", ["open", "closed"])
+def test_dropped_packets_that_the_deadline_cuts_short_are_neither_open_nor_closed(expect: str) -> None:
+    with dropping() as port:
+        target = {"url": f"tcp://{HOST}:{port}", "timeout_seconds": 10, "expect": expect}
+        (found,) = probe_all([target], on(port), time.monotonic() + 0.3)
+    assert (found.cause, found.detail) == ("probe_error", OUT_OF_TIME)
+
+
+def test_ten_thousand_dead_targets_are_answered_by_the_deadline_and_in_less_than_lambda_carries() -> None:
+    with dropping() as port:
+        targets = [
+            {"endpoint_id": f"vpce-{number:017}", "service_id": "vpce-svc-1", "url": f"tcp://{HOST}:{port}"}
+            for number in range(MOST_TARGETS)
+        ]
+        deadline = time.monotonic() + 1.5
+        found = probe_all(targets, on(port), deadline)
+    assert [one.endpoint_id for one in found] == [target["endpoint_id"] for target in targets]
+    assert {one.cause for one in found} == {"probe_error"}
+    assert len(json.dumps(report(found))) < 6_000_000
+
+
+def test_targets_beyond_the_most_are_counted_in_one_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "MOST_TARGETS", 3)
+    found = probe_all([0] * 8, LIMITS)
+    assert len(found) == 4
+    assert found[-1].detail == "5 targets beyond 3 were not looked at"

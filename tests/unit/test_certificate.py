@@ -1,0 +1,130 @@
+"""What a server's certificate says, whatever is wrong with it, over real handshakes."""
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from linkgate.certificate import trusting
+from linkgate.limits import Limits
+from linkgate.model import Verdict
+from linkgate.probe import probe_all
+
+from tests.unit.listeners import HOST, Authority, accepting, listening, nonsense
+
+NAME = "orders.example"
+YESTERDAY, SOON = timedelta(days=-2), timedelta(days=10)
+UNTIL_2050 = datetime(2050, 6, 1, tzinfo=UTC) - datetime.now(UTC)
+"""From 2050 on a certificate writes its dates in another form."""
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority.create(tmp_path)
+
+
+@pytest.fixture
+def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authority]:
+    """The authority among those that OpenSSL trusts by default."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    trusting.cache_clear()
+    yield authority
+    trusting.cache_clear()
+
+
+def verdict(port: int, server_name: str = NAME, timeout: float = 5) -> Verdict:
+    target = {"url": f"tls://{HOST}:{port}", "server_name": server_name, "timeout_seconds": timeout}
+    (found,) = probe_all([target], Limits.parse(HOST, str(port), "127.0.0.0/8"))
+    return found
+
+
+@pytest.mark.parametrize("until", [SOON, UNTIL_2050])
+def test_a_good_certificate_tells_how_long_it_lasts(trusted: Authority, until: timedelta) -> None:
+    with listening(accepting, trusted.server(NAME, YESTERDAY, until)) as listener:
+        found = verdict(listener.port)
+    assert found.good
+    assert found.tls_days_left == pytest.approx(until / timedelta(days=1), abs=0.1)
+
+
+def test_a_certificate_of_an_unknown_authority_is_untrusted_and_tells_how_long_it_lasts(authority: Authority) -> None:
+    with listening(accepting, authority.server(NAME, YESTERDAY, SOON)) as listener:
+        found = verdict(listener.port)
+    assert found.cause == "tls_untrusted"
+    assert found.tls_days_left == pytest.approx(10, abs=0.1)
+
+
+@pytest.mark.parametrize(("since", "until"), [(YESTERDAY, timedelta(days=-1)), (timedelta(days=1), SOON)])
+def test_a_certificate_out_of_date_is_expired_also_if_it_is_not_yet_valid(
+    trusted: Authority, since: timedelta, until: timedelta
+) -> None:
+    with listening(accepting, trusted.server(NAME, since, until)) as listener:
+        found = verdict(listener.port)
+    assert found.cause == "tls_expired"
+    assert found.tls_days_left == pytest.approx(until / timedelta(days=1), abs=0.1)
+
+
+def test_a_certificate_for_another_name_is_a_mismatch_and_tells_how_long_it_lasts(trusted: Authority) -> None:
+    with listening(accepting, trusted.server("stock.example", YESTERDAY, SOON)) as listener:
+        found = verdict(listener.port)
+    assert found.cause == "tls_name_mismatch"
+    assert found.tls_days_left == pytest.approx(10, abs=0.1)
+    assert found.phases.keys() == {"dns", "tcp", "tls", "total"}
+
+
+def test_a_server_that_is_gone_at_the_second_look_is_judged_by_the_first(authority: Authority) -> None:
+    context = authority.server(NAME, YESTERDAY, SOON)
+    with socket.create_server((HOST, 0)) as server:
+        port = server.getsockname()[1]
+
+        def once() -> None:
+            plain, _ = server.accept()
+            server.close()
+            with contextlib.suppress(OSError), plain:
+                context.wrap_socket(plain, server_side=True)
+
+        thread = threading.Thread(target=once)
+        thread.start()
+        found = verdict(port)
+        thread.join()
+    assert (found.cause, found.tls_days_left) == ("tls_untrusted", None)
+
+
+def test_a_certificate_of_nonsense_is_a_failed_handshake() -> None:
+    with listening(nonsense) as listener:
+        found = verdict(listener.port)
+    assert (found.cause, found.tls_days_left) == ("tls_failed", None)
+    assert found.detail
+
+
+def test_a_server_that_wants_a_certificate_of_ours_fails_the_handshake_also_if_it_says_so_late(
+    trusted: Authority,
+) -> None:
+    context = trusted.server(NAME, YESTERDAY, SOON)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(trusted.path)
+    with listening(accepting, context) as listener:
+        target = {"url": f"https://{HOST}:{listener.port}/", "server_name": NAME}
+        (found,) = probe_all([target], Limits.parse(HOST, str(listener.port), "127.0.0.0/8"))
+    # With TLS 1.3 the refusal comes after the handshake; a reset may overtake it.
+    assert found.cause in ("tls_failed", "tcp_refused")
+
+
+def test_authorities_are_loaded_once_a_process(trusted: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening(accepting, trusted.server(NAME, YESTERDAY, SOON)) as listener:
+        assert verdict(listener.port).good
+        monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+        assert verdict(listener.port).good
+
+
+@pytest.mark.parametrize(("scheme", "loaded"), [("tls", 1), ("https", 1), ("tcp", 0), ("http", 0)])
+def test_authorities_are_loaded_before_any_clock_runs_if_they_are_needed(
+    trusted: Authority, scheme: str, loaded: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
+    (found,) = probe_all([{"url": f"{scheme}://{HOST}:443"}], Limits.parse(HOST, "443", "127.0.0.0/8"))
+    assert (found.cause, found.detail) == ("dns_not_found", f"{HOST} has no address")
+    assert trusting.cache_info().currsize == loaded
