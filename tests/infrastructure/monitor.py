@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
-from ministack.services import cloudwatch  # type: ignore[import-untyped]
+from ministack.services import cloudwatch, lambda_svc  # type: ignore[import-untyped]
 
 import lab.metrics
 from lab.alarms.rules import Alarm
@@ -37,6 +37,9 @@ class Monitor:
         self.alarms = {name: Alarm.parse(one) for name, one in stack.of("AWS::CloudWatch::Alarm").items()}
         patch.setattr(lab.metrics, "_store", self._stored)
         patch.setattr(cloudwatch, "record_metric", self._recorded)
+        for seam in ("_emit_lambda_logs", "_emit_lambda_metrics"):
+            patch.setattr(lambda_svc, seam, lambda *_, **__: None)
+        lab.metrics._count_invocations()
 
     @property
     def now(self) -> float:
@@ -56,6 +59,10 @@ class Monitor:
     def _watched(self, alarm: str) -> Sequence[Datapoint]:
         watched = self.alarms[alarm]
         return self.points.get(Series(watched.namespace, watched.metric, frozenset(watched.dimensions.items())), [])
+
+    def count(self, function: str, failed: bool = False) -> None:
+        """A run of a function, by its logical id, as the lab counts runs."""
+        lambda_svc._emit_lambda_logs({"FunctionName": f"${{{function}}}"}, "a run", "", failed, 100)
 
     def take(self, lines: str) -> None:
         """Make datapoints of now of what a function wrote."""

@@ -130,11 +130,6 @@ class Stage(Monitor):
         self.count(self._names[folder], failed)
         self.take(self._capture())
 
-    def count(self, function: str, failed: bool = False) -> None:
-        """A run of a function, by its logical id, as Lambda counts it."""
-        record = {"FunctionName": f"${{{function}}}"}
-        lab.metrics._count(record, "Count", Invocations=1, Errors=int(failed), Throttles=0)
-
 
 def _records(bodies: list[str]) -> dict[str, Any]:
     """An SQS event."""
