@@ -28,8 +28,9 @@ test: setup-dev ## every test: unit, infrastructure, integration in the lab
 mutants: setup-dev ## break the policy in every way there is: each mutant fails a test, or is listed (half an hour)
 	@$(LAB)/python -m tests.mutants
 
-prove: setup-dev ## what takes minutes: figures of a full sweep, a storm, the lab's network; thousands of random tables
-	@export PYTHONPATH=.:layers/common; for what in sweep storm network; do echo "$$what"; $(LAB)/python -m bench.$$what; done
+prove: setup-dev ## what takes minutes: figures of sweep, storm, network and probe; pairs of faults; random tables
+	@export PYTHONPATH=.:layers/common; for what in sweep storm network probe; do echo "$$what"; $(LAB)/python -m bench.$$what; done
+	@CANARY_PAIRS=all $(LAB)/python -m pytest -n0 -q -s tests/integration/test_canary.py
 	@HYPOTHESIS_PROFILE=prove $(LAB)/python -m pytest -q tests/unit/test_properties.py
 
 check: setup-dev ## ruff, strict mypy, cfn-lint, sam validate
@@ -37,7 +38,7 @@ check: setup-dev ## ruff, strict mypy, cfn-lint, sam validate
 	@$(LAB)/ruff format --check .
 	@$(LAB)/mypy
 	@$(SAM)/cfn-lint template.yaml stacks/*.yaml
-	@$(SAM)/sam validate --lint --region eu-west-1 >/dev/null
+	@for one in template.yaml stacks/consumer-canary.yaml; do $(SAM)/sam validate --lint --region eu-west-1 --template-file $$one >/dev/null || exit 1; done
 
 lock: ## renew the lock files in requirements/ and layers/common/ (needs uv)
 	@for name in requirements/dev requirements/lab requirements/sam layers/common/requirements; do \
