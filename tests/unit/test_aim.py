@@ -73,6 +73,22 @@ def test_what_cannot_be_meant_is_said(wish: dict[str, Any], words: str) -> None:
     assert words in found.detail
 
 
+@pytest.mark.parametrize("wish", ["server_name", "expect", "expect_status"])
+def test_nonsense_that_nobody_can_repeat_is_a_verdict_and_the_others_are_probed(wish: str) -> None:
+    long = 10**5000  # Python writes no number of so many digits down
+    with listening(accepting) as listener:
+        target = {"url": f"tcp://{HOST}:{listener.port}"}
+        bad, good = probe_all([target | {wish: long}, target], on(listener.port))
+    assert bad.cause == "probe_error"
+    assert good.good
+
+
+def test_a_name_is_held_to_its_form_also_if_another_one_is_asked_for() -> None:
+    target = {"url": "tls://a..example:443", "server_name": "b.example"}
+    (found,) = probe_all([target], LIMITS)
+    assert (found.cause, found.detail) == ("probe_error", "name 'a..example' is not a host name")
+
+
 @pytest.mark.parametrize("name", ["orders.example", "orders.example.", "_srv.orders.example", "127.0.0.1", "ORDERS"])
 def test_host_names_are_taken_as_server_names(name: str) -> None:
     with listening(answering(OK)) as listener:

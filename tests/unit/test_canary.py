@@ -6,17 +6,20 @@ import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from boto3.dynamodb.types import TypeSerializer
+from botocore.exceptions import ClientError, InvalidRegionError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
-from linkgate.canary import LONGEST_CALL, TARGETS_PER_CALL, Canaries, Found
+from linkgate.canary import LONGEST_CALL, MOST_VERDICTS, TARGETS_PER_CALL, Canaries, Found
 from linkgate.diagnosis import Crossing, diagnose
 from linkgate.errors import Unavailable
 from linkgate.model import Connection, State, Verdict
+from linkgate.probe import MOST_ADDRESSES
 from linkgate.targets import Probe, Target, shut_target, targets_of
 from linkgate.verdict import LONGEST_TEXT
 
@@ -36,7 +39,7 @@ def group(endpoint: str = A, probes: int = 1) -> tuple[Target, ...]:
     return targets_of(connection, [Probe.parse(f"tcp://:{number + 1}") for number in range(probes)], "")
 
 
-(TARGET,) = group()
+(TARGET,), (TARGET_OF_B,) = group(), group(B)
 GOOD = asdict(Verdict(A, SERVICE, TARGET.name.text, TARGET.url, "10.1.0.7", phases={"dns": 1.0, "total": 2.0}))
 
 
@@ -163,6 +166,40 @@ def test_of_two_calls_to_one_canary_the_one_that_came_back_counts() -> None:
     assert len({target.endpoint for target in found.verdicts}) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "hanging", "calls"), [(f"{FOREIGN}-fine", 1, 30), (OWN, 1, 30), (OWN, 30, 1)], ids=["other", "own", "many"]
+)
+def test_canaries_that_hang_keep_no_other_waiting_and_our_own_not_at_all(name: str, hanging: int, calls: int) -> None:
+    canaries, answered, late = FakeCanaries(), threading.Event(), threading.Event()
+
+    def during() -> None:
+        if name in {asked for asked, _ in canaries.calls}:
+            answered.set()
+        elif not answered.wait(20):
+            late.set()
+
+    canaries.during = during
+    groups = [group(endpoint_id(number), probes=TARGETS_PER_CALL) for number in range(3, 3 + calls)]
+    errands = {f"{FOREIGN}-{number}": groups for number in range(hanging)} | {name: [group(B)]}
+    found = canaries.send(errands, lambda: 0 if answered.is_set() or late.is_set() else 900)
+    assert TARGET_OF_B in found.verdicts
+
+
+def test_a_canary_in_a_region_that_cannot_be_is_not_anothers_failure() -> None:
+    canaries, nowhere = FakeCanaries(), FOREIGN.replace("us-east-1", "-")
+    known = canaries._functions
+
+    def functions(region: str) -> Any:
+        if region == "-":
+            raise InvalidRegionError(region_name=region)
+        return known(region)
+
+    canaries._functions = functions
+    found = canaries.send({nowhere: [group()], OWN: [group(B)]}, lambda: 900)
+    assert found.absent.keys() == {nowhere}
+    assert found.verdicts.keys() == {TARGET_OF_B}
+
+
 def test_no_call_begins_that_might_outlast_the_function() -> None:
     canaries = FakeCanaries()
     found = send(canaries, left=LONGEST_CALL - 1)
@@ -231,7 +268,9 @@ def test_a_verdict_without_a_cause_is_no_crossing() -> None:
     assert verdict_on({name: value for name, value in GOOD.items() if name != "cause"}).cause == "probe_error"
 
 
-@pytest.mark.parametrize("address", ["", None])
+@pytest.mark.parametrize(
+    "address", ["", None, "everywhere", "10.1.0", "10.1.0.7\n", "fe80::1%anything at all", 167837703]
+)
 def test_a_good_verdict_without_an_address_is_no_crossing(address: object) -> None:
     assert verdict_on(GOOD | {"address": address}).cause == "probe_error"
 
@@ -265,8 +304,29 @@ def test_infinite_numbers_are_left_out() -> None:
 
 
 def test_long_texts_are_cut() -> None:
-    verdict = verdict_on(GOOD | {"cause": "tcp_timeout", "detail": "x" * 10_000, "address": "y" * 10_000})
-    assert (len(verdict.detail), len(verdict.address)) == (LONGEST_TEXT, LONGEST_TEXT)
+    verdict = verdict_on(GOOD | {"cause": "tcp_timeout", "detail": "x" * 10_000})
+    assert len(verdict.detail) == LONGEST_TEXT
+
+
+@pytest.mark.parametrize("text", ["\ud800", "two\r\nlines", "\x1b[2J", "\u202egnol"])
+def test_words_that_would_break_an_event_a_mail_or_a_terminal_are_made_harmless(text: str) -> None:
+    for cause in ("tcp_timeout", "probe_error", text):
+        detail = verdict_on(GOOD | {"cause": cause, "detail": text}).detail
+        assert "?" in detail
+        assert detail.isprintable()
+
+
+@pytest.mark.parametrize("value", [1e-320, 5e-324, 1 / 3])
+def test_numbers_are_such_that_dynamodb_takes_them(value: float) -> None:
+    """It refuses a whole item for one number below 1e-130."""
+    verdict = verdict_on(GOOD | {"phases": {"dns": value}, "rtt_ms": value, "tls_days_left": value})
+    for number in (verdict.phases["dns"], verdict.rtt_ms, verdict.tls_days_left):
+        assert TypeSerializer().serialize(Decimal(str(number)))["N"] in ("0", "0.0", "0.333")
+
+
+def test_of_one_target_no_more_verdicts_count_than_it_can_have_addresses() -> None:
+    found = send(answering({"verdicts": [GOOD] * 10_000}))
+    assert len(found.verdicts[TARGET]) == MOST_VERDICTS > MOST_ADDRESSES
 
 
 json_values = st.recursive(
@@ -281,5 +341,5 @@ def test_whatever_a_canary_says_only_a_plain_good_verdict_with_an_address_is_a_c
     said: dict[str, object],
 ) -> None:
     verdict = verdict_on(said | {"endpoint_id": A, "url": TARGET.url})
-    assert not verdict.good or (said["cause"] == "" and said["address"])
+    assert not verdict.good or (said["cause"] == "" and verdict.address == said["address"])
     assert diagnose([Crossing(verdict)], State.AVAILABLE).cause or verdict.good

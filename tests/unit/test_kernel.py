@@ -88,3 +88,9 @@ def test_a_packet_that_cannot_leave_says_nothing_about_a_door(expect: str, monke
     target = {"url": "tcp://a.example:443", "expect": expect}
     (found,) = probe_all([target], Limits.parse("example", "443", "224.0.0.0/4"))
     assert (found.cause, found.detail) == ("probe_error", "224.0.0.1:443: Network is unreachable")
+
+
+def test_a_door_that_must_be_closed_is_asked_for_nothing_beyond_its_connection() -> None:
+    with listening(resetting) as listener:
+        found = verdict(listener.port, url=f"http://{HOST}:{listener.port}", expect="closed")
+    assert (found.cause, set(found.phases)) == ("unexpectedly_open", {"dns", "tcp", "total"})

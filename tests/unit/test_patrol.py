@@ -212,6 +212,19 @@ def test_an_unhealthy_endpoint_that_nobody_can_probe_stays_unhealthy(house: Hous
     assert (house.known(A).status, house.bus.told) == (Status.UNHEALTHY, [])
 
 
+@pytest.mark.parametrize("spoil", [lambda it: it.mute.add(A), lambda it: setattr(it, "error", RuntimeError("gone"))])
+def test_an_alarm_is_not_ended_by_a_canary_that_does_not_look(house: House, spoil: Callable[[Any], Any]) -> None:
+    walk(house, "000")
+    spoil(house.canary)
+    assert counts(tally(house)) == (0, [A], 1)
+
+
+def test_an_unhealthy_endpoint_that_no_canary_reaches_any_more_is_unprobed_alone(house: House) -> None:
+    walk(house, "000")
+    house.canary.own = ""
+    assert counts(tally(house)) == (0, [], 1)
+
+
 def test_a_target_that_could_not_be_probed_is_counted_and_does_not_hide_the_crossings(house: House) -> None:
     in_zones(house)
     house.canary.causes[zonal("eu-west-1a")] = "probe_error"
@@ -272,7 +285,7 @@ def test_what_no_time_is_left_to_keep_is_left_to_the_next_round(house: House) ->
     seconds = iter([100.0] + [5.0] * 9)
     seen = house.patrol.walk(lambda: next(seconds))
     assert str(seen.failed[SERVICE]) == "no time is left to keep the health of 1 endpoints"
-    assert house.known(A).recent == ""
+    assert (house.known(A).recent, house.bus.told) == ("", [])
 
 
 def test_with_settings_that_cannot_be_read_nobody_knows_how_to_probe(house: House) -> None:
@@ -519,6 +532,18 @@ def test_what_could_not_be_told_is_not_kept_and_told_by_the_next_round(house: Ho
     assert (house.known(A).status, house.bus.kinds(A)) == (Status.VERIFIED, [VERIFIED])
 
 
+def test_a_round_that_ends_early_has_told_few_that_it_did_not_keep(house: House) -> None:
+    for number in range(2, 26):
+        join(house, endpoint_id(number))
+    seconds = iter([100.0] * 15)
+    house.patrol.walk(lambda: next(seconds, 5.0))
+    verified = [one for one in house.ledger.currents.values() if one.status is Status.VERIFIED]
+    assert 0 < len(verified) < len(house.bus.told) < len(verified) + 10
+    house.walk()
+    assert len(house.bus.told) < 25 + 10
+    assert all(one.status is Status.VERIFIED for one in house.ledger.currents.values())
+
+
 # ------------------------------------------------------------------ cost
 
 
@@ -677,6 +702,12 @@ def test_an_endpoint_that_gets_in_although_it_must_stay_out_is_told_once(shut: H
     assert kept(shut) == before
     assert f"Endpoint {A} of account {CONSUMER} on {SERVICE} gets in although it must stay out" in detail["summary"]
     assert (shut.known(A).status, shut.known(A).health["cause"]) == (status, "unexpectedly_open")
+
+
+def test_bad_rounds_of_its_life_do_not_count_for_one_that_was_cut(shut: House) -> None:
+    shut.ledger.alter(A, recent="00000", health={"cause": "tcp_timeout", "checked_at": shut.world.now.isoformat()})
+    assert [look(shut, open_=True).open for _ in range(3)] == [0, 1, 1]
+    assert shut.bus.kinds(A) == [UNHEALTHY]
 
 
 def test_an_endpoint_that_stays_out_again_has_recovered(shut: House) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from linkgate.cause import CAUSES
-from linkgate.certificate import trusting
 from linkgate.errors import SettingsError
 from linkgate.limits import Limits
 from linkgate.model import Verdict
 from linkgate.probe import probe_all
+from linkgate.tls import trusting
 
 from tests.unit.listeners import (
     HOST,

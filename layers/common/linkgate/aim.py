@@ -12,7 +12,6 @@ from linkgate.phase import Failed
 DEFAULT_TIMEOUT, SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 3.0, 0.1, 10.0
 LONGEST_URL, LONGEST_NAME, LONGEST_ID, LONGEST_BODY_PATTERN = 2000, 255, 40, 1000
 OUT_OF_TIME = "not probed: the canary ran out of time"
-_PRINTABLE = re.compile(r"[\x21-\x7e]*")
 _HOST = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_][a-z0-9_-]{0,62}(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?", re.IGNORECASE)
 
 
@@ -52,13 +51,13 @@ class Aim:
         url, port = _url(target.get("url"))
         if problem := limits.forbid(url, port):
             raise Failed("probe_error", problem)
-        host = url.hostname or ""
+        host = _host("name", url.hostname)
         aim = cls(
             scheme=url.scheme,
             host=host,
             port=port or 0,
             path=(url.path or "/") + (f"?{url.query}" if url.query else ""),
-            server_name=_server_name(target.get("server_name") or host),
+            server_name=_host("server_name", target.get("server_name") or host).rstrip("."),
             closed=_closed(target.get("expect", "open")),
             status=_status(target.get("expect_status")),
             body=_body(target.get("expect_body")),
@@ -83,7 +82,10 @@ def blank(target: object) -> Verdict:
 
 
 def _echo(value: object, most: int) -> str:
-    return re.sub(r"[^\x20-\x7e]", "?", value[:most]) if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    short = value[:most]
+    return short if short.isascii() and short.isprintable() else re.sub(r"[^\x20-\x7e]", "?", short)
 
 
 def _url(value: object) -> tuple[SplitResult, int | None]:
@@ -92,7 +94,7 @@ def _url(value: object) -> tuple[SplitResult, int | None]:
     if len(value) > LONGEST_URL:
         raise Failed("probe_error", f"a url of {len(value)} characters, more than {LONGEST_URL}")
     # Before urlsplit, which drops line breaks silently.
-    if not _PRINTABLE.fullmatch(value):
+    if not value.isascii() or not value.isprintable() or " " in value:
         raise Failed("probe_error", f"url {value[:200]!a} has blanks, line breaks or characters beyond ASCII")
     try:
         url = urlsplit(value)
@@ -101,10 +103,10 @@ def _url(value: object) -> tuple[SplitResult, int | None]:
         raise Failed("probe_error", f"url {value[:200]!r} cannot be read: {error}") from None
 
 
-def _server_name(value: object) -> str:
+def _host(what: str, value: object) -> str:
     if not isinstance(value, str) or not _HOST.fullmatch(value):
-        raise Failed("probe_error", f"server_name {str(value)[:200]!a} is not a host name")
-    return value.rstrip(".")
+        raise Failed("probe_error", f"{what} {str(value)[:200]!a} is not a host name")
+    return value
 
 
 def _closed(value: object) -> bool:

@@ -177,8 +177,10 @@ def endpoints(value: object) -> frozenset[str]:
     return _entries(value, _ENDPOINT.fullmatch, "endpoint ids such as vpce-0123456789abcdef0")
 
 
+MOST_PROBES = 10
+"""Probes of a service: each crosses every name of every endpoint each minute."""
 _FUNCTION = re.compile(
-    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]{1,128})?"
+    r"arn:aws[a-z-]*:lambda:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]{1,128})?"
 )
 
 
@@ -192,6 +194,8 @@ def function(value: object) -> str:
 def probes(value: object) -> tuple[str, ...]:
     """Probes as people wrote them; `Probe.parse` reads every one of them."""
     found = tuple(sorted(_entries(value, bool, FORM)))
+    if len(found) > MOST_PROBES:
+        raise Unreadable(f"at most {MOST_PROBES} probes, not {len(found)}")
     for text in found:
         try:
             Probe.parse(text)

@@ -1,9 +1,11 @@
 """The canary functions, wherever they are: targets out, verdicts back, side by side, each within its time."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import zip_longest
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from linkgate.answer import translated
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 TARGETS_PER_CALL = 100
 """What a canary gets through within its time even if nothing answers."""
+MOST_VERDICTS = 20
+"""Of one target, of which a canary crosses to 16 addresses. A diagnosis compares all of an endpoint with each other."""
 AT_ONCE = 16
 LONGEST_CALL = 90
 """Seconds for a call, of which clients.PATIENT waits 73, and for keeping what it brings back."""
@@ -48,17 +52,18 @@ class Canaries:
         Every other target has one at least: `probe_error` where the canary says nothing about it. No call begins that
         might outlast what is `left`.
         """
-        found = Found()
-        calls = [(canary, batch) for canary, groups in errands.items() for batch in _batches(groups)]
-        # Made before there are threads: boto3's session is not thread-safe, its clients are.
-        clients = {region: self._functions(region) for region in {region_of(canary) for canary in errands}}
+        found, calls, clients, alone = Found(), self._calls(errands), dict[str, "LambdaClient"](), Lock()
 
         def one(call: tuple[str, Group]) -> dict[Target, list[Verdict]] | Exception:
-            canary, batch = call
+            (canary, batch), region = call, region_of(call[0])
             try:
                 if left() < LONGEST_CALL:
                     raise Unavailable(f"no time is left to send the canary {canary}")
-                return _sorted(batch, _told(clients[region_of(canary)], canary, batch))
+                with alone:  # boto3's session is not thread-safe, its clients are
+                    clients[region] = clients.get(region) or self._functions(region)
+                payload = _invoked(clients[region], canary, batch)
+                with alone:  # what is read is thirty times as large, and then mostly thrown away
+                    return _sorted(batch, _told(canary, payload))
             except Exception as error:
                 return error
 
@@ -69,6 +74,12 @@ class Canaries:
                 else:
                     found.verdicts |= answer
         return found
+
+    def _calls(self, errands: Mapping[str, Sequence[Group]]) -> list[tuple[str, Group]]:
+        """Every canary's first call, our own before all, then the second ones: who hangs keeps no other waiting."""
+        canaries = sorted(errands, key=lambda canary: canary != self.own)
+        calls = ([(canary, batch) for batch in _batches(errands[canary])] for canary in canaries)
+        return [call for some in zip_longest(*calls) for call in some if call]
 
 
 def _batches(groups: Sequence[Group]) -> Iterator[Group]:
@@ -82,29 +93,39 @@ def _batches(groups: Sequence[Group]) -> Iterator[Group]:
         yield batch
 
 
-def _told(client: "LambdaClient", canary: str, batch: Group) -> object:
-    """What a canary says; raises Unavailable in its own words where it failed."""
+def _invoked(client: "LambdaClient", canary: str, batch: Group) -> bytes:
+    """What a canary answers; raises Unavailable in its own words where it failed."""
     with translated():
         asked = json.dumps({"targets": [target.payload() for target in batch]})
         answer = client.invoke(FunctionName=canary, Payload=asked)
-        payload = answer["Payload"].read().decode(errors="replace")
+        payload = answer["Payload"].read()
     if answer.get("FunctionError"):
-        raise Unavailable(f"the canary {canary} failed: {payload[:LONGEST_TEXT]}")
+        raise Unavailable(f"the canary {canary} failed: {_words(payload)}")
+    return payload
+
+
+def _told(canary: str, payload: bytes) -> list[object]:
+    """The verdicts in an answer; raises Unavailable where there are none."""
     try:
         said = json.loads(payload)
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict) or not isinstance(said.get("verdicts"), list):
-        raise Unavailable(f"the canary {canary} answered no verdicts: {payload[:LONGEST_TEXT]}")
-    return said["verdicts"]
+        raise Unavailable(f"the canary {canary} answered no verdicts: {_words(payload)}")
+    return list(said["verdicts"])
 
 
-def _sorted(batch: Group, said: Any) -> dict[Target, list[Verdict]]:
+def _words(payload: bytes) -> str:
+    return payload[:LONGEST_TEXT].decode(errors="replace")
+
+
+def _sorted(batch: Group, said: Iterable[object]) -> dict[Target, list[Verdict]]:
     """Verdicts by the targets that were asked about; what is about others is nobody's business."""
-    found: dict[tuple[object, object], list[Mapping[str, Any]]] = {}
+    found: dict[tuple[object, object], list[Mapping[str, Any]]]
+    found = {(target.endpoint, target.url): [] for target in batch}
     for one in said:
         if isinstance(one, dict) and isinstance(one.get("endpoint_id"), str) and isinstance(one.get("url"), str):
-            found.setdefault((one["endpoint_id"], one["url"]), []).append(one)
-    return {
-        target: [read(target, one) for one in found.get((target.endpoint, target.url), [NOTHING])] for target in batch
-    }
+            mine = found.get((one["endpoint_id"], one["url"]))
+            if mine is not None and len(mine) < MOST_VERDICTS:
+                mine.append(one)
+    return {target: [read(target, one) for one in found[target.endpoint, target.url] or [NOTHING]] for target in batch}

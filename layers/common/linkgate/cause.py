@@ -16,6 +16,10 @@ class Cause(NamedTuple):
 
 
 GOOD = ""
+OPEN = "unexpectedly_open"
+"""A door that must be shut is not."""
+UNKNOWN = "probe_error"
+"""The canary could not try: nothing is known of the door."""
 CAUSES = {
     "dns_not_found": Cause(
         "the name does not exist: the endpoint was deleted, or the VPC's DNS support is off",
@@ -47,12 +51,8 @@ CAUSES = {
     "http_timeout": Cause("the server took the request and did not answer in time", "check the application's load"),
     "http_status": Cause("the application answered with another status", "read the application's log"),
     "body_mismatch": Cause("the application answered with another text", "read the application's log"),
-    "unexpectedly_open": Cause(
-        "an endpoint that must stay out got in", "check the connection's state and the allow-list"
-    ),
-    "probe_error": Cause(
-        "the canary could not probe: the target is not one it may touch", "correct the probe's settings"
-    ),
+    OPEN: Cause("an endpoint that must stay out got in", "check the connection's state and the allow-list"),
+    UNKNOWN: Cause("the canary could not probe: the target is not one it may touch", "correct the probe's settings"),
     "connection_pending": Cause(
         "the connection waits: nobody accepted it yet, or EC2 is still making it available",
         "see the endpoint's decision in the ledger; add a row for the consumer if it should be let in",

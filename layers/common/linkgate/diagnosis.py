@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from linkgate.cause import ORDER, RANK, SILENT
+from linkgate.cause import OPEN, ORDER, RANK, SILENT, UNKNOWN
 from linkgate.model import State, Verdict
 
 STATES = {
@@ -94,15 +94,15 @@ def diagnose(crossings: Sequence[Crossing], state: State, private_dns_state: str
     """
     known = sorted(crossings, key=lambda one: (list(Kind).index(one.kind), repr(one)))
     for one in known:
-        if one.verdict.cause == "unexpectedly_open":
-            return Diagnosis("unexpectedly_open", one.verdict.detail, one.verdict)
+        if one.verdict.cause == OPEN:
+            return Diagnosis(OPEN, one.verdict.detail, one.verdict)
     told = [one for one in known if one.verdict.good or one.verdict.cause in RANK]
     bad = [one.verdict for one in told if not one.verdict.good]
     if state in STATES:
         return Diagnosis(STATES[state], f"EC2 shows the connection as {state}", bad[0] if bad else None)
     if not told:
         verdict = known[0].verdict if known else None
-        return Diagnosis("probe_error", verdict.detail if verdict else "nothing was probed", verdict)
+        return Diagnosis(UNKNOWN, verdict.detail if verdict else "nothing was probed", verdict)
     return _Scene(told, private_dns_state).diagnosis()
 
 

@@ -70,6 +70,11 @@ class Current:
     """The last probe rounds, newest last: `1` good, `0` bad."""
     health: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def cause(self) -> str:
+        """What the last round that said anything found wrong; "": nothing."""
+        return str(self.health.get("cause", ""))
+
     def says(self) -> tuple[str, str, str]:
         """The last decision as people care about it: outcome, reason, deciding row."""
         return self.outcome, self.reason, self.row

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from linkgate.cause import OPEN, UNKNOWN
 from linkgate.diagnosis import Crossing, Kind
 from linkgate.model import Connection, Verdict
 from linkgate.names import names_of
@@ -17,8 +18,6 @@ from linkgate.targets import Target
 
 MISSED_FOR = timedelta(days=1)
 """How long a private name is missed that was in use and no longer works."""
-UNKNOWN = "probe_error"
-"""A verdict that says nothing about the door."""
 UNREACHED = frozenset({"tcp_timeout", "dns_not_found", UNKNOWN})
 """What a connection looks like that EC2 rejected or deleted a moment ago."""
 
@@ -46,6 +45,12 @@ class Evidence:
         return [one.detail for one in self._verdicts if one.cause == UNKNOWN]
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether all its own names lead out of the canary's VPC."""
+        own = [one.verdict.cause for one in self.crossings if one.kind is not Kind.PRIVATE]
+        return bool(own) and set(own) == {"dns_unexpected_address"}
+
+    @property
     def doubtful(self) -> bool:
         """Whether it may be rejected or deleted by now, or let in again: EC2 is to be asked."""
         causes = {one.cause for one in self._verdicts}
@@ -54,7 +59,7 @@ class Evidence:
     @property
     def open(self) -> bool:
         """Whether a door that must be shut is not."""
-        return any(one.cause == "unexpectedly_open" for one in self._verdicts)
+        return any(one.cause == OPEN for one in self._verdicts)
 
     @property
     def slowest(self) -> Verdict | None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from linkgate.cause import OPEN
 from linkgate.diagnosis import Diagnosis
 from linkgate.evidence import Evidence
 from linkgate.model import Status
@@ -13,9 +14,10 @@ from linkgate.model import Status
 ROUNDS, BAD_ROUNDS = 5, 3
 OPEN_ROUNDS = 2
 """Looks in a row that find a door open which must be shut: EC2's data path follows its state, a moment later."""
+LONGEST = 1000
+"""Characters of evidence."""
 REFRESH, SPREAD_SECONDS = timedelta(minutes=10), 300
 """How old what is kept about a healthy endpoint may grow; by how much that differs between endpoints."""
-OPEN = "unexpectedly_open"
 
 _PHASES = {"dns": "dns", "tcp": "tcp", "tls": "tls", "http": "http", "body": "http"}
 
@@ -34,16 +36,9 @@ def status_after(status: Status, recent: str) -> Status:
     return Status.VERIFIED
 
 
-def is_open(recent: str, cause: object) -> bool:
+def is_open(recent: str, cause: str) -> bool:
     """Whether an endpoint that must stay out has got in for long enough to say so."""
     return cause == OPEN and recent.endswith("0" * OPEN_ROUNDS)
-
-
-def is_open_after(recent: str, cause: object, found: Diagnosis | None) -> bool:
-    """The same after one more look; without a diagnosis nobody knows better."""
-    if found is None:
-        return is_open(recent, cause)
-    return is_open(grown(recent, not found.cause), found.cause)
 
 
 def record(diagnosis: Diagnosis, evidence: Evidence, before: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -55,7 +50,7 @@ def record(diagnosis: Diagnosis, evidence: Evidence, before: Mapping[str, Any], 
     seen_at = now.isoformat() if evidence.private_works else str(before.get("private_seen_at", ""))
     return {
         "cause": diagnosis.cause,
-        "detail": diagnosis.evidence,
+        "detail": diagnosis.evidence[:LONGEST],
         "also": list(diagnosis.also),
         "phase": _phase(diagnosis),
         "url": shown.url if shown else "",

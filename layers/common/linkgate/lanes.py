@@ -1,5 +1,6 @@
 """Many jobs side by side, so paced that none falsifies what another measures."""
 
+import functools
 import itertools
 import math
 import time
@@ -23,6 +24,12 @@ AT_ONCE = 100
 
 Job = Callable[[], "Iterable[Job]"]
 """Returns the jobs that follow from it; must not raise."""
+
+
+@functools.cache
+def threads() -> ThreadPoolExecutor:
+    """Those of the process: a pool made for each run would be one more thing that a run of one target waits for."""
+    return ThreadPoolExecutor(AT_ONCE, "lane")
 
 
 def pace(begun: Collection[float], last: float, now: float) -> float | None:
@@ -51,13 +58,12 @@ class Lanes:
     def drive(self, jobs: Iterable[Job]) -> None:
         """Run jobs, and those that follow from them before the rest; returns when all that began are done."""
         self._waiting.extend(jobs)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            while self._begun or self._may_begin():
-                wait = self._wait()
-                if wait == 0:
-                    self._begin(pool)
-                else:
-                    self._settle(wait)
+        while self._begun or self._may_begin():
+            wait = self._wait()
+            if wait == 0:
+                self._begin()
+            else:
+                self._settle(wait)
 
     def _may_begin(self) -> bool:
         return bool(self._waiting) and time.monotonic() < self.deadline
@@ -71,14 +77,14 @@ class Lanes:
             return None
         return 0 if self._alone() else pace(self._begun.values(), self._last, time.monotonic())
 
-    def _begin(self, pool: ThreadPoolExecutor) -> None:
+    def _begin(self) -> None:
         alone = self._alone()
         job, number = self._waiting.popleft(), next(self._numbers)
         self._begun[number] = self._last = time.monotonic()
         if alone:
             self._run(number, job)
         else:
-            pool.submit(self._run, number, job)
+            threads().submit(self._run, number, job)
 
     def _run(self, number: int, job: Job) -> None:
         following: tuple[Job, ...] = ()

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from linkgate.canary import Canaries, Found, Group, Left
+from linkgate.cause import OPEN, UNKNOWN
 from linkgate.choice import Case
 from linkgate.connections import Connections
 from linkgate.diagnosis import Diagnosis, diagnose
 from linkgate.errors import Unavailable
-from linkgate.evidence import UNKNOWN, Evidence, gather
-from linkgate.health import OPEN
-from linkgate.model import State
+from linkgate.evidence import Evidence, gather
+from linkgate.health import grown, is_open, status_after
+from linkgate.model import State, Status
 from linkgate.tally import Round
 
 
@@ -32,6 +33,37 @@ class Seen(NamedTuple):
     def healthy(self) -> bool:
         """Whether it was crossed, and nothing is wrong."""
         return self.diagnosis is not None and not self.diagnosis.cause
+
+    @property
+    def status(self) -> Status | None:
+        """Where it stands after this look; None: the ledger does not know it as live."""
+        known = self.case.known
+        if known is None or not known.status.live:
+            return None
+        return status_after(known.status, self.recent) if self.known else known.status
+
+    @property
+    def unhealthy(self) -> bool:
+        """Whether it counts as unhealthy: until a canary says otherwise, if one reaches it."""
+        return self.status is Status.UNHEALTHY and (self.known or bool(self.case.targets))
+
+    @property
+    def recent(self) -> str:
+        """The last rounds with this one, if it found anything out.
+
+        Of a door that must be shut, the looks since one found it open: what came before are rounds of a live endpoint.
+        """
+        known = self.case.known
+        before = known.recent if known else ""
+        if not self.known:
+            return before
+        return grown("" if self.case.shut and known and known.cause != OPEN else before, self.healthy)
+
+    @property
+    def open(self) -> bool:
+        """Whether it must stay out and has got in for long enough; where nobody found out, as before."""
+        cause = self.diagnosis.cause if self.diagnosis else self.case.known.cause if self.case.known else ""
+        return self.case.shut and is_open(self.recent, cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +109,9 @@ def _seen(case: Case, evidence: Evidence, states: Mapping[str, State]) -> Seen:
     case = replace(case, connection=replace(case.connection, state=state))
     if case.shut:
         return Seen(case, evidence, _shut(evidence) if state is State.REJECTED else None)
+    if evidence.elsewhere and not (case.known and case.known.verified_at):
+        # Nobody tells in which VPC an endpoint is; only one that this canary once crossed is known to be in its own.
+        return Seen(case, evidence, Diagnosis(UNKNOWN, "its names lead out of the VPC of the canary that is to reach it"))
     found = diagnose(evidence.crossings, state, case.gate.private_dns_state)
     if found.cause == UNKNOWN:
         return Seen(case, evidence, found if evidence.crossings else None)

@@ -10,7 +10,6 @@ from linkgate.canary import Left
 from linkgate.choice import Case, Choice
 from linkgate.connections import Connections
 from linkgate.gate import Gates
-from linkgate.health import is_open_after
 from linkgate.keep import Keeper
 from linkgate.ledger import Ledger
 from linkgate.look import Lookout, Seen
@@ -109,9 +108,9 @@ def _counted(looked: Iterable[Seen]) -> Tally:
     """One service in numbers. An endpoint that must stay out is not counted among those that are probed."""
     tally = Tally()
     for one in looked:
-        endpoint, known = one.case.connection.endpoint, one.case.known
+        endpoint = one.case.connection.endpoint
         if one.case.shut:
-            tally.open += known is not None and is_open_after(known.recent, known.health.get("cause"), one.diagnosis)
+            tally.open += one.open
             continue
         if one.evidence.errors:
             tally.errors += len(one.evidence.errors)
@@ -120,6 +119,6 @@ def _counted(looked: Iterable[Seen]) -> Tally:
             tally.unprobed += 1
         elif one.evidence.probed:
             tally.saw(one.evidence)
-        if one.known and not one.healthy:
+        if one.unhealthy:
             tally.unhealthy.append(endpoint)
     return tally

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from linkgate.aim import OUT_OF_TIME, Aim, blank
-from linkgate.certificate import trusting
 from linkgate.cross import cross
 from linkgate.lanes import Job, Lanes
 from linkgate.limits import Limits
 from linkgate.model import Verdict
 from linkgate.phase import Clock, Failed
 from linkgate.resolve import resolve
+from linkgate.tls import trusting
 
 MOST_TARGETS, MOST_ADDRESSES = 10_000, 16
 """Targets of one run, and addresses of one name that are crossed: an endpoint has one or two a zone."""
@@ -48,6 +48,8 @@ def probe_all(targets: object, limits: Limits, deadline: float = math.inf) -> li
             names[aim.host, aim.timeout].append(Errand(aim, verdicts))
         except Failed as failed:
             verdicts[0] = _failed(verdicts[0], failed.cause, str(failed))
+        except Exception as error:  # such as a number too long to be repeated
+            verdicts[0] = _failed(verdicts[0], "probe_error", f"{type(error).__name__}: {error}")
     if any(errand.aim.secure for errands in names.values() for errand in errands):
         trusting()  # before the clocks run: it takes a small function a tenth of a second, once
     Lanes(deadline).drive(

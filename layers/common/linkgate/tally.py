@@ -13,7 +13,7 @@ class Tally:
     probed: int = 0
     unprobed: int = 0
     unhealthy: list[str] = field(default_factory=list)
-    """The endpoints that failed in this round."""
+    """The endpoints that are UNHEALTHY after this round."""
     errors: int = 0
     """Verdicts of canaries that could not probe what they were sent to."""
     said: dict[str, str] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """From the names of a connection and the probes of its service to the targets of a canary. Standard library only."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -121,34 +121,30 @@ class Target:
         return told | {name: value for name, value in more.items() if value}
 
 
-def targets_of(connection: Connection, probes: Sequence[Probe], private_name: str) -> tuple[Target, ...]:
-    """Every probe of every name, the service's private name included, whether or not EC2 lists it for this connection.
+def targets_of(
+    connection: Connection, probes: Sequence[Probe], private_name: str, search: bool = True
+) -> tuple[Target, ...]:
+    """Every probe of every name; with `search` of the service's private name too where EC2 does not list it.
 
     A certificate is mostly for the private name, so that one is asked for unless a probe says otherwise.
     """
     private = private_name.rstrip(".").lower()
     names = dict.fromkeys(names_of(connection))
-    if names and probable(private):
+    if names and search and probable(private):
         names |= {Name(private, Kind.PRIVATE): None}
-    return tuple(_targets(connection, names, probes, private))
+    wanted = private if probable(private) else ""
+    return tuple(_target(connection, name, probe, wanted) for name in names for probe in probes)
 
 
-def _targets(
-    connection: Connection, names: Iterable[Name], probes: Iterable[Probe], private_name: str
-) -> Iterator[Target]:
-    wanted = private_name if probable(private_name) else ""
-    for name in names:
-        for probe in probes:
-            said = (probe.server_name or wanted) if probe.scheme in _USED_BY["server_name"] else ""
-            yield Target(connection.endpoint, connection.service, name, probe, said)
+def _target(connection: Connection, name: Name, probe: Probe, wanted: str) -> Target:
+    asked = (probe.server_name or wanted) if probe.scheme in _USED_BY["server_name"] else ""
+    return Target(connection.endpoint, connection.service, name, probe, asked)
 
 
 def shut_target(connection: Connection, probes: Sequence[Probe]) -> tuple[Target, ...]:
     """What finds out whether an endpoint that must stay out gets in: TCP on its regional name."""
-    regional = [name for name in names_of(connection) if name.kind is Kind.REGIONAL][:1]
-    knock = [Probe(f"tcp://:{probe.port}") for probe in probes[:1]]
+    names = [name for name in names_of(connection) if name.kind is Kind.REGIONAL]
     return tuple(
-        Target(connection.endpoint, connection.service, name, probe, closed=True)
-        for name in regional
-        for probe in knock
+        Target(connection.endpoint, connection.service, name, Probe(f"tcp://:{probe.port}"), closed=True)
+        for name, probe in list(zip(names, probes, strict=False))[:1]
     )

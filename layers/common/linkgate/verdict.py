@@ -4,34 +4,28 @@ A canary may be newer, older, broken or another's: what it says is taken for wha
 and never for more. Standard library only.
 """
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from linkgate.cause import GOOD
+from linkgate.cause import DERIVED, GOOD, OPEN, ORDER, UNKNOWN
 from linkgate.model import Verdict
 from linkgate.targets import Target
 
 LONGEST_TEXT = 500
 PHASES = ("dns", "tcp", "tls", "first_byte", "total")
-CAUSES = frozenset(
-    {
-        *("dns_not_found", "dns_timeout", "dns_unexpected_address", "tcp_timeout", "tcp_refused"),
-        *("tls_name_mismatch", "tls_untrusted", "tls_expired", "tls_failed"),
-        *("http_timeout", "http_status", "body_mismatch", "unexpectedly_open", "probe_error"),
-    }
-)
+CAUSES = frozenset(ORDER) - DERIVED | {OPEN, UNKNOWN}
 """What one probe can find (design section 8)."""
-UNTOUCHED = "probe_error"
-NOTHING = {"cause": UNTOUCHED, "detail": "the canary said nothing about it"}
+NOTHING = {"cause": UNKNOWN, "detail": "the canary said nothing about it"}
 
 
 def read(target: Target, said: Mapping[str, Any]) -> Verdict:
     """One verdict on a target in words that patrol knows. What cannot be read is no crossing."""
-    cause, detail, address = said.get("cause"), _text(said.get("detail")), _text(said.get("address"))
+    cause, detail, address = said.get("cause"), _text(said.get("detail")), _address(said.get("address"))
     if cause == GOOD and not address and not target.closed:
-        cause, detail = UNTOUCHED, "the canary calls it good and names no address"
+        cause, detail = UNKNOWN, "the canary calls it good and names no address"
     elif cause != GOOD and (not isinstance(cause, str) or cause not in CAUSES or _astray(target, cause)):
-        cause, detail = UNTOUCHED, f"the canary found what patrol does not know: {_text(cause) or 'no cause'}: {detail}"
+        cause, detail = UNKNOWN, f"the canary found what patrol does not know: {_text(cause) or 'no cause'}: {detail}"
     return Verdict(
         endpoint_id=target.endpoint,
         service_id=target.service,
@@ -50,11 +44,21 @@ def read(target: Target, said: Mapping[str, Any]) -> Verdict:
 
 def _astray(target: Target, cause: str) -> bool:
     """Whether a cause does not fit what was asked."""
-    return cause == "unexpectedly_open" and not target.closed
+    return cause == OPEN and not target.closed
 
 
 def _text(value: object) -> str:
-    return value[:LONGEST_TEXT] if isinstance(value, str) else ""
+    """Its words, without characters that would break a line, a terminal, or the bus, which takes no lone surrogate."""
+    known = value[:LONGEST_TEXT] if isinstance(value, str) else ""
+    return "".join(one if one.isprintable() else "?" for one in known)
+
+
+def _address(value: object) -> str:
+    """An IP address in its one spelling; "" for anything else."""
+    try:
+        return str(ipaddress.ip_address(value)) if isinstance(value, str) and "%" not in value else ""
+    except ValueError:
+        return ""
 
 
 def _phases(value: object) -> dict[str, float]:
@@ -66,4 +70,5 @@ def _number(value: object, least: float = 0) -> float | None:
     """A number that the ledger, events and metrics can hold, else None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if least <= value <= 1_000_000_000 else None  # NaN is neither
+    # NaN is neither. DynamoDB refuses what is smaller than 1e-130, and with it the whole item.
+    return round(value, 3) if least <= value <= 1_000_000_000 else None

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 
 from linkgate.aim import Aim
 from linkgate.phase import Clock, Failed
+from linkgate.tls import Secure
 
+Stream = socket.socket | Secure
 LONGEST_BODY, LONGEST_ANSWER = 65536, 131072
 """Bytes that are read: of the body, and of all with status, headers and chunks."""
 
@@ -18,7 +20,7 @@ LONGEST_BODY, LONGEST_ANSWER = 65536, 131072
 class Wire(io.RawIOBase):
     """What a server sends, as a file that ends after LONGEST_ANSWER bytes; raises TimeoutError with the phase."""
 
-    def __init__(self, stream: socket.socket, clock: Clock) -> None:
+    def __init__(self, stream: Stream, clock: Clock) -> None:
         self._stream = stream
         self._clock = clock
         self._held = bytearray()
@@ -52,7 +54,7 @@ class Wire(io.RawIOBase):
         return io.BufferedReader(self)
 
 
-def ask(stream: socket.socket, aim: Aim, clock: Clock) -> tuple[Wire, int]:
+def ask(stream: Stream, aim: Aim, clock: Clock) -> tuple[Wire, int]:
     """Send the request and wait for the status; the rest of the answer stays on the wire. No redirect is followed."""
     request = f"GET {aim.path} HTTP/1.1\r\nHost: {aim.server_name}\r\nUser-Agent: linkgate-canary\r\nConnection: close"
     wire = Wire(stream, clock)

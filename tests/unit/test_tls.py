@@ -1,6 +1,7 @@
 """What a server's certificate says, whatever is wrong with it, over real handshakes."""
 
 import contextlib
+import math
 import socket
 import ssl
 import threading
@@ -9,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from linkgate.certificate import trusting
 from linkgate.limits import Limits
 from linkgate.model import Verdict
+from linkgate.phase import Clock
 from linkgate.probe import probe_all
+from linkgate.tls import Secure, lenient, trusting
 
-from tests.unit.listeners import HOST, Authority, accepting, listening, nonsense
+from tests.unit.listeners import HOST, Authority, accepting, answering, listening, nonsense
 
 NAME = "orders.example"
 YESTERDAY, SOON = timedelta(days=-2), timedelta(days=10)
@@ -31,9 +33,12 @@ def authority(tmp_path: Path) -> Authority:
 def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authority]:
     """The authority among those that OpenSSL trusts by default."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
-    trusting.cache_clear()
+    clear = (trusting.cache_clear, lenient.cache_clear)
+    for one in clear:
+        one()
     yield authority
-    trusting.cache_clear()
+    for one in clear:
+        one()
 
 
 def verdict(port: int, server_name: str = NAME, timeout: float = 5) -> Verdict:
@@ -50,11 +55,10 @@ def test_a_good_certificate_tells_how_long_it_lasts(trusted: Authority, until: t
     assert found.tls_days_left == pytest.approx(until / timedelta(days=1), abs=0.1)
 
 
-def test_a_certificate_of_an_unknown_authority_is_untrusted_and_tells_how_long_it_lasts(authority: Authority) -> None:
+def test_a_certificate_of_an_unknown_authority_is_untrusted_and_so_is_its_date(authority: Authority) -> None:
     with listening(accepting, authority.server(NAME, YESTERDAY, SOON)) as listener:
         found = verdict(listener.port)
-    assert found.cause == "tls_untrusted"
-    assert found.tls_days_left == pytest.approx(10, abs=0.1)
+    assert (found.cause, found.tls_days_left) == ("tls_untrusted", None)
 
 
 @pytest.mark.parametrize(("since", "until"), [(YESTERDAY, timedelta(days=-1)), (timedelta(days=1), SOON)])
@@ -75,8 +79,8 @@ def test_a_certificate_for_another_name_is_a_mismatch_and_tells_how_long_it_last
     assert found.phases.keys() == {"dns", "tcp", "tls", "total"}
 
 
-def test_a_server_that_is_gone_at_the_second_look_is_judged_by_the_first(authority: Authority) -> None:
-    context = authority.server(NAME, YESTERDAY, SOON)
+def test_a_server_that_is_gone_at_the_second_look_is_judged_by_the_first(trusted: Authority) -> None:
+    context = trusted.server("stock.example", YESTERDAY, SOON)
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
 
@@ -90,7 +94,7 @@ def test_a_server_that_is_gone_at_the_second_look_is_judged_by_the_first(authori
         thread.start()
         found = verdict(port)
         thread.join()
-    assert (found.cause, found.tls_days_left) == ("tls_untrusted", None)
+    assert (found.cause, found.tls_days_left) == ("tls_name_mismatch", None)
 
 
 def test_a_certificate_of_nonsense_is_a_failed_handshake() -> None:
@@ -128,3 +132,67 @@ def test_authorities_are_loaded_before_any_clock_runs_if_they_are_needed(
     (found,) = probe_all([{"url": f"{scheme}://{HOST}:443"}], Limits.parse(HOST, "443", "127.0.0.0/8"))
     assert (found.cause, found.detail) == ("dns_not_found", f"{HOST} has no address")
     assert trusting.cache_info().currsize == loaded
+
+
+def test_a_second_look_has_no_more_time_than_is_left_of_its_phase(trusted: Authority) -> None:
+    context = trusted.server("stock.example", YESTERDAY, SOON)
+    with socket.create_server((HOST, 0)) as server, contextlib.ExitStack() as stack:
+        port, gone = server.getsockname()[1], threading.Event()
+
+        def serve() -> None:
+            plain, _ = server.accept()
+            with contextlib.suppress(OSError), plain:
+                context.wrap_socket(plain, server_side=True)
+            late, _ = server.accept()
+            with contextlib.suppress(OSError), late:
+                while not gone.wait(0.05):
+                    late.sendall(b"\x16")
+
+        stack.callback(gone.set)
+        threading.Thread(target=serve, daemon=True).start()
+        found = verdict(port, timeout=0.3)
+    assert (found.cause, found.tls_days_left) == ("tls_name_mismatch", None)
+
+
+def test_a_long_answer_of_a_server_that_hangs_up_without_a_word_is_read_to_its_end(trusted: Authority) -> None:
+    answer = b"HTTP/1.1 200 OK\r\n\r\n" + b"y" * 60_000 + b"ready"
+    with listening(answering(answer), trusted.server(NAME, YESTERDAY, SOON)) as listener:
+        target = {"url": f"https://{HOST}:{listener.port}/", "server_name": NAME}
+        limits = Limits.parse(HOST, str(listener.port), "127.0.0.0/8")
+        good, bad = probe_all([target | {"expect_body": body} for body in ("ready", "steady")], limits)
+    assert (good.cause, bad.cause) == ("", "body_mismatch")
+    assert bad.detail == "'steady' is not in its place in 60005 bytes of body"
+
+
+class Endless:
+    """A socket whose server's tickets never end, so that nobody ever waits; the phase is over after a few reads."""
+
+    def __init__(self, context: ssl.SSLContext, clock: Clock) -> None:
+        context.num_tickets = 1000
+        self.sent, self._came, self._clock = ssl.MemoryBIO(), ssl.MemoryBIO(), clock
+        self._server = context.wrap_bio(self._came, self.sent, server_side=True)
+        self.reads = 0
+
+    def settimeout(self, seconds: float) -> None:
+        """Nothing is waited for."""
+
+    def sendall(self, data: bytes) -> None:
+        self._came.write(data)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self._server.do_handshake()
+
+    def recv(self, most: int) -> bytes:
+        self.reads += 1
+        if self.reads == 5:
+            self._clock.until = 0
+        return self.sent.read(most)
+
+
+def test_tickets_without_end_are_read_until_the_phase_is_over_and_no_longer(trusted: Authority) -> None:
+    clock = Clock(5, math.inf)
+    endless = Endless(trusted.server(NAME, YESTERDAY, SOON), clock)
+    with clock.phase("tls"):
+        secure = Secure(endless, NAME, clock, trusting())  # type: ignore[arg-type]
+        with pytest.raises(TimeoutError):
+            secure.recv(4096)
+    assert (endless.reads, endless.sent.pending > 0) == (5, True)
