@@ -15,10 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
+from bench.site import Site, Trace, until
 from lab.deploy import deploy
 from lab.process import LabProcess
-
-from bench.site import Site, Trace, until
 
 ACCOUNTS = [f"{800000000001 + number}" for number in range(8)]
 THREADS = 8

@@ -56,7 +56,9 @@ class Site:
             Name=name, Type="network", Scheme="internal", Subnets=[subnet]
         )
         balancer = made["LoadBalancers"][0]["LoadBalancerArn"]
-        self.consumers = [Consumer(ec2, *_vpc(ec2, "10.8.0.0/16")) for ec2 in map(partial(self._client, "ec2"), accounts)]
+        self.consumers = [
+            Consumer(ec2, *_vpc(ec2, "10.8.0.0/16")) for ec2 in map(partial(self._client, "ec2"), accounts)
+        ]
         self.services = dict(self._offer(balancer, list(accounts)) for _ in range(services))
         """Their names, by their ids."""
         self._trail = self._listen(name)
@@ -73,7 +75,10 @@ class Site:
         ec2.modify_vpc_endpoint_service_permissions(
             ServiceId=service["ServiceId"], AddAllowedPrincipals=[f"arn:aws:iam::{one}:root" for one in accounts]
         )
-        rows = [{"consumer": "@settings", "mode": "enforce"}, *({"consumer": one, "effect": "allow"} for one in accounts)]
+        rows = [
+            {"consumer": "@settings", "mode": "enforce"},
+            *({"consumer": one, "effect": "allow"} for one in accounts),
+        ]
         for row in rows:
             item = {name: {"S": value} for name, value in {"service": service["ServiceId"], **row}.items()}
             self._client("dynamodb").put_item(TableName=self._tables["AllowListTable"], Item=item)
@@ -95,7 +100,9 @@ class Site:
     def wired(self) -> bool:
         """Whether the sweep has wired the notifications of all the services."""
         pages = self._client("ec2").get_paginator("describe_vpc_endpoint_connection_notifications").paginate()
-        return set(self.services) <= {one.get("ServiceId") for page in pages for one in page["ConnectionNotificationSet"]}
+        return set(self.services) <= {
+            one.get("ServiceId") for page in pages for one in page["ConnectionNotificationSet"]
+        }
 
     def accepts(self) -> list[list[str]]:
         """The endpoints that each call of Accept on the services named, of the calls not told before."""

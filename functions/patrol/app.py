@@ -69,30 +69,35 @@ def handler(event: dict[str, Any], context: Any) -> None:
     except Exception:
         metrics.emit(settings.stack, {"Failures": 1})
         raise
-    _tell_troubles(settings.stack, seen)
+    others = _tell_troubles(settings.stack, seen, patrol.own_canary)
     for milliseconds in seen.times_to_verified:
         metrics.emit(settings.stack, {"TimeToVerified": milliseconds})
     if "Records" not in event:
         # Not everything was looked at: saying how much was would silence the alarm on silence.
         blind = bool(seen.failed) or patrol.own_canary in seen.absent
-        _tell_round(settings.stack, seen, blind)
+        _tell_round(settings.stack, seen, blind, others)
 
 
-def _tell_troubles(stack: str, seen: Round) -> None:
+def _tell_troubles(stack: str, seen: Round, own: str) -> int:
+    """Log what went wrong, and count what is ours of it; returns how many canaries of others did not come back."""
     for service, error in seen.failed.items():
         logger.error(f"could not patrol {service}: {type(error).__name__}: {error}", exc_info=error)
     for canary, error in seen.absent.items():
         logger.error(f"could not send {canary}: {type(error).__name__}: {error}", exc_info=error)
-    if failures := len(seen.failed) + len(seen.absent):
+    others = len(seen.absent.keys() - {own})
+    if failures := len(seen.failed) + len(seen.absent) - others:
         metrics.emit(stack, {"Failures": failures})
+    return others
 
 
-def _tell_round(stack: str, seen: Round, blind: bool) -> None:
+def _tell_round(stack: str, seen: Round, blind: bool, others: int) -> None:
     said = {endpoint: words for tally in seen.services.values() for endpoint, words in tally.said.items()}
     for endpoint, words in sorted(said.items())[:LONGEST_LIST]:
         logger.warning(f"{endpoint} could not be probed: {words}")
     by_service = {service: _counts(tally) for service, tally in seen.services.items()}
     whole = {name: sum(counts[name] for counts in by_service.values()) for name in _counts(Tally())}
+    # Of no service: one canary may be sent to several. Not among the failures, which another's trouble would hide.
+    whole["ProbeErrors"] += others
     logger.info("round", extra=whole)
     metrics.emit(stack, {name: count for name, count in whole.items() if not (blind and name == "ProbedEndpoints")})
     if days := [tally.days_left for tally in seen.services.values() if tally.days_left is not None]:

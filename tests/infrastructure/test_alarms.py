@@ -52,7 +52,7 @@ SPOILED: list[tuple[Callable[[Stack, Line], list[str]], Callable[[Properties], o
     (deaf, lambda it: it["Dimensions"].append({"Name": "Service", "Value": "x"}), "reads dimensions"),
     (deaf, lambda it: it["Dimensions"][0].update(Value="another"), "reads dimensions"),
     (deaf, lambda it: it["Dimensions"][0].update(Name="StackName"), "reads dimensions"),
-    (lambda stack, _: blinking(stack), lambda it: it.update(EvaluationPeriods=2), f"{ALARM} looks back 120 s"),
+    (lambda stack, _: blinking(stack), lambda it: it.update(Period=20), f"{ALARM} looks back 40 s"),
     (lambda stack, _: mute(stack), lambda it: it.pop("OKActions"), "both ways"),
     (lambda stack, _: mute(stack), lambda it: it.update(AlarmActions=["${NotificationTopic.Arn}"]), "both ways"),
     (lambda stack, _: mute(stack), lambda it: it.update(ActionsEnabled=False), "switched off"),

@@ -86,6 +86,11 @@ PROBLEMS = {
     "settings-stale_after": ("stale_after", f'stale_after is "3w": {DURATION}'),
     "settings-stale_after-long": ("stale_after", f'stale_after is "3654d": {DURATION}'),
     "settings-sync_permissions": ("sync_permissions", "sync_permissions is true: expected off, add or exact"),
+    "settings-probe-many": (
+        "probe",
+        'probe is ["tcp://:8000", "tcp://:8001", "tcp://:8002", "tcp://:8003", "tcp://:8004", "...: '
+        "expected at most 10 probes",
+    ),
     "settings-probe-host": ("probe", f'probe is ["tcp://10.0.0.1:443"]: {PROBE}'),
     "settings-probe-path": ("probe", f'probe is ["tcp://:443/healthz"]: {PROBE}'),
     "settings-probe-port": ("probe", f'probe is ["tcp://:65536"]: {PROBE}'),
@@ -144,6 +149,10 @@ PROBLEMS = {
     ),
     "canary-consumer": ("consumer", f"consumer is '@canary:payments': {CONSUMER}"),
     "canary-function-missing": ("function", "function is missing: expected the ARN of the canary function"),
+    "canary-function-region": (
+        "function",
+        f'function is "arn:aws:lambda:-:222222222222:function:linkgate-canary-payments": {FUNCTION}',
+    ),
     "canary-function-form": ("function", f'function is "linkgate-canary": {FUNCTION}'),
     "canary-function-type": ("function", f'function is ["{ARN}"]: {FUNCTION}'),
     "canary-attribute": (

@@ -9,6 +9,7 @@ import pytest
 from linkgate import bell
 from linkgate.bell import Bell
 from linkgate.cause import CAUSES
+from linkgate.choice import SEARCH_ROUNDS
 from linkgate.errors import Throttled, Unavailable
 from linkgate.model import State, Status
 from linkgate.store import Place
@@ -104,7 +105,7 @@ def test_three_bad_rounds_of_five_are_unhealthy_and_told_once(house: House) -> N
     seen = walk(house, "1010000")
     assert house.known(A).status is Status.UNHEALTHY
     assert house.bus.kinds(A) == [VERIFIED, UNHEALTHY]
-    assert [one.services[SERVICE].unhealthy for one in seen] == [[], [A], [], [A], [A], [A], [A]]
+    assert [one.services[SERVICE].unhealthy for one in seen] == [[], [], [], [], [A], [A], [A]]
 
 
 def test_an_unhealthy_endpoint_is_told_in_words_that_name_the_cause_and_the_next_step(house: House) -> None:
@@ -364,7 +365,8 @@ def test_without_settings_the_parameter_says_what_is_probed(house: House) -> Non
 def test_every_name_is_probed_and_one_dead_zone_is_a_bad_round(house: House) -> None:
     in_zones(house)
     house.canary.causes[zonal("eu-west-1a")] = "tcp_timeout"
-    assert counts(tally(house)) == (1, [A], 0)
+    assert counts(tally(house)) == (1, [], 0)
+    assert house.known(A).recent == "0"
     assert {target["name"] for target in house.canary.targets} == {regional(), *map(zonal, ZONES)}
     assert house.known(A).health["zone"] == "eu-west-1a"
 
@@ -408,6 +410,18 @@ def test_the_status_of_a_connection_that_is_not_live_stays_as_it_is(house: House
     assert (house.known(A).status, house.bus.told) == (status, [])
 
 
+def test_an_endpoint_whose_names_lead_out_of_the_canarys_vpc_is_unprobed(house: House) -> None:
+    """EC2 tells no VPC, so an endpoint of the stack's own account may be anywhere."""
+    seen = walk(house, "000", "dns_unexpected_address")
+    assert [counts(one.services[SERVICE]) for one in seen] == [(0, [], 1)] * 3
+    assert (house.known(A).status, house.known(A).recent) == (Status.ACCEPTED, "")
+
+
+def test_an_endpoint_that_was_crossed_once_and_whose_names_lead_away_is_unhealthy(house: House) -> None:
+    walk(house, "1000", "dns_unexpected_address")
+    assert (house.known(A).status, house.known(A).cause) == (Status.UNHEALTHY, "dns_unexpected_address")
+
+
 # ------------------------------------------------------------------ the connection's state
 
 
@@ -426,7 +440,7 @@ def test_a_connection_that_is_live_in_the_ledger_alone_is_diagnosed_by_its_state
 ) -> None:
     walk(house)
     house.world.turn(A, state)
-    assert counts(tally(house)) == (0, [A], 0)
+    assert counts(tally(house)) == (0, [], 0)
     assert house.canary.calls == house.canary.calls[:1]
     assert house.known(A).health["cause"] == cause
     assert house.known(A).recent == "10"
@@ -436,8 +450,9 @@ def test_a_connection_that_was_just_accepted_may_be_pending_for_a_while(house: H
     house.world.turn(A, State.PENDING)
     assert counts(tally(house)) == (0, [], 0)
     house.world.advance(600)
-    assert counts(tally(house)) == (0, [A], 0)
-    assert house.known(A).health["cause"] == "connection_pending"
+    assert house.known(A).health == {}
+    assert counts(tally(house)) == (0, [], 0)
+    assert (house.known(A).recent, house.known(A).health["cause"]) == ("0", "connection_pending")
 
 
 def test_a_connection_of_which_nobody_knows_when_it_was_accepted_may_be_pending_for_long(house: House) -> None:
@@ -593,15 +608,26 @@ def private(house: House) -> House:
 
 
 def test_a_private_name_that_an_endpoint_does_not_use_is_not_missed(private: House) -> None:
-    seen = tally(private)
-    assert counts(seen) == (1, [], 0)
+    assert [counts(one.services[SERVICE]) for one in walk(private, "1" * SEARCH_ROUNDS)] == [(1, [], 0)] * SEARCH_ROUNDS
     assert private.known(A).status is Status.VERIFIED
-    assert PRIVATE in {target["name"] for target in private.canary.targets}
+
+
+def test_a_private_name_that_nobody_is_known_to_use_is_tried_once_in_ten_rounds(private: House) -> None:
+    walk(private, "1" * SEARCH_ROUNDS)
+    assert [target["name"] for target in private.canary.targets].count(PRIVATE) == 1
+
+
+def test_a_private_name_in_use_is_tried_in_every_round(private: House) -> None:
+    private.canary.nowhere.clear()
+    walk(private, "1" * SEARCH_ROUNDS)
+    private.canary.calls.clear()
+    walk(private, "111")
+    assert [target["name"] for target in private.canary.targets].count(PRIVATE) == 3
 
 
 def test_a_private_name_that_vanishes_is_missed_for_a_day_and_then_forgotten(private: House) -> None:
     private.canary.nowhere.clear()
-    walk(private, "11111")
+    walk(private, "1" * SEARCH_ROUNDS)
     assert private.known(A).health["private_seen_at"]
     private.canary.nowhere.add(PRIVATE)
     walk(private, "111")
@@ -634,17 +660,18 @@ def test_a_private_name_that_leads_to_another_endpoint_of_the_vpc_is_not_this_on
         return found | {"address": "10.1.0.2"} if target["name"] == PRIVATE else found
 
     private.canary._verdict = to_b  # type: ignore[method-assign]
-    walk(private)
+    walk(private, "1" * SEARCH_ROUNDS)
     assert not private.known(A).health["private_seen_at"]
     assert private.known(B).health["private_seen_at"]
     private.canary.nowhere.add(PRIVATE)
-    assert tally(private).unhealthy == [B]
+    walk(private)
+    assert (private.known(A).recent, private.known(B).recent) == ("11111", "11110")
 
 
 def test_a_private_name_that_ec2_lists_counts_from_the_first_round_on(private: House) -> None:
     private.world.links[A].dns_names = (regional(), PRIVATE)
-    assert counts(tally(private)) == (1, [A], 0)
-    assert private.known(A).health["cause"] == "private_name_missing"
+    assert counts(tally(private)) == (1, [], 0)
+    assert (private.known(A).recent, private.known(A).health["cause"]) == ("0", "private_name_missing")
 
 
 def test_an_unverified_private_name_is_told_from_a_missing_one(private: House) -> None:

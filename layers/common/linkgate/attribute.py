@@ -195,7 +195,7 @@ def probes(value: object) -> tuple[str, ...]:
     """Probes as people wrote them; `Probe.parse` reads every one of them."""
     found = tuple(sorted(_entries(value, bool, FORM)))
     if len(found) > MOST_PROBES:
-        raise Unreadable(f"at most {MOST_PROBES} probes, not {len(found)}")
+        raise Unreadable(f"at most {MOST_PROBES} probes")
     for text in found:
         try:
             Probe.parse(text)

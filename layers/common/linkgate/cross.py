@@ -7,6 +7,7 @@ from typing import Any
 
 from linkgate import kernel, tls, wire
 from linkgate.aim import OUT_OF_TIME, Aim
+from linkgate.cause import OPEN
 from linkgate.model import Verdict
 from linkgate.phase import Clock, Failed
 
@@ -36,10 +37,13 @@ def cross(blank: Verdict, aim: Aim, clock: Clock) -> Verdict:
         found |= {"cause": failed.cause, "detail": str(failed)[:300]}
     except Exception as error:
         found |= {"cause": "probe_error", "detail": f"{type(error).__name__}: {error}"[:300]}
-    if found["cause"] not in ("", "unexpectedly_open") and clock.over:
+    if found["cause"] not in ("", OPEN) and clock.over:
         found |= {"cause": "probe_error", "detail": OUT_OF_TIME}
-    elif aim.closed and found["cause"] not in ("probe_error", "unexpectedly_open"):
-        found |= {"cause": "", "detail": f"closed as expected ({found['cause']})"}
+    elif aim.closed and found["cause"] == "tcp_refused":
+        # It comes from the load balancer: packets get through a gate that is to drop them.
+        found |= {"cause": OPEN, "detail": f"packets get through: {found['detail']}"}
+    elif aim.closed and found["cause"] == "tcp_timeout":
+        found |= {"cause": "", "detail": "closed as expected (tcp_timeout)"}
     phases = clock.phases | {"total": round(sum(clock.phases.values()), 3)}
     phases.pop("body", None)
     if found["cause"] in tls.DATED:
@@ -56,7 +60,7 @@ def _walk(address: str, aim: Aim, clock: Clock, found: dict[str, Any]) -> None:
             _connect(plain, address, aim.port, clock)
         found["rtt_ms"] = kernel.rtt(plain)
         if aim.closed:
-            raise Failed("unexpectedly_open", f"{address} answers")
+            raise Failed(OPEN, f"{address} answers")
         if aim.secure:
             with clock.phase("tls"):
                 stream = secure = tls.shake(plain, aim.server_name, clock)

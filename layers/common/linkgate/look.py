@@ -111,7 +111,7 @@ def _seen(case: Case, evidence: Evidence, states: Mapping[str, State]) -> Seen:
         return Seen(case, evidence, _shut(evidence) if state is State.REJECTED else None)
     if evidence.elsewhere and not (case.known and case.known.verified_at):
         # Nobody tells in which VPC an endpoint is; only one that this canary once crossed is known to be in its own.
-        return Seen(case, evidence, Diagnosis(UNKNOWN, "its names lead out of the VPC of the canary that is to reach it"))
+        return Seen(case, evidence, Diagnosis(UNKNOWN, "its names lead out of its canary's VPC"))
     found = diagnose(evidence.crossings, state, case.gate.private_dns_state)
     if found.cause == UNKNOWN:
         return Seen(case, evidence, found if evidence.crossings else None)
