@@ -15,8 +15,6 @@ from linkgate.targets import Probe, Target, shut_target, targets_of
 
 SHUT_DOORS = 20
 """Endpoints that must stay out, of each service and in each round."""
-SEARCH_ROUNDS = 10
-"""Minutes after which a private name is tried again that was not in use."""
 SETTLING = timedelta(minutes=10)
 """How long EC2 may show an accepted connection as pending without anything being wrong."""
 
@@ -49,20 +47,17 @@ class Choice:
         for connection in connections:
             current = known.get(connection.endpoint)
             if connection.state is State.AVAILABLE:
-                cases.append(self.probed(gate, connection, current, _searches(connection, current, now)))
+                cases.append(self.probed(gate, connection, current))
             elif current and current.status.live and not _settles(connection, current, now):
                 cases.append(Case(connection, current, gate))
             elif current and _stays_out(connection, current, now):
                 shut.append(self._shut(gate, connection, current))
         return cases + _turn(shut, now)
 
-    def probed(self, gate: Gate, connection: Connection, known: Current | None, search: bool = True) -> Case:
-        """An available connection, with the targets of the canary that reaches it.
-
-        `search`: whether the service's private name is tried where EC2 does not list it for the connection.
-        """
+    def probed(self, gate: Gate, connection: Connection, known: Current | None) -> Case:
+        """An available connection, with the targets of the canary that reaches it."""
         canary = self.reach.canary_of(connection)
-        targets = targets_of(connection, self._probes(gate.service), gate.private_dns_name, search) if canary else ()
+        targets = targets_of(connection, self._probes(gate.service), gate.private_dns_name) if canary else ()
         return Case(connection, known, gate, canary, targets)
 
     def _shut(self, gate: Gate, connection: Connection, known: Current) -> Case:
@@ -76,16 +71,6 @@ class Choice:
         if not isinstance(settings, ServiceSettings):
             return ()
         return tuple(map(Probe.parse, settings.probe)) or self.default
-
-
-def _searches(connection: Connection, known: Current | None, now: datetime) -> bool:
-    """Whether to try a private name that may not be in use: where it once was, and now and then.
-
-    A consumer is free not to use it, and each try that fails is a line in the canary's log.
-    """
-    if known and known.health.get("private_seen_at"):
-        return True
-    return (zlib.crc32(connection.endpoint.encode()) + int(now.timestamp() // 60)) % SEARCH_ROUNDS == 0
 
 
 def _settles(connection: Connection, known: Current, now: datetime) -> bool:

@@ -121,16 +121,14 @@ class Target:
         return told | {name: value for name, value in more.items() if value}
 
 
-def targets_of(
-    connection: Connection, probes: Sequence[Probe], private_name: str, search: bool = True
-) -> tuple[Target, ...]:
-    """Every probe of every name; with `search` of the service's private name too where EC2 does not list it.
+def targets_of(connection: Connection, probes: Sequence[Probe], private_name: str) -> tuple[Target, ...]:
+    """Every probe of every name, the service's private name included, whether or not EC2 lists it for this connection.
 
     A certificate is mostly for the private name, so that one is asked for unless a probe says otherwise.
     """
     private = private_name.rstrip(".").lower()
     names = dict.fromkeys(names_of(connection))
-    if names and search and probable(private):
+    if names and probable(private):
         names |= {Name(private, Kind.PRIVATE): None}
     wanted = private if probable(private) else ""
     return tuple(_target(connection, name, probe, wanted) for name in names for probe in probes)
