@@ -56,6 +56,11 @@ class Cost:
             + self._of("log", minutes * f["plain_bytes"])
         )
 
+    @property
+    def unused_name(self) -> float:
+        """The log of an endpoint that does not use its service's private name: each round looks for it in vain."""
+        return self._of("log", self.figure["minutes"] * self.figure["failed_bytes"])
+
     def probing(self, n: int) -> dict[str, float]:
         """The canary, patrol, and the metrics that they write."""
         f, minutes = self.figure, self.figure["minutes"]
@@ -128,7 +133,6 @@ def _compared(cost: Cost) -> Iterator[str]:
     yield _row("**the whole of Linkgate**, at rest", *(f"**{cost.whole(n) / n:.3f}**" for n in SIZES))
     most = SIZES[-1]
     more = (cost.whole(2 * most) - cost.whole(most)) / most
-    unused = cost.price["log"] * cost.figure["minutes"] * cost.figure["failed_bytes"]
     cheaper = next(n for n in itertools.count(1) if sum(cost.probing(n).values()) < cost.plain(n))
     yield f"""
 One endpoint more costs {more:.3f} dollars a month: metrics and alarms do not grow with healthy endpoints, and one that
@@ -136,7 +140,7 @@ fails has a metric of its own meanwhile, {cost.price["metric"] / 730:.4f} dollar
 probing costs less than the plain Lambda, which knows no zones, no private names and no cause. Synthetics and the plain
 Lambda probe one name of an endpoint; Linkgate crosses every address of every name, and is the gate as well. Where a
 service has a private name that an endpoint does not use, the canary looks for it in vain, which adds
-{unused:.3f} dollars a month in logs."""
+{cost.unused_name:.3f} dollars a month in logs."""
 
 
 def _parts(cost: Cost) -> Iterator[str]:

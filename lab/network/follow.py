@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -11,6 +12,9 @@ from lab.network.topology import Topology
 
 POLL_SECONDS = 0.2
 """How often elbv2 and ec2 are looked at, which tell nobody of their changes."""
+SHARE, LONGEST_REST = 0.2, 1.0
+"""Looking and applying may take this share of a CPU, and else rest, at most so many seconds: both cost the more the more
+endpoints there are, and the requests of a thousand new ones a minute want the same process."""
 
 _log = logging.getLogger("lab.network")
 _T = TypeVar("_T")
@@ -82,6 +86,7 @@ class Follower:
     async def _follow_on(self) -> None:
         complaint = ""
         while True:
+            begun = time.thread_time()
             try:
                 await self._follow()
                 complaint = ""
@@ -89,6 +94,7 @@ class Follower:
                 # A look that fails must not end the plane: there will be another. The same failure is told once.
                 if complaint != (complaint := repr(error)):
                     _log.exception("the data plane could not follow the control plane")
+            await asyncio.sleep(min((time.thread_time() - begun) * (1 / SHARE - 1), LONGEST_REST))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
             self._woken.clear()

@@ -25,14 +25,20 @@ def chosen(items: Sequence[T], filters: Sequence[Mapping[str, Any]], facts: Call
 
     `*` and `?` are wildcards; case counts, as on AWS. A name that no item could have is Refusal InvalidFilter.
     """
-    wanted = [(str(f["Name"]), [str(v) for v in f.get("Values", ())]) for f in filters]
-    return [item for item in items if all(_fits(facts(item), name, values) for name, values in wanted)]
+    wanted = [(str(f["Name"]), _matcher([str(v) for v in f.get("Values", ())])) for f in filters]
+    return [item for item in items if all(_fits(facts(item), name, matches) for name, matches in wanted)]
 
 
-def _fits(facts: Facts, name: str, values: Sequence[str]) -> bool:
+def _matcher(values: Sequence[str]) -> Callable[[str], bool]:
+    # A filter may have 200 values for thousands of items, and few of the values are patterns.
+    exact, patterns = frozenset(values), [value for value in values if "*" in value or "?" in value]
+    return lambda fact: fact in exact or any(fnmatchcase(fact, pattern) for pattern in patterns)
+
+
+def _fits(facts: Facts, name: str, matches: Callable[[str], bool]) -> bool:
     if name not in facts and not name.startswith("tag:"):
         raise Refusal("InvalidFilter", f"The filter '{name}' is invalid")
-    return any(fnmatchcase(fact, value) for fact in facts.get(name, ()) for value in values)
+    return any(map(matches, facts.get(name, ())))
 
 
 def page(items: Sequence[T], request: Mapping[str, Any], key: Callable[[T], str]) -> tuple[list[T], str | None]:

@@ -70,7 +70,8 @@ def test_every_figure_counts(name: str) -> None:
 
 
 def _bill(cost: Cost) -> list[float]:
-    return [cost.synthetics(100), cost.plain(100), *cost.probing(100).values(), *cost.gate(100).values()]
+    parts = (*cost.probing(100).values(), *cost.gate(100).values())
+    return [cost.synthetics(100), cost.plain(100), cost.unused_name, *parts]
 
 
 def _doubled(figure: Mapping[str, Any]) -> dict[str, float]:
