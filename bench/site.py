@@ -2,9 +2,8 @@
 
 import itertools
 import json
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,16 +16,13 @@ from lab.process import LabProcess
 ACCEPT = "AcceptVpcEndpointConnections"
 _numbers = itertools.count()
 
-Item = dict[str, Any]
-Client = Callable[..., Any]
-
 
 @dataclass
 class Trace:
-    """What the ledger holds of one endpoint: its `current` item and its decisions, texts alone."""
+    """What the ledger holds of one endpoint: its `current` item and its decisions, attributes with texts alone."""
 
-    current: Item = field(default_factory=dict)
-    decisions: list[Item] = field(default_factory=list)
+    current: dict[str, str] = field(default_factory=dict)
+    decisions: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -46,25 +42,22 @@ class Consumer:
 
 
 class Site:
-    """So many services behind one load balancer without a listener, and a consumer for each account, all allowed."""
+    """So many services behind one load balancer without a listener, and consumers in accounts that all may connect."""
 
-    def __init__(self, lab: LabProcess, deployed: Deployed, services: int, accounts: Iterable[str]) -> None:
-        self._client: Client = partial(client, lab)
-        self._tables, name = deployed.linkgate, f"site-{next(_numbers)}"
-        subnet = _vpc(self._client("ec2"), "10.7.0.0/16")[1]
-        made = self._client("elbv2").create_load_balancer(
-            Name=name, Type="network", Scheme="internal", Subnets=[subnet]
-        )
+    def __init__(self, lab: LabProcess, deployed: Deployed, services: int, accounts: Sequence[str]) -> None:
+        self._client, self._tables = partial(client, lab), deployed.linkgate
+        name = f"site-{next(_numbers)}"
+        _, subnet = _vpc(self._client("ec2"), "10.7.0.0/16")
+        elb = self._client("elbv2")
+        made = elb.create_load_balancer(Name=name, Type="network", Scheme="internal", Subnets=[subnet])
         balancer = made["LoadBalancers"][0]["LoadBalancerArn"]
-        self.consumers = [
-            Consumer(ec2, *_vpc(ec2, "10.8.0.0/16")) for ec2 in map(partial(self._client, "ec2"), accounts)
-        ]
-        self.services = dict(self._offer(balancer, list(accounts)) for _ in range(services))
-        """Their names, by their ids."""
-        self._trail = self._listen(name)
-        self._queues = dict(self._stack_queues())
+        ours = (self._client("ec2", account=account) for account in accounts)
+        self.consumers = [Consumer(ec2, *_vpc(ec2, "10.8.0.0/16")) for ec2 in ours]
+        self.services = dict(self._offer(balancer, accounts) for _ in range(services))
+        """Names by ids."""
+        self._trail, self._queues = self._listen(name), dict(self._stack_queues())
 
-    def _offer(self, balancer: str, accounts: list[str]) -> tuple[str, str]:
+    def _offer(self, balancer: str, accounts: Sequence[str]) -> tuple[str, str]:
         """Id and name of a new managed service that enforces a row for each account."""
         ec2, tags = self._client("ec2"), [{"Key": "linkgate", "Value": "managed"}]
         service = ec2.create_vpc_endpoint_service_configuration(
@@ -75,11 +68,8 @@ class Site:
         ec2.modify_vpc_endpoint_service_permissions(
             ServiceId=service["ServiceId"], AddAllowedPrincipals=[f"arn:aws:iam::{one}:root" for one in accounts]
         )
-        rows = [
-            {"consumer": "@settings", "mode": "enforce"},
-            *({"consumer": one, "effect": "allow"} for one in accounts),
-        ]
-        for row in rows:
+        rows = [{"consumer": one, "effect": "allow"} for one in accounts]
+        for row in [{"consumer": "@settings", "mode": "enforce"}, *rows]:
             item = {name: {"S": value} for name, value in {"service": service["ServiceId"], **row}.items()}
             self._client("dynamodb").put_item(TableName=self._tables["AllowListTable"], Item=item)
         return service["ServiceId"], service["ServiceName"]
@@ -97,12 +87,17 @@ class Site:
         events.put_targets(Rule=name, Targets=[{"Id": "trail", "Arn": arn}])
         return str(url)
 
+    def _stack_queues(self) -> Iterator[tuple[str, str]]:
+        pages = self._client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK)
+        for one in (one for page in pages for one in page["StackResourceSummaries"]):
+            if one["ResourceType"] == "AWS::SQS::Queue":
+                yield one["LogicalResourceId"], one["PhysicalResourceId"]
+
     def wired(self) -> bool:
         """Whether the sweep has wired the notifications of all the services."""
         pages = self._client("ec2").get_paginator("describe_vpc_endpoint_connection_notifications").paginate()
-        return set(self.services) <= {
-            one.get("ServiceId") for page in pages for one in page["ConnectionNotificationSet"]
-        }
+        notes = (one for page in pages for one in page["ConnectionNotificationSet"])
+        return set(self.services) <= {one.get("ServiceId") for one in notes}
 
     def accepts(self) -> list[list[str]]:
         """The endpoints that each call of Accept on the services named, of the calls not told before."""
@@ -119,7 +114,7 @@ class Site:
         """The endpoints of the services that EC2 shows so."""
         asked = [{"Name": "service-id", "Values": list(self.services)}]
         pages = self._client("ec2").get_paginator("describe_vpc_endpoint_connections").paginate(Filters=asked)
-        shown = [one for page in pages for one in page["VpcEndpointConnections"]]
+        shown = (one for page in pages for one in page["VpcEndpointConnections"])
         return {one["VpcEndpointId"] for one in shown if one["VpcEndpointState"] == "available"}
 
     def ledger(self) -> dict[str, Trace]:
@@ -127,7 +122,7 @@ class Site:
         found: defaultdict[str, Trace] = defaultdict(Trace)
         pages = self._client("dynamodb").get_paginator("scan").paginate(TableName=self._tables["LedgerTable"])
         for item in (item for page in pages for item in page["Items"]):
-            plain = {name: value.get("S", "") for name, value in item.items()}
+            plain = {name: value["S"] for name, value in item.items() if "S" in value}
             if plain.get("service") not in self.services or not ENDPOINT_ID.fullmatch(plain["endpoint_id"]):
                 continue
             if plain["entry"] == "current":
@@ -137,30 +132,15 @@ class Site:
         return found
 
     def waiting(self, ending: str) -> int:
-        """Messages, seen, unseen and delayed, in the stack's queues whose logical names end so."""
+        """Messages, visible, in flight and delayed, in the stack's queues whose logical names end so."""
         sqs, count = self._client("sqs"), 0
-        for name, url in self._queues.items():
-            if name.endswith(ending):
-                told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-                count += sum(int(value) for name, value in told.items() if name.startswith("ApproximateNumber"))
+        for url in (url for name, url in self._queues.items() if name.endswith(ending)):
+            told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+            count += sum(int(value) for name, value in told.items() if name.startswith("ApproximateNumber"))
         return count
-
-    def _stack_queues(self) -> Iterable[tuple[str, str]]:
-        pages = self._client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK)
-        for one in (one for page in pages for one in page["StackResourceSummaries"]):
-            if one["ResourceType"] == "AWS::SQS::Queue":
-                yield one["LogicalResourceId"], one["PhysicalResourceId"]
 
 
 def _vpc(ec2: Any, block: str) -> tuple[str, str]:
     """Ids of a new VPC and of its one subnet, both of that block."""
     vpc = ec2.create_vpc(CidrBlock=block)["Vpc"]["VpcId"]
     return vpc, ec2.create_subnet(VpcId=vpc, CidrBlock=block)["Subnet"]["SubnetId"]
-
-
-def until(see: Callable[[], bool], what: str, seconds: float, pace: float) -> None:
-    """Wait until `see()`; AssertionError if that takes longer."""
-    deadline = time.monotonic() + seconds
-    while not see():
-        assert time.monotonic() < deadline, f"after {seconds:.0f} s still not: {what}"
-        time.sleep(pace)

@@ -1,43 +1,69 @@
 """A storm of connection requests against EC2's token buckets: the real code on fakes, over a virtual clock.
 
-`python -m bench.storm [connections services seconds workers]` prints one line of figures. Buckets as EC2 has them:
-mutating calls 5 a second, burst 50; describing ones 20 a second, burst 100; the same once more for the organisation.
+`python -m bench.storm [connections services seconds approvers accounts]` prints one line of figures.
+
+Buckets as EC2 has them: mutating calls 5 a second, burst 50; describing ones 20 a second, burst 100; the same once more
+for the organisation. Requests come at random moments, from random accounts, for random services. What counts:
+
+* every call to AWS takes its time (below), on the threads that the function has, and its processor's time, of which an
+  instance of the function has one; the clock goes on within a run;
+* botocore asks three times before a throttle is ours; what is refused takes no token;
+* every accept echoes: EC2's notification, and CloudTrail's event for each call, are answered by the same approvers.
+
+`drained_s` is the moment at which the last accept stands answered in the ledger. `buckets_allow_s` is what no approver
+could beat: as long as requests come, and as long as the fewest calls (a hundred connections of a service each) need
+tokens. DynamoDB's and the processor's time are not in it.
 """
 
 import heapq
 import itertools
 import json
 import math
+import random
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from linkgate import bell
+from linkgate import bell, clients
 from linkgate.approve import Approver
 from linkgate.bell import Bell
 from linkgate.breaker import Breaker
+from linkgate.bus import ENTRIES_PER_CALL, Event
+from linkgate.connections import FILTER_VALUES
+from linkgate.dynamo import KEYS_PER_CALL
 from linkgate.errors import Throttled
 from linkgate.gate import Gate
-from linkgate.model import Connection, Outcome, State, Status
+from linkgate.ledger import Ledger
+from linkgate.model import Connection, Outcome, RowKey, State, Status
+from linkgate.policy import Rows
 from linkgate.register import Register
-from linkgate.ring import Ringer, delay
+from linkgate.ring import MESSAGES_PER_CALL, Ringer, delay
+from linkgate.rows import Item
 from linkgate.standing import Census
+from linkgate.store import Place, Write
 
-from tests.fakes import FakeAllowList, FakeBus, FakeConnections, FakeGates, FakeLedger
+from bench.timeline import Timeline
+from tests.fakes import FakeAllowList, FakeBus, FakeConnections, FakeGates, FakeStore
 from tests.world import REGION, START, World, endpoint_id, service_id
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import UnsuccessfulItemTypeDef
 
-BATCH, WINDOW = 1000, timedelta(seconds=1)
+BATCH, WINDOW = 2000, timedelta(seconds=1)
 """Of the event source of ApproveFunction (template.yaml)."""
-CALL, CONNECTION = 0.03, 0.02
-"""Seconds that a call of EC2, and what DynamoDB has to do with one connection, are taken to last."""
+EC2, READ, WRITE, SEND = 0.2, 0.02, 0.01, 0.02
+"""Seconds that AWS is taken to need for a call of EC2, for reading or writing DynamoDB, for ten messages or events."""
+CALL, ITEM = 0.002, 0.00015
+"""Seconds of the processor for a call, and for each item in its answer: measured, with bench.batch and bench.sweep."""
+ATTEMPTS = 3
+"""What botocore does about a throttle (linkgate.clients): full jitter up to 1, then 2 seconds."""
+NOTIFIED, TRAILED = 2, 30
+"""Seconds from an accept to EC2's notification of it, and to CloudTrail's, which finds it available."""
 
 
 @dataclass
@@ -76,24 +102,78 @@ class Throttle:
         return True
 
 
-class Ec2:
-    """The buckets of an account and of its organisation."""
+class Queue:
+    """The bell queue, as its event source receives it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._later: list[tuple[datetime, int, str]] = []
+        self._visible: deque[tuple[datetime, str]] = deque()
+        self._number = itertools.count()
+
+    def put(self, one: Bell, due: datetime) -> None:
+        heapq.heappush(self._later, (due, next(self._number), json.dumps(one.event())))
+
+    @property
+    def empty(self) -> bool:
+        return not self._later and not self._visible
+
+    def take(self) -> list[Bell]:
+        """A batch, if one is full or its window over."""
+        while self._later and self._later[0][0] <= self.world.now:
+            due, _, body = heapq.heappop(self._later)
+            self._visible.append((due, body))
+        if len(self._visible) < BATCH and not (self._visible and self._visible[0][0] + WINDOW <= self.world.now):
+            return []
+        return [bell.parse(self._visible.popleft()[1]) for _ in range(min(BATCH, len(self._visible)))]
+
+
+class Cloud:
+    """All that the approvers share."""
 
     def __init__(self) -> None:
+        self.world, self.store, self.allow_list = World(), FakeStore(), FakeAllowList()
+        self.timeline, self.queue = Timeline(self.world), Queue(self.world)
         self.describing = Throttle(Bucket(20, 100), Bucket(20, 100))
         self.mutating = Throttle(Bucket(5, 50), Bucket(5, 50))
-        self.acts: Counter[tuple[str, str]] = Counter()
+        self.random = random.Random(4)  # noqa: S311
+        self.calls: Counter[str] = Counter()
+        self.runs = self.busy = 0
+
+
+class Instance:
+    """One instance of the function: its processor, and the time that its calls take."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self._free = START
+
+    def call(self, seconds: float, items: int = 0) -> None:
+        """Make a call that takes AWS so long and answers so many items."""
+        now = self.cloud.world.now
+        self._free = max(self._free, now) + timedelta(seconds=CALL + ITEM * items)
+        self.cloud.timeline.sleep((self._free - now).total_seconds() + seconds)
+
+    def ask(self, throttle: Throttle, items: int = 0) -> bool:
+        """Ask EC2, as often as botocore does; whether it answered."""
+        for attempt in range(ATTEMPTS):
+            self.call(EC2, items)
+            if throttle.passes(self.cloud.world.now):
+                return True
+            if attempt < ATTEMPTS - 1:
+                self.cloud.timeline.sleep(self.cloud.random.random() * 2**attempt)
+        return False
 
 
 class SlowGates(FakeGates):
     """Describes a page of services a call."""
 
-    def __init__(self, world: World, ec2: Ec2) -> None:
-        super().__init__(world)
-        self.ec2 = ec2
+    def __init__(self, instance: Instance) -> None:
+        super().__init__(instance.cloud.world)
+        self.instance = instance
 
     def managed(self) -> dict[str, Gate]:
-        if not self.ec2.describing.passes(self.world.now):
+        if not self.instance.ask(self.instance.cloud.describing):
             raise Throttled("RequestLimitExceeded")
         return super().managed()
 
@@ -101,14 +181,14 @@ class SlowGates(FakeGates):
 class SlowConnections(FakeConnections):
     """Describes two hundred endpoints a call."""
 
-    def __init__(self, world: World, ec2: Ec2) -> None:
-        super().__init__(world)
-        self.ec2 = ec2
+    def __init__(self, instance: Instance) -> None:
+        super().__init__(instance.cloud.world)
+        self.instance = instance
 
     def named(self, endpoints: Iterable[str]) -> list[Connection]:
         wanted = sorted(endpoints)
-        for _ in range(math.ceil(len(wanted) / 200)):
-            if not self.ec2.describing.passes(self.world.now):
+        for start in range(0, len(wanted), FILTER_VALUES):
+            if not self.instance.ask(self.instance.cloud.describing, len(wanted[start : start + FILTER_VALUES])):
                 raise Throttled("RequestLimitExceeded")
         links = [self.world.links[endpoint] for endpoint in wanted if endpoint in self.world.links]
         return [
@@ -118,122 +198,171 @@ class SlowConnections(FakeConnections):
         ]
 
     def _tell(self, service: str, outcome: Outcome, endpoints: Sequence[str]) -> "list[UnsuccessfulItemTypeDef]":
-        if not self.ec2.mutating.passes(self.world.now):
+        cloud = self.instance.cloud
+        if not self.instance.ask(cloud.mutating):
             error: Any = {"Error": {"Code": "RequestLimitExceeded", "Message": "Request limit exceeded."}}
             raise ClientError(error, "AcceptVpcEndpointConnections")
-        self.ec2.acts[service, outcome] += 1
+        cloud.calls[service] += 1
+        now = self.world.now
+        for endpoint in endpoints:
+            cloud.queue.put(Bell(frozenset({endpoint}), cause="Accept"), now + timedelta(seconds=NOTIFIED))
+        cloud.queue.put(Bell(frozenset(endpoints), cause="CloudTrail Accept"), now + timedelta(seconds=TRAILED))
         return super()._tell(service, outcome, endpoints)
 
 
-class Queue(Ringer):
-    """The bell queue."""
+class SlowAllowList(FakeAllowList):
+    """Reads a hundred keys a call."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.heap: list[tuple[datetime, int, str]] = []
-        self._number = itertools.count()
+    def __init__(self, instance: Instance) -> None:
+        self.table, self.instance = instance.cloud.allow_list.table, instance
+
+    def rows(self, keys: Iterable[RowKey]) -> Rows:
+        wanted = set(keys)
+        for _ in range(0, len(wanted), KEYS_PER_CALL):
+            self.instance.call(READ)
+        return super().rows(wanted)
+
+    def _query(self, service: str, prefix: str = "") -> Iterator[Item]:
+        self.instance.call(READ)
+        return super()._query(service, prefix)
+
+
+class SlowStore(FakeStore):
+    """Reads a hundred items a call, and writes one connection's a call."""
+
+    def __init__(self, instance: Instance) -> None:
+        super().__init__()
+        self.items, self.instance = instance.cloud.store.items, instance
+
+    def read(self, places: Iterable[Place]) -> list[dict[str, Any]]:
+        wanted = sorted(set(places))
+        for start in range(0, len(wanted), KEYS_PER_CALL):
+            self.instance.call(READ, sum(one in self.items for one in wanted[start : start + KEYS_PER_CALL]))
+        return super().read(wanted)
+
+    def write(self, *writes: Write) -> None:
+        self.instance.call(WRITE)
+        super().write(*writes)
+
+
+class SlowBus(FakeBus):
+    """Takes ten events a call, and keeps none."""
+
+    def __init__(self, instance: Instance) -> None:
+        super().__init__()
+        self.instance = instance
+
+    def tell(self, events: Sequence[Event]) -> None:
+        for _ in range(0, len(events), ENTRIES_PER_CALL):
+            self.instance.call(SEND)
+
+
+class SlowRinger(Ringer):
+    """Takes ten bells a call."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
 
     def ring(self, bells: Iterable[Bell], later: int | None = None) -> None:
-        for one in bells:
+        cloud, rung = self.instance.cloud, list(bells)
+        for _ in range(0, len(rung), MESSAGES_PER_CALL):
+            self.instance.call(SEND)
+        for one in rung:
             wait = delay(one.attempt) if later is None else later
-            self.put(one, self.world.now + timedelta(seconds=wait))
-
-    def put(self, one: Bell, due: datetime) -> None:
-        heapq.heappush(self.heap, (due, next(self._number), json.dumps(one.event())))
-
-    def take(self, now: datetime) -> list[Bell]:
-        found = []
-        while self.heap and self.heap[0][0] <= now and len(found) < BATCH:
-            found.append(bell.parse(heapq.heappop(self.heap)[2]))
-        return found
-
-    def ready(self, now: datetime) -> bool:
-        """Whether a batch is full, or its window over."""
-        return bool(self.heap) and (
-            self.heap[0][0] + WINDOW <= now or sum(1 for due, _, _ in self.heap[:BATCH] if due <= now) >= BATCH
-        )
+            cloud.queue.put(one, cloud.world.now + timedelta(seconds=wait))
 
 
-def simulate(connections: int, services: int, seconds: float, workers: int) -> dict[str, Any]:
-    """Drain a storm; figures, and an AssertionError if anything is lost or done twice."""
-    begun = time.monotonic()
-    world, ec2, ledger, allow_list = World(), Ec2(), FakeLedger(), FakeAllowList()
+def approver(cloud: Cloud) -> Approver:
+    """The function on an instance of its own."""
+    instance = Instance(cloud)
+    store = SlowStore(instance)
+    return Approver(
+        SlowGates(instance),
+        SlowConnections(instance),
+        SlowAllowList(instance),
+        Ledger(store),
+        Census(Register(store), Breaker(store), None),
+        SlowBus(instance),
+        SlowRinger(instance),
+        cloud.world.clock,
+        cloud.timeline.threads(clients.SIDE_BY_SIDE),
+        sleep=cloud.timeline.sleep,
+    )
+
+
+def serve(cloud: Cloud, mine: Approver) -> None:
+    """Answer one batch after the other, until no bell is left and nobody may ring one."""
+    while not (cloud.queue.empty and not cloud.busy):
+        bells = cloud.queue.take()
+        if not bells:
+            cloud.timeline.sleep(0.1)
+            continue
+        cloud.runs, cloud.busy = cloud.runs + 1, cloud.busy + 1
+        begun = cloud.world.now
+        report = mine.answer(bells)
+        assert not report.failed, report.failed
+        assert not report.given_up, report.given_up
+        assert cloud.world.now - begun < timedelta(seconds=60), "the function's timeout"
+        cloud.busy -= 1
+
+
+def arrive(cloud: Cloud, connections: int, services: int, seconds: float, accounts: int) -> Counter[str]:
+    """Everybody asks to be connected; how many do for each service."""
     names = [service_id(number + 1) for number in range(services)]
     for name in names:
-        world.offer(name)
-        allow_list.put(name, "@settings", mode="enforce")
-        allow_list.put(name, "*", effect="allow")
-    queue, gates, edge = Queue(world), SlowGates(world, ec2), SlowConnections(world, ec2)
-    census, bus = Census(Register(ledger.store), Breaker(ledger.store), None), Quiet()
-    approvers = [Approver(gates, edge, allow_list, ledger, census, bus, queue, world.clock) for _ in range(workers)]
-    for number in range(connections):
-        at = START + timedelta(seconds=seconds * number / connections)
-        world.now = at
-        world.connect(endpoint_id(number), names[number % services], f"{number % 5000:012d}", REGION)
-        queue.put(Bell(frozenset({endpoint_id(number)}), cause="Endpoint Connection Notification"), at)
-    world.now = START
-    drained, runs = drain(world, ec2, queue, approvers)
-    states = Counter(link.state(world.now + timedelta(seconds=60)) for link in world.links.values())
+        cloud.world.offer(name)
+        cloud.allow_list.put(name, "@settings", mode="enforce")
+        cloud.allow_list.put(name, "*", effect="allow")
+    asked: Counter[str] = Counter()
+    for number, moment in enumerate(sorted(cloud.random.uniform(0, seconds) for _ in range(connections))):
+        name, owner = cloud.random.choice(names), f"{cloud.random.randrange(accounts):012d}"
+        cloud.world.now = START + timedelta(seconds=moment)
+        cloud.world.connect(endpoint_id(number), name, owner, REGION)
+        cloud.queue.put(Bell(frozenset({endpoint_id(number)}), cause="Connect"), cloud.world.now)
+        asked[name] += 1
+    cloud.world.now = START
+    return asked
+
+
+def simulate(
+    connections: int, services: int = 10, seconds: float = 60, approvers: int = 10, accounts: int = 5000
+) -> dict[str, Any]:
+    """Drain a storm; figures, and an AssertionError if anything is lost or done twice."""
+    begun, cloud = time.monotonic(), Cloud()
+    asked = arrive(cloud, connections, services, seconds, accounts)
+    works = [approver(cloud) for _ in range(approvers)]
+    list(cloud.timeline.threads(approvers)(lambda mine: serve(cloud, mine), works))
+    cloud.world.advance(60)
+    states = Counter(cloud.world.state(endpoint) for endpoint in cloud.world.links)
     assert states == {State.AVAILABLE: connections}, states
-    assert len(world.acts) == len(set(world.acts)) == connections
-    statuses = Counter(
-        item.get("status")
-        for place, item in ledger.store.items.items()
-        if place.entry == "current" and "requested_at" in item
-    )
-    assert statuses == {Status.ACCEPTED: connections}, statuses
-    fewest = sum(math.ceil(connections / services / 100) for _ in names)
-    bound = max((fewest - 50) / 5, seconds, 1)
+    assert len(cloud.world.acts) == len(set(cloud.world.acts)) == connections
+    known = [
+        item for place, item in cloud.store.items.items() if place == Place(place.subject) and "answered_at" in item
+    ]
+    assert Counter(item["status"] for item in known) == {Status.ACCEPTED: connections}
+    lines = [item for place, item in cloud.store.items.items() if "facts" in item]
+    assert Counter(item.get("answer") for item in lines) == {"done": connections}
+    drained = (datetime.fromisoformat(max(item["accepted_at"] for item in known)) - START).total_seconds()
+    fewest = sum(math.ceil(count / 100) for count in asked.values())
+    bound = max((fewest - 50) / 5, seconds)
     return {
         "connections": connections,
         "services": services,
         "arrive_in_s": seconds,
-        "workers": workers,
+        "approvers": approvers,
+        "accounts": accounts,
         "drained_s": round(drained, 1),
         "buckets_allow_s": round(bound, 1),
         "ratio": round(drained / bound, 2),
-        "accept_calls": sum(ec2.acts.values()),
+        "accept_calls": sum(cloud.calls.values()),
         "fewest_calls": fewest,
-        "throttled": ec2.mutating.refused,
-        "describes": ec2.describing.passed,
-        "describes_throttled": ec2.describing.refused,
-        "runs": runs,
+        "throttled": cloud.mutating.refused,
+        "describes": cloud.describing.passed,
+        "describes_throttled": cloud.describing.refused,
+        "runs": cloud.runs,
         "wall_s": round(time.monotonic() - begun, 1),
     }
 
 
-class Quiet(FakeBus):
-    """Hears everything and keeps nothing."""
-
-    def tell(self, events: Any) -> None:
-        pass
-
-
-def drain(world: World, ec2: Ec2, queue: Queue, approvers: Sequence[Approver]) -> tuple[float, int]:
-    """Let time pass until the queue is empty; seconds, and runs of the function."""
-    free = [(START, number) for number in range(len(approvers))]
-    heapq.heapify(free)
-    runs, last = 0, START
-    while queue.heap:
-        at, number = heapq.heappop(free)
-        world.now = max(world.now, at)
-        while queue.heap and not queue.ready(world.now):
-            world.now += timedelta(milliseconds=100)
-        bells = queue.take(world.now)
-        if not bells:
-            heapq.heappush(free, (world.now, number))
-            continue
-        before = ec2.describing.passed + ec2.mutating.passed + ec2.mutating.refused
-        report = approvers[number].answer(bells)
-        assert not report.failed, report.failed
-        assert not report.given_up, report.given_up
-        calls = ec2.describing.passed + ec2.mutating.passed + ec2.mutating.refused - before
-        busy = timedelta(seconds=CALL * calls + CONNECTION * len(report.lines))
-        runs, last = runs + 1, max(last, world.now + busy)
-        heapq.heappush(free, (world.now + busy, number))
-    return (last - START).total_seconds(), runs
-
-
 if __name__ == "__main__":
-    asked = [float(one) for one in sys.argv[1:]] or [50_000, 10, 60, 10]
-    print(json.dumps(simulate(int(asked[0]), int(asked[1]), asked[2], int(asked[3]))))
+    print(json.dumps(simulate(*(int(one) for one in sys.argv[1:] or ["50000"]))))

@@ -1,6 +1,7 @@
 """One contract for the ledger's table, held by the real one on moto's DynamoDB and by the fake of the other tests."""
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -221,8 +222,9 @@ class Slow:
         self.calls: list[int] = []
         self.waits: list[float] = []
 
-    def Table(self, name: str) -> Any:
-        return self.resource.Table(name)
+    @property
+    def meta(self) -> Any:
+        return SimpleNamespace(client=self)
 
     def batch_get_item(self, RequestItems: Any) -> Any:
         table = RequestItems[LEDGER]
@@ -361,7 +363,7 @@ def test_a_conflict_that_ends_in_a_lost_condition_is_contended(stubbed: Stubbed)
 
 def test_what_is_wrong_with_an_item_itself_passes_through(stubbed: Stubbed) -> None:
     cancelled(stubbed.stubber, "None", "ValidationError")
-    with pytest.raises(stubbed.store._table.meta.client.exceptions.TransactionCanceledException):
+    with pytest.raises(stubbed.store._client.exceptions.TransactionCanceledException):
         stubbed.write()
 
 

@@ -55,10 +55,10 @@ class Bell:
         return {"source": "linkgate", "detail-type": BELL, "detail": detail}
 
 
-def chunks(endpoints: Iterable[str]) -> Iterator[frozenset[str]]:
+def chunks(endpoints: Iterable[str], size: int = ENDPOINTS_PER_BELL) -> Iterator[frozenset[str]]:
     """Endpoints, in their order, in parts that a bell can carry: a message holds 256 KB, one Accept names a hundred."""
     rest = iter(endpoints)
-    while some := frozenset(islice(rest, ENDPOINTS_PER_BELL)):
+    while some := frozenset(islice(rest, size)):
         yield some
 
 

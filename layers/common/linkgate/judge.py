@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from linkgate.abreast import Each, lanes
 from linkgate.allowlist import AllowList
 from linkgate.breaker import rejects_name, spend
 from linkgate.connections import Connections
 from linkgate.entry import Current
 from linkgate.errors import Contended, Unavailable
 from linkgate.ledger import Ledger
-from linkgate.model import Connection, Decision, Outcome, Status
+from linkgate.model import Connection, Decision, Outcome, Reason, Status
 from linkgate.policy import Rows, decide
 from linkgate.standing import Census, Standings, place_of
 
@@ -38,6 +39,12 @@ class Judged:
     busy: dict[str, Unavailable | None] = field(default_factory=dict)
     freed: set[str] = field(default_factory=set)
 
+    def join(self, other: "Judged") -> None:
+        """Add what came of others."""
+        self.lines += other.lines
+        self.busy |= other.busy
+        self.freed |= other.freed
+
 
 @dataclass(frozen=True, slots=True)
 class Judge:
@@ -48,6 +55,7 @@ class Judge:
     ledger: Ledger
     census: Census
     now: Callable[[], datetime]
+    each: Each = map
 
     def judge(
         self,
@@ -72,8 +80,34 @@ class Judge:
             known = {**known, **self.ledger.current(one.endpoint for one in older)}
         group = sorted({*group, *older}, key=place_of)
         standing.wait(one for one in group if one.waits)
-        stalled = set[str]()
+
+        def in_turn(lane: Iterable[Connection]) -> Judged:
+            return self._in_turn(lane, rows, standing, known, cause)
+
+        for part in self.each(in_turn, self._lanes(group, rows, standing)):
+            judged.join(part)
+        judged.lines.sort(key=lambda line: place_of(line.connection))
+        return judged
+
+    def _lanes(self, group: Sequence[Connection], rows: Rows, standing: Standings) -> list[list[Connection]]:
+        """An account's connections share its slots, and all rejections share a counter: they are written in turn."""
+        now, rejected = self.now(), set[str]()
         for connection in group:
+            decision = decide(connection, rows, now, standing.of(connection, now))
+            if decision.rejects or decision.reason is Reason.BREAKER:
+                rejected.add(connection.owner)
+        return lanes(group, lambda one: None if one.owner in rejected else one.owner)
+
+    def _in_turn(
+        self,
+        lane: Iterable[Connection],
+        rows: Rows,
+        standing: Standings,
+        known: Mapping[str, Current],
+        cause: Callable[[Connection], str],
+    ) -> Judged:
+        judged, stalled = Judged(), set[str]()
+        for connection in lane:
             before = known.get(connection.endpoint)
             try:
                 if line := self._line(connection, rows, standing, before, connection.owner in stalled, cause):
@@ -141,9 +175,7 @@ class Judge:
         except Contended:
             if not (decision.rejects or (decision.outcome is Outcome.ACCEPT and decision.limit is not None)):
                 raise
-            fresh = self.census.of(connection.service, [connection.owner], rows)
-            standing.slots |= fresh.slots
-            standing.spent = fresh.spent
+            self.census.refresh(standing, connection.owner)
             again = decide(connection, rows, self.now(), standing.of(connection, self.now()))
             if not (decision.rejects or again.says() != decision.says()):
                 raise  # it was not the slot: somebody else decided on the same connection

@@ -128,6 +128,12 @@ class Census:
             released=released(service, rows),
         )
 
+    def refresh(self, standing: Standings, owner: str) -> None:
+        """Read again what other writers changed meanwhile: the slots of an account, and the rejections."""
+        name = rejects_name(standing.service)
+        standing.slots |= self.slots(standing.service, [owner])
+        standing.spent = self.breaker.read([name])[name].spent
+
     def kept(self, services: Iterable[str]) -> dict[str, Kept]:
         """What the ledger keeps about some services, consistently read."""
         names = sorted(set(services))

@@ -90,14 +90,14 @@ class Store:
     def __init__(
         self, dynamodb: "DynamoDBServiceResource", table: str, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self._dynamodb = dynamodb
-        self._table = dynamodb.Table(table)
+        self._client = dynamodb.meta.client  # several threads may share it, unlike the resource
+        self._table = table
         self._sleep = sleep
 
     def read(self, places: Iterable[Place]) -> list[Item]:
         """The items under these keys, consistently read; those that do not exist are left out."""
         wanted = (_key(place) for place in sorted(set(places)))
-        return list(by_keys(self._dynamodb.batch_get_item, self._table.name, wanted, self._sleep))
+        return list(by_keys(self._client.batch_get_item, self._table, wanted, self._sleep))
 
     def query(self, service: str, status: str) -> Iterator[Item]:
         """The items of a service in one status, by the index: eventually consistent."""
@@ -109,30 +109,30 @@ class Store:
         yield from self._pages(service, "#status > :status", status)
 
     def _pages(self, service: str, condition: str, status: str) -> Iterator[Item]:
-        pages = self._table.meta.client.get_paginator("query").paginate(
-            TableName=self._table.name,
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
             IndexName=BY_SERVICE,
             KeyConditionExpression=f"service = :service AND {condition}",
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues={":service": service, ":status": status},
         )
-        with translated(self._table.name):
+        with translated(self._table):
             for page in pages:
                 yield from page["Items"]
 
     def dump(self) -> Iterator[Item]:
         """Every item of the table, a page at a time."""
-        pages = self._table.meta.client.get_paginator("scan").paginate(TableName=self._table.name)
-        with translated(self._table.name):
+        pages = self._client.get_paginator("scan").paginate(TableName=self._table)
+        with translated(self._table):
             for page in pages:
                 yield from page["Items"]
 
     def write(self, *writes: Write) -> None:
         """Make several changes, or none of them."""
-        updates = [{"TableName": self._table.name, **_update(write)} for write in writes]
-        with translated(self._table.name):
+        updates = [{"TableName": self._table, **_update(write)} for write in writes]
+        with translated(self._table):
             if len(updates) == 1:
-                self._table.meta.client.update_item(**updates[0])
+                self._client.update_item(**updates[0])
             else:
                 self._together([{"Update": update} for update in updates])
 
@@ -140,9 +140,9 @@ class Store:
         """A transaction; one that met another on the same item is tried again at once, since botocore does not."""
         for attempt in range(TRIES):
             try:
-                self._table.meta.client.transact_write_items(TransactItems=actions)  # type: ignore[arg-type]
+                self._client.transact_write_items(TransactItems=actions)  # type: ignore[arg-type]
                 return
-            except self._table.meta.client.exceptions.TransactionCanceledException as error:
+            except self._client.exceptions.TransactionCanceledException as error:
                 if attempt == TRIES - 1 or not conflicting(error):
                     raise
                 self._sleep(0.02 * 2**attempt)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from linkgate.abreast import Each, lanes
 from linkgate.bell import who
 from linkgate.bus import Bus, Event, about, by_hand_event, finished_event
 from linkgate.entry import Current, act_by_hand
@@ -30,6 +31,11 @@ class Seen:
     busy: dict[str, Unavailable | None] = field(default_factory=dict)
     freed: set[tuple[str, str]] = field(default_factory=set)
 
+    def join(self, other: "Seen") -> None:
+        """Add what came of others."""
+        self.busy |= other.busy
+        self.freed |= other.freed
+
 
 @dataclass(frozen=True, slots=True)
 class Witness:
@@ -38,6 +44,7 @@ class Witness:
     ledger: Ledger
     bus: Bus
     now: Callable[[], datetime]
+    each: Each = map
 
     def record(self, connections: Iterable[Connection], known: Mapping[str, Current], cause: Cause = _nothing) -> Seen:
         """Record connections that wait for nobody, where the ledger does not know it yet.
@@ -45,7 +52,15 @@ class Witness:
         One that cannot be recorded does not hold up the others. `cause` says what rang for a connection.
         """
         seen = Seen()
-        for connection in connections:
+        for part in self.each(
+            lambda lane: self._in_turn(lane, known, cause), lanes(connections, lambda one: (one.service, one.owner))
+        ):
+            seen.join(part)
+        return seen
+
+    def _in_turn(self, lane: Iterable[Connection], known: Mapping[str, Current], cause: Cause) -> Seen:
+        seen = Seen()
+        for connection in lane:
             before = known.get(connection.endpoint)
             try:
                 status = _status(connection, before)

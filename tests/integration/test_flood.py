@@ -1,0 +1,11 @@
+"""A small flood of connection requests through the real stack; `python -m bench.flood` is the large one."""
+
+from bench.flood import ACCOUNTS, flood
+from bench.site import Site
+from lab.deploy import Deployed
+from lab.process import LabProcess
+
+
+def test_of_a_flood_none_is_lost_and_none_is_acted_on_twice(lab: LabProcess, deployed: Deployed) -> None:
+    told = flood(Site(lab, deployed, services=3, accounts=ACCOUNTS), requests=60, seconds=2)
+    assert (told["requests"], told["services"]) == (60, 3)
