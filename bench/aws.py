@@ -1,6 +1,7 @@
 """AWS's side of one sweep over HTTP: prepared answers, in pages as large as AWS's, for real clients."""
 
 import json
+import operator
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,8 +36,8 @@ class Aws:
                 for item in self._items.values()
                 if item.get("service", {}).get("S") == service and "status" in item
             ]
-            for sign, keep in (("<", lambda status: status < "CLOSED"), (">", lambda status: status > "CLOSED")):
-                self._index[service, sign] = _pages(one for one in mine if keep(one["status"]["S"]))
+            for sign, keep in (("<", operator.lt), (">", operator.gt)):
+                self._index[service, sign] = _pages(one for one in mine if keep(one["status"]["S"], "CLOSED"))
 
     def serve(self) -> tuple[str, Callable[[], None]]:
         """The URL to point clients at, and how to end it."""
@@ -144,7 +145,8 @@ def _typed(item: Item) -> dict[str, Any]:
 
 def _pages(items: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Items in pages; DynamoDB counts names and values, of which JSON's text is somewhat more."""
-    pages, size = [[]], 0
+    pages: list[list[dict[str, Any]]] = [[]]
+    size = 0
     for item in items:
         size += sum(len(name) + len(str(next(iter(value.values())))) for name, value in item.items())
         if size > PAGE_BYTES:

@@ -20,8 +20,11 @@ FULL, COMPANY = 95, 3
 MEETING = 4
 """Seconds between the moments at which what several runs put off comes together."""
 CALLS, LOOKS = 6, 2000
-"""Full calls that one run makes, and connections that it looks at. EC2 takes five calls a second: with more of them a run
-waits for tokens and others with it (bench.storm: a storm takes 1.06 times what the buckets allow with 6, 1.24 with 10)."""
+"""Full calls that one run makes, and connections that it looks at.
+
+EC2 takes five calls a second: with more of them a run waits for tokens, and others with it (bench.storm: a storm takes
+1.06 times what the buckets allow with 6, 1.24 times with 10).
+"""
 STORM, SMALL = 500, 5
 """A run in which so many wait makes no more small calls than EC2 has room for in a second."""
 WAIT, AGAIN = timedelta(seconds=40), 1
