@@ -12,8 +12,8 @@ from lab.network.topology import Topology
 
 POLL_SECONDS = 0.2
 """How often elbv2 and ec2 are looked at, which tell nobody of their changes."""
-SHARE, LONGEST_REST = 0.2, 1.0
-"""Looking and applying may take this share of a CPU, and else rest, at most so many seconds: both cost the more the more
+SHARE, LONGEST_REST = 0.1, 1.0
+"""Looking and applying take this share of a CPU, and then rest, at most so many seconds: both cost the more the more
 endpoints there are, and the requests of a thousand new ones a minute want the same process."""
 
 _log = logging.getLogger("lab.network")

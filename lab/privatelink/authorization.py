@@ -2,11 +2,11 @@
 
 Resources are those of AWS's service authorization reference for EC2. ministack's own names used here:
 core.iam_actions.extract_resource_arn and .verified_access_resource_arns (looked up at each request; the first names
-the resource of a call, the second, for EC2 calls, the further ones), services.tagging._RESOURCE_TAG_COLLECTORS,
+the resource of a call, the second, for EC2 calls, the further ones), services.tagging.resource_tags (likewise),
 services.ec2._tags and ._guess_resource_type. `ec2:ResourceTag/…` and the `ec2:Vpce…` condition keys are not known.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from lab.privatelink.state import State
@@ -52,11 +52,13 @@ def _values(query: Mapping[str, str], name: str) -> list[str]:
     return [value for key, value in query.items() if key == name or key.startswith(f"{name}.")]
 
 
-def _tags() -> Iterator[tuple[str, list[dict[str, str]]]]:
+def _tags(arn: str) -> dict[str, str] | None:
+    """The tags of an EC2 resource, found by its id: every call of a role that depends on tags asks for them."""
     from ministack.services import ec2
 
-    for (account, region, resource_id), pairs in ec2._tags.all_items():
-        yield f"arn:aws:ec2:{region}:{account}:{ec2._guess_resource_type(resource_id)}/{resource_id}", pairs
+    _, _, _, region, account, resource = arn.split(":", 5)
+    pairs = ec2._tags.get_scoped(account, region, resource.rpartition("/")[2])
+    return None if pairs is None else {pair["Key"]: pair["Value"] for pair in pairs}
 
 
 def install(state: State) -> None:
@@ -64,10 +66,11 @@ def install(state: State) -> None:
     from ministack.core import iam_actions  # type: ignore[import-untyped]
     from ministack.services import ec2, tagging
 
-    first, others, guess = (
+    first, others, guess, tags = (
         iam_actions.extract_resource_arn,
         iam_actions.verified_access_resource_arns,
         ec2._guess_resource_type,
+        tagging.resource_tags,
     )
 
     def extract_resource_arn(
@@ -82,7 +85,10 @@ def install(state: State) -> None:
     def guess_resource_type(resource_id: str) -> Any:
         return next((kind for prefix, kind in _TYPES.items() if resource_id.startswith(prefix)), guess(resource_id))
 
+    def resource_tags(arn: str) -> Any:
+        return _tags(arn) if arn.startswith("arn:aws:ec2:") else tags(arn)
+
     iam_actions.extract_resource_arn = extract_resource_arn
     iam_actions.verified_access_resource_arns = verified_access_resource_arns
     ec2._guess_resource_type = guess_resource_type
-    tagging._RESOURCE_TAG_COLLECTORS["ec2"] = _tags
+    tagging.resource_tags = resource_tags

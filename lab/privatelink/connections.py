@@ -85,7 +85,8 @@ def _stand(state: State, service: Service, held: tuple[Address, ...], subnets: S
                 "DuplicateSubnetsInSameZone",
                 f"Found another VPC endpoint subnet in the availability zone of {subnet.subnet_id}",
             )
-        others = {a.ip for c in state.connections.values() for a in c.addresses if a.subnet_id == subnet.subnet_id}
+        near = (c for c in state.connections.values() if c.vpc_id == subnet.vpc_id)
+        others = {a.ip for c in near for a in c.addresses if a.subnet_id == subnet.subnet_id}
         ip = free_address(subnet.cidr, subnet.taken | others)
         held += (Address(subnet.subnet_id, subnet.zone, ip, new_id("eni")),)
     return held

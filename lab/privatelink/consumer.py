@@ -138,6 +138,7 @@ def modify(state: State, caller: Caller, request: Values) -> Values | None:
         security_group_ids=groups,
         private_dns=request.get("PrivateDnsEnabled"),
     )
+    vpc.hide_interfaces(connection)
     vpc.show_interfaces(caller, connection)
     return {"Return": True}
 

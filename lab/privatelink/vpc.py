@@ -97,8 +97,7 @@ def zone_id(zone: str) -> str:
 
 
 def show_interfaces(owner: Caller, connection: Connection) -> None:
-    """Let DescribeNetworkInterfaces show those of an endpoint, and no others of it."""
-    hide_interfaces(connection)
+    """Let DescribeNetworkInterfaces show those of an endpoint."""
     for address in connection.addresses:
         _interfaces.set_scoped(
             owner.account, owner.region, address.interface_id, _interface(owner, connection, address)
