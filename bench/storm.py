@@ -59,9 +59,9 @@ BATCH, WINDOW = 2000, timedelta(seconds=1)
 EC2, READ, WRITE, SEND = 0.2, 0.02, 0.01, 0.02
 """Seconds that AWS is taken to need for a call of EC2, for reading or writing DynamoDB, for ten messages or events."""
 CALL, ITEM = 0.002, 0.00015
-"""Seconds of the processor for a call, and for each item in its answer, of a whole vCPU: measured on a developer's machine.
+"""Seconds of the processor for a call, and for each item in its answer, of a whole vCPU; measured beside other work.
 
-The function has 512 MB and so about 0.29 of one: 0.0069 and 0.00052, with which a storm takes 1.89 times as long as the
+The function has 512 MB and so about 0.29 of one: with 0.0069 and 0.00052 a storm takes 1.89 times as long as the
 buckets allow, and not 1.06.
 """
 ATTEMPTS = 3

@@ -22,8 +22,8 @@ MEETING = 4
 CALLS, LOOKS = 6, 2000
 """Full calls that one run makes, and connections that it looks at.
 
-EC2 takes five calls a second: with more of them a run waits for tokens, and others with it (bench.storm: 1.24 times what
-the buckets allow with 10, 1.06 with 6, both with a whole vCPU; docs/decisions.md says what that leaves out).
+EC2 takes five calls a second: with more of them a run waits for tokens, and others with it (bench.storm: 1.24 times
+what the buckets allow with 10, 1.06 with 6, both with a whole vCPU; docs/decisions.md says what that leaves out).
 """
 STORM, SMALL = 500, 5
 """A run in which so many wait makes no more small calls than EC2 has room for in a second."""
