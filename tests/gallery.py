@@ -56,3 +56,23 @@ def hold_to_schema(kind: str, detail: Mapping[str, Any]) -> None:
         f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema(kind)).iter_errors(detail)
     ]
     assert not problems, f"{kind}: {'; '.join(problems)}"
+
+
+def records(*bodies: str) -> dict[str, Any]:
+    """An SQS event with messages m0, m1 and so on."""
+    return {
+        "Records": [
+            {
+                "messageId": f"m{number}",
+                "receiptHandle": "AQEB",
+                "body": body,
+                "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1795402801456"},
+                "messageAttributes": {},
+                "md5OfBody": "7b270e59b47ff90a553787216d55d91d",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:eu-west-1:111111111111:bells",
+                "awsRegion": "eu-west-1",
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }

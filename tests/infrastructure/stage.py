@@ -118,7 +118,7 @@ class Stage(Monitor):
             yield gallery.sample("schedule")
         if bodies := [body for due, body in queue.queue if due <= self.house.world.now]:
             queue.take()
-            yield _records(bodies)
+            yield gallery.records(*bodies)
 
     def _run(self, folder: str, handler: Callable[[Any, Any], object], event: Mapping[str, Any]) -> None:
         failed = self._names[folder] in self.faulty
@@ -129,23 +129,3 @@ class Stage(Monitor):
                 failed = True
         self.count(self._names[folder], failed)
         self.take(self._capture())
-
-
-def _records(bodies: list[str]) -> dict[str, Any]:
-    """An SQS event."""
-    return {
-        "Records": [
-            {
-                "messageId": f"m{number}",
-                "receiptHandle": "AQEB",
-                "body": body,
-                "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1795402801456"},
-                "messageAttributes": {},
-                "md5OfBody": "7b270e59b47ff90a553787216d55d91d",
-                "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:eu-west-1:111111111111:queue",
-                "awsRegion": "eu-west-1",
-            }
-            for number, body in enumerate(bodies)
-        ]
-    }

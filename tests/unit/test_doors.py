@@ -99,26 +99,6 @@ class Said:
         return [line["message"] for line in self.read().lines if line.get("level") == level]
 
 
-def records(*bodies: str) -> dict[str, Any]:
-    """An SQS event with messages m0, m1 and so on."""
-    return {
-        "Records": [
-            {
-                "messageId": f"m{number}",
-                "receiptHandle": "AQEB",
-                "body": body,
-                "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1795402801456"},
-                "messageAttributes": {},
-                "md5OfBody": "7b270e59b47ff90a553787216d55d91d",
-                "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:eu-west-1:111111111111:bells",
-                "awsRegion": "eu-west-1",
-            }
-            for number, body in enumerate(bodies)
-        ]
-    }
-
-
 def naming(*endpoints: str) -> str:
     return json.dumps({"detail-type": "Endpoint Connection Notification", "detail": list(endpoints)})
 
@@ -133,7 +113,7 @@ def denied() -> ClientError:
 
 def test_messages_that_were_answered_do_not_come_back(house: House, said: Said) -> None:
     house.world.connect(A, SERVICE)
-    answer = approve.handler(records(naming(A), naming(A), gallery.text("pipe-garbage")), Context())
+    answer = approve.handler(gallery.records(naming(A), naming(A), gallery.text("pipe-garbage")), Context())
     assert answer == {"batchItemFailures": []}
     assert house.state(A) is State.PENDING
     assert said.metrics() == {"Decisions": 1, "UnreadableNotifications": 1}
@@ -145,7 +125,7 @@ def test_only_the_messages_of_a_service_that_failed_come_back(house: House, said
     house.world.broken[SECOND] = RuntimeError("nobody thought of it")
     house.world.connect(A, SERVICE)
     house.world.connect(B, SECOND)
-    answer = approve.handler(records(naming(A), naming(B), naming(A, B), naming(B)), Context())
+    answer = approve.handler(gallery.records(naming(A), naming(B), naming(A, B), naming(B)), Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": name} for name in ("m1", "m2", "m3")]}
     assert said.metrics()["Failures"] >= 1
     (message, *_) = said.messages("ERROR")
@@ -155,12 +135,12 @@ def test_only_the_messages_of_a_service_that_failed_come_back(house: House, said
 def test_when_every_message_fails_each_comes_back_by_its_name(house: House) -> None:
     house.world.broken[SERVICE] = RuntimeError("nobody thought of it")
     house.world.connect(A, SERVICE)
-    answer = approve.handler(records(naming(A), naming(A)), Context())
+    answer = approve.handler(gallery.records(naming(A), naming(A)), Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m1"}]}
 
 
 def test_an_unreadable_notification_is_logged_with_its_body(house: House, said: Said) -> None:
-    approve.handler(records("}{ nothing to see", naming(A)), Context())
+    approve.handler(gallery.records("}{ nothing to see", naming(A)), Context())
     (line,) = [line for line in said.read().lines if "bodies" in line]
     assert line["message"] == "no id in a notification: looking at every managed service"
     assert line["bodies"] == ["}{ nothing to see"]
@@ -169,13 +149,13 @@ def test_an_unreadable_notification_is_logged_with_its_body(house: House, said: 
 def test_an_unmanaged_service_is_named_in_one_sentence(house: House, said: Said) -> None:
     house.world.offer(SECOND, managed=False)
     house.world.connect(A, SECOND)
-    approve.handler(records(naming(A)), Context())
+    approve.handler(gallery.records(naming(A)), Context())
     assert said.messages("WARNING") == [f"{SECOND} does not carry the tag linkgate = managed: nothing is done for it"]
 
 
 def test_every_decision_is_logged_with_its_reason(house: House, said: Said) -> None:
     house.world.connect(A, SERVICE)
-    approve.handler(records(naming(A)), Context())
+    approve.handler(gallery.records(naming(A)), Context())
     (line,) = [line for line in said.read().lines if "decision" in line]
     assert line["message"] == f"{A} of {CONSUMER} on {SERVICE}: accept (allowed)"
     (entry,) = [one.entry for one in house.ledger.lines(A)]
@@ -183,21 +163,21 @@ def test_every_decision_is_logged_with_its_reason(house: House, said: Said) -> N
 
 
 def test_an_endpoint_that_was_never_visible_is_named_in_the_end(house: House, said: Said) -> None:
-    approve.handler(records(json.dumps(Bell(frozenset({A}), attempt=9).event())), Context())
+    approve.handler(gallery.records(json.dumps(Bell(frozenset({A}), attempt=9).event())), Context())
     assert said.messages("WARNING") == [f"EC2 still does not show {A}, or others are busy with it: left to the sweep"]
 
 
 def test_a_missing_table_is_named_in_the_log_and_its_messages_come_back(house: House, said: Said) -> None:
     house.world.broken[SERVICE] = SettingsError("table ledger does not exist in this account and Region")
     house.world.connect(A, SERVICE)
-    assert approve.handler(records(naming(A)), Context())["batchItemFailures"] == [{"itemIdentifier": "m0"}]
+    assert approve.handler(gallery.records(naming(A)), Context())["batchItemFailures"] == [{"itemIdentifier": "m0"}]
     assert "table ledger does not exist in this account and Region" in said.messages("ERROR")[0]
 
 
 def test_a_refusal_of_ec2_is_logged_and_counted_and_its_message_is_done_with(house: House, said: Said) -> None:
     house.world.connect(A, SERVICE)
     house.world.forbidden.add(SERVICE)
-    assert approve.handler(records(naming(A)), Context()) == {"batchItemFailures": []}
+    assert approve.handler(gallery.records(naming(A)), Context()) == {"batchItemFailures": []}
     assert said.metrics() == {"Decisions": 1}
     (message,) = said.messages("ERROR")
     assert message.startswith(f"EC2 refused to act on {A}: UnauthorizedOperation: You are not authorized")
@@ -209,7 +189,7 @@ def test_a_message_that_nobody_could_answer_for_long_comes_back(house: House, sa
     house.world.connect(A, SERVICE)
     house.world.broken[SERVICE] = Unavailable("no route")
     rung = [Bell(frozenset({A}), attempt=9), Bell(frozenset({B}), attempt=9)]
-    answer = approve.handler(records(*[json.dumps(bell.event()) for bell in rung]), Context())
+    answer = approve.handler(gallery.records(*[json.dumps(bell.event()) for bell in rung]), Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert said.metrics() == {"Failures": 1}
 
@@ -217,7 +197,7 @@ def test_a_message_that_nobody_could_answer_for_long_comes_back(house: House, sa
 def test_an_approver_that_fails_as_a_whole_is_counted(house: House, said: Said) -> None:
     house.world.silence = denied()
     with pytest.raises(ClientError):
-        approve.handler(records(naming(A)), Context())
+        approve.handler(gallery.records(naming(A)), Context())
     assert said.metrics() == {"Failures": 1}
 
 
@@ -333,7 +313,7 @@ def test_looks_from_the_queue_cut_what_a_grace_was_given_to(house: House, said: 
     house.world.advance(6)
     bodies = [json.dumps(bell.event()) for bell in house.looks.take()]
     assert len(bodies) == 1
-    sweep.handler(records(*bodies), Context())
+    sweep.handler(gallery.records(*bodies), Context())
     assert house.known(A).status is Status.CUT
     assert said.metrics()["Cuts"] == 1
 
@@ -341,7 +321,9 @@ def test_looks_from_the_queue_cut_what_a_grace_was_given_to(house: House, said: 
 def test_a_change_of_a_service_that_cloudtrail_tells_of_is_a_look_at_everything(house: House, said: Said) -> None:
     call = {"eventName": "ModifyVpcEndpointServiceConfiguration", "requestParameters": {"ServiceId": SERVICE}}
     house.world.services[SERVICE].acceptance_required = False
-    sweep.handler(records(json.dumps({"detail-type": "AWS API Call via CloudTrail", "detail": call})), Context())
+    sweep.handler(
+        gallery.records(json.dumps({"detail-type": "AWS API Call via CloudTrail", "detail": call})), Context()
+    )
     assert said.metrics()["MisconfiguredGates"] == 1
 
 
@@ -457,14 +439,14 @@ def test_a_round_with_nothing_to_probe_is_counted_too(house: House, said: Said) 
 
 def test_a_visit_counts_how_long_it_took_and_is_no_round(accepted: House, said: Said) -> None:
     kind, detail = accepted.bus.told[-1]
-    patrol.handler(records(json.dumps({"detail-type": kind, "detail": detail})), Context())
+    patrol.handler(gallery.records(json.dumps({"detail-type": kind, "detail": detail})), Context())
     assert said.metrics() == {"TimeToVerified": 10_000}
     assert accepted.known(A).status is Status.VERIFIED
 
 
 def test_a_visit_by_a_canary_that_fails_is_counted_and_repeated_later(accepted: House, said: Said) -> None:
     accepted.canary.error = Unavailable("the canary failed")
-    patrol.handler(records(naming(A)), Context())
+    patrol.handler(gallery.records(naming(A)), Context())
     assert said.metrics() == {"Failures": 1}
     assert len(accepted.visits.queue) == 1
     assert said.messages("ERROR") == ["could not send linkgate-own: Unavailable: the canary failed"]
@@ -473,7 +455,7 @@ def test_a_visit_by_a_canary_that_fails_is_counted_and_repeated_later(accepted: 
 def test_a_visit_that_ec2_does_not_answer_is_counted_and_tried_again(accepted: House, said: Said) -> None:
     accepted.world.silence = Unavailable("no route")
     with pytest.raises(Unavailable):
-        patrol.handler(records(naming(A)), Context())
+        patrol.handler(gallery.records(naming(A)), Context())
     assert said.metrics() == {"Failures": 1}
 
 
