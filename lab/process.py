@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -32,10 +33,15 @@ class LabError(Exception):
 
 
 def free_port() -> int:
-    """A TCP port on the loopback address that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on the loopback address that nothing listens on at the moment.
+
+    It is none that the kernel gives away by itself (Linux from 32768, others from 49152), so it stays free for a while.
+    """
+    while True:
+        port = secrets.choice(range(20_000, 30_000))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class LabProcess:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.process import free_port
 from tests.infrastructure.stack import ROOT, parsed, resolved
 
 NAME, INSTANCE = "hello.example.com", "i-0123456789abcdef0"
@@ -43,8 +44,8 @@ def user_data(**values: str) -> str:
 
 
 def free_ports() -> tuple[int, int]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        return one.getsockname()[1], other.getsockname()[1]
+    one = free_port()
+    return one, next(other for other in iter(free_port, None) if other != one)
 
 
 def installed(folder: Path, text: str) -> dict[str, str]:

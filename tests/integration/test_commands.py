@@ -143,6 +143,8 @@ def test_a_step_that_does_not_hold_says_what_was_expected_and_where_the_logs_are
 @pytest.fixture
 def start() -> Iterator[Callable[..., "Run"]]:
     runs: list[Run] = []
+    # Who runs this in a shell's background ignores Ctrl-C, and so would all that is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def begin(*arguments: str) -> Run:
         runs.append(Run(arguments))
