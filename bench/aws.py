@@ -1,4 +1,4 @@
-"""AWS's side of one sweep over HTTP: prepared answers, in pages as large as AWS's, for real clients."""
+"""AWS's side of a sweep, or of a run of the approver, over HTTP: prepared answers in pages as large as AWS's."""
 
 import json
 import operator
@@ -16,6 +16,8 @@ from linkgate.rows import Item
 
 PAGE_BYTES = 1_000_000
 """What one page of a Query or a Scan holds (DynamoDB developer guide)."""
+KEYS = ("endpoint_id", "entry", "service", "consumer")
+"""The attributes of the keys of both tables, hash before range."""
 NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 
 
@@ -25,10 +27,14 @@ class Aws:
     def __init__(self, connections: Iterable[Connection], rows: Iterable[Item], ledger: Iterable[Item]) -> None:
         self.calls: Counter[str] = Counter()
         self._connections: dict[str, list[str]] = {}
+        self._named: dict[str, str] = {}
         for connection in connections:
-            self._connections.setdefault(connection.service, []).append(_connection(connection))
-        self._scan = _pages(_typed(row) for row in rows)
+            text = self._named[connection.endpoint] = _connection(connection)
+            self._connections.setdefault(connection.service, []).append(text)
+        table = {(str(row["service"]), str(row["consumer"])): _typed(row) for row in rows}
+        self._scan = _pages(table.values())
         self._items = {(str(item["endpoint_id"]), str(item["entry"])): _typed(item) for item in ledger}
+        self._keyed = table | self._items
         self._index: dict[tuple[str, str], list[list[dict[str, Any]]]] = {}
         for service in self._connections:
             mine = [
@@ -72,7 +78,7 @@ class Aws:
             answer = _page(self._scan, start)
         elif operation == "Query":
             sign = "<" if "<" in asked["KeyConditionExpression"] else ">"
-            answer = _page(self._index[asked["ExpressionAttributeValues"][":service"]["S"], sign], start)
+            answer = _page(self._index.get((asked["ExpressionAttributeValues"][":service"]["S"], sign), []), start)
         elif operation == "BatchGetItem":
             answer = {
                 "Responses": {table: self._batch(wanted["Keys"]) for table, wanted in asked["RequestItems"].items()}
@@ -82,8 +88,8 @@ class Aws:
         return json.dumps(answer).encode(), "application/x-amz-json-1.0"
 
     def _batch(self, keys: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        wanted = ((key["endpoint_id"]["S"], key["entry"]["S"]) for key in keys if "endpoint_id" in key)
-        return [self._items[key] for key in wanted if key in self._items]
+        wanted = (tuple(key[name]["S"] for name in sorted(key, key=KEYS.index)) for key in keys)
+        return [self._keyed[key] for key in wanted if key in self._keyed]
 
     def _xml(self, asked: Mapping[str, Sequence[str]]) -> tuple[bytes, str]:
         action = asked["Action"][0]
@@ -92,7 +98,9 @@ class Aws:
         if action == "DescribeVpcEndpointServiceConfigurations":
             inner = _set("serviceConfigurationSet", map(_service, self._connections))
         elif action == "DescribeVpcEndpointConnections":
-            found = self._connections[asked["Filter.1.Value.1"][0]]
+            found = self._connections.get(asked["Filter.1.Value.1"][0]) or [
+                self._named[value[0]] for name, value in asked.items() if name.startswith("Filter.1.Value.")
+            ]
             start = int(asked.get("NextToken", ["0"])[0])
             inner = _set("vpcEndpointConnectionSet", found[start : start + 1000])
             if start + 1000 < len(found):

@@ -1,18 +1,20 @@
 """A storm of connection requests against EC2's token buckets: the real code on fakes, over a virtual clock.
 
-`python -m bench.storm [connections services seconds approvers accounts]` prints one line of figures.
+`python -m bench.storm [connections services seconds accounts seed]` prints one line of figures.
 
 Buckets as EC2 has them: mutating calls 5 a second, burst 50; describing ones 20 a second, burst 100; the same once more
 for the organisation. Requests come at random moments, from random accounts, for random services. What counts:
 
-* every call to AWS takes its time (below), on the threads that the function has, and its processor's time, of which an
-  instance of the function has one; the clock goes on within a run;
+* every call to AWS takes its time, and its share of the processor's (below); the clock goes on within a run;
+* as many instances of the function as the template allows, with the processor that its memory buys; each is fed by a
+  poller of its own, which fills a batch of its own from the queue that all share;
 * botocore asks three times before a throttle is ours; what is refused takes no token;
 * every accept echoes: EC2's notification, and CloudTrail's event for each call, are answered by the same approvers.
 
 `drained_s` is the moment at which the last accept stands answered in the ledger. `buckets_allow_s` is what no approver
 could beat: as long as requests come, and as long as the fewest calls (a hundred connections of a service each) need
-tokens. DynamoDB's and the processor's time are not in it.
+tokens. DynamoDB's and the processor's time are not in it. Not modelled: what DynamoDB throttles, and the adaptive
+limiter of botocore.
 """
 
 import heapq
@@ -29,12 +31,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from linkgate import bell, clients
+from linkgate import bell
 from linkgate.approve import Approver
 from linkgate.bell import Bell
 from linkgate.breaker import Breaker
 from linkgate.bus import ENTRIES_PER_CALL, Event
-from linkgate.connections import FILTER_VALUES
+from linkgate.connections import ABREAST, FILTER_VALUES
 from linkgate.dynamo import KEYS_PER_CALL
 from linkgate.errors import Throttled
 from linkgate.gate import Gate
@@ -49,21 +51,28 @@ from linkgate.store import Place, Write
 
 from bench.timeline import Timeline
 from tests.fakes import FakeAllowList, FakeBus, FakeConnections, FakeGates, FakeStore
+from tests.infrastructure.stack import ROOT, parsed
 from tests.world import REGION, START, World, endpoint_id, service_id
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import UnsuccessfulItemTypeDef
 
-BATCH, WINDOW = 2000, timedelta(seconds=1)
-"""Of the event source of ApproveFunction (template.yaml)."""
-EC2, READ, WRITE, SEND = 0.2, 0.02, 0.01, 0.02
-"""Seconds that AWS is taken to need for a call of EC2, for reading or writing DynamoDB, for ten messages or events."""
-CALL, ITEM = 0.002, 0.00015
-"""Seconds of the processor for a call, and for each item in its answer, of a whole vCPU; measured beside other work.
-
-The function has 512 MB and so about 0.29 of one: with 0.0069 and 0.00052 a storm takes 1.89 times as long as the
-buckets allow, and not 1.06.
-"""
+_TEMPLATE = parsed(ROOT / "template.yaml")
+_FUNCTION = _TEMPLATE["Globals"]["Function"] | _TEMPLATE["Resources"]["ApproveFunction"]["Properties"]
+_SOURCE = _FUNCTION["Events"]["Bells"]["Properties"]
+BATCH, WINDOW = _SOURCE["BatchSize"], timedelta(seconds=_SOURCE["MaximumBatchingWindowInSeconds"])
+APPROVERS = _SOURCE["ScalingConfig"]["MaximumConcurrency"]
+PROCESSOR = min(1.0, _FUNCTION["MemorySize"] / 1769)
+"""How much of a processor each has: 1,769 MB buy one, and Python uses no second (Lambda developer guide)."""
+POLL, RECEIVED = 0.1, 100
+"""A poller receives so many messages at most in so many seconds (assumed; one call of SQS receives ten)."""
+PAYLOAD, MESSAGE = 6_000_000, 2_500
+"""Bytes that one invocation takes (Lambda quotas), and those of a record of SQS (events/pipe-text.json, in JSON)."""
+EC2, READ, WRITE, SEND = 0.2, 0.02, 0.05, 0.02
+"""Seconds that AWS is taken to need (assumed): for EC2, a read of DynamoDB, a transaction, ten messages or events."""
+CALL, SHOWN, KEY, WRITTEN, TOLD = 0.0015, 0.00011, 0.0001, 0.00017, 0.0001
+"""Seconds of a whole processor for a call, and for each item shown, key asked for, item written, message or event told:
+what `python -m bench.run` measures, shared out."""
 ATTEMPTS = 3
 """What botocore does about a throttle (linkgate.clients): full jitter up to 1, then 2 seconds."""
 NOTIFIED, TRAILED = 2, 30
@@ -112,7 +121,7 @@ class Queue:
     def __init__(self, world: World) -> None:
         self.world = world
         self._later: list[tuple[datetime, int, str]] = []
-        self._visible: deque[tuple[datetime, str]] = deque()
+        self._visible: deque[str] = deque()
         self._number = itertools.count()
 
     def put(self, one: Bell, due: datetime) -> None:
@@ -122,47 +131,47 @@ class Queue:
     def empty(self) -> bool:
         return not self._later and not self._visible
 
-    def take(self) -> list[Bell]:
-        """A batch, if one is full or its window over."""
+    def receive(self, most: int) -> list[Bell]:
+        """Some of the bells that are due."""
         while self._later and self._later[0][0] <= self.world.now:
-            due, _, body = heapq.heappop(self._later)
-            self._visible.append((due, body))
-        if len(self._visible) < BATCH and not (self._visible and self._visible[0][0] + WINDOW <= self.world.now):
-            return []
-        return [bell.parse(self._visible.popleft()[1]) for _ in range(min(BATCH, len(self._visible)))]
+            self._visible.append(heapq.heappop(self._later)[2])
+        return [bell.parse(self._visible.popleft()) for _ in range(min(most, len(self._visible)))]
 
 
 class Cloud:
     """All that the approvers share."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int) -> None:
         self.world, self.store, self.allow_list = World(), FakeStore(), FakeAllowList()
         self.timeline, self.queue = Timeline(self.world), Queue(self.world)
         self.describing = Throttle(Bucket(20, 100), Bucket(20, 100))
         self.mutating = Throttle(Bucket(5, 50), Bucket(5, 50))
-        self.random = random.Random(4)  # noqa: S311
+        self.random = random.Random(seed)  # noqa: S311
         self.calls: Counter[str] = Counter()
         self.runs = self.busy = 0
 
+    @property
+    def quiet(self) -> bool:
+        """Whether no bell is left, and nobody may ring one."""
+        return self.queue.empty and not self.busy
 
+
+@dataclass(frozen=True)
 class Instance:
-    """One instance of the function: its processor, and the time that its calls take."""
+    """One instance of the function: the time that its calls take."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
-        self._free = START
+    cloud: Cloud
 
-    def call(self, seconds: float, items: int = 0) -> None:
-        """Make a call that takes AWS so long and answers so many items."""
-        now = self.cloud.world.now
-        self._free = max(self._free, now) + timedelta(seconds=CALL + ITEM * items)
-        self.cloud.timeline.sleep((self._free - now).total_seconds() + seconds)
+    def call(self, seconds: float, work: float = 0) -> None:
+        """Make a call that takes AWS so long, and the processor so many seconds beside the call itself."""
+        self.cloud.timeline.sleep(seconds + (CALL + work) / PROCESSOR)
 
-    def ask(self, throttle: Throttle, items: int = 0) -> bool:
-        """Ask EC2, as often as botocore does; whether it answered."""
+    def ask(self, throttle: Throttle, work: float = 0, abreast: int = 1) -> bool:
+        """Ask EC2 so many things together, as often as botocore does; whether it answered."""
         for attempt in range(ATTEMPTS):
-            self.call(EC2, items)
-            if throttle.passes(self.cloud.world.now):
+            self.call(EC2, work + CALL * (abreast - 1))
+            abreast -= sum(throttle.passes(self.cloud.world.now) for _ in range(abreast))
+            if not abreast:
                 return True
             if attempt < ATTEMPTS - 1:
                 self.cloud.timeline.sleep(self.cloud.random.random() * 2**attempt)
@@ -183,7 +192,7 @@ class SlowGates(FakeGates):
 
 
 class SlowConnections(FakeConnections):
-    """Describes two hundred endpoints a call."""
+    """Describes two hundred endpoints a call, and several calls abreast."""
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance.cloud.world)
@@ -191,8 +200,9 @@ class SlowConnections(FakeConnections):
 
     def named(self, endpoints: Iterable[str]) -> list[Connection]:
         wanted = sorted(endpoints)
-        for start in range(0, len(wanted), FILTER_VALUES):
-            if not self.instance.ask(self.instance.cloud.describing, len(wanted[start : start + FILTER_VALUES])):
+        for start in range(0, len(wanted), FILTER_VALUES * ABREAST):
+            some = len(wanted[start : start + FILTER_VALUES * ABREAST])
+            if not self.instance.ask(self.instance.cloud.describing, SHOWN * some, math.ceil(some / FILTER_VALUES)):
                 raise Throttled("RequestLimitExceeded")
         links = [self.world.links[endpoint] for endpoint in wanted if endpoint in self.world.links]
         return [
@@ -222,8 +232,8 @@ class SlowAllowList(FakeAllowList):
 
     def rows(self, keys: Iterable[RowKey]) -> Rows:
         wanted = set(keys)
-        for _ in range(0, len(wanted), KEYS_PER_CALL):
-            self.instance.call(READ)
+        for start in range(0, len(wanted), KEYS_PER_CALL):
+            self.instance.call(READ, KEY * min(KEYS_PER_CALL, len(wanted) - start))
         return super().rows(wanted)
 
     def _query(self, service: str, prefix: str = "") -> Iterator[Item]:
@@ -232,7 +242,7 @@ class SlowAllowList(FakeAllowList):
 
 
 class SlowStore(FakeStore):
-    """Reads a hundred items a call, and writes one connection's a call."""
+    """Reads and writes a hundred items a call."""
 
     def __init__(self, instance: Instance) -> None:
         super().__init__()
@@ -241,11 +251,11 @@ class SlowStore(FakeStore):
     def read(self, places: Iterable[Place]) -> list[dict[str, Any]]:
         wanted = sorted(set(places))
         for start in range(0, len(wanted), KEYS_PER_CALL):
-            self.instance.call(READ, sum(one in self.items for one in wanted[start : start + KEYS_PER_CALL]))
+            self.instance.call(READ, SHOWN * sum(one in self.items for one in wanted[start : start + KEYS_PER_CALL]))
         return super().read(wanted)
 
     def write(self, *writes: Write) -> None:
-        self.instance.call(WRITE)
+        self.instance.call(WRITE, WRITTEN * len(writes))
         super().write(*writes)
 
 
@@ -257,8 +267,8 @@ class SlowBus(FakeBus):
         self.instance = instance
 
     def tell(self, events: Sequence[Event]) -> None:
-        for _ in range(0, len(events), ENTRIES_PER_CALL):
-            self.instance.call(SEND)
+        for start in range(0, len(events), ENTRIES_PER_CALL):
+            self.instance.call(SEND, TOLD * min(ENTRIES_PER_CALL, len(events) - start))
 
 
 class SlowRinger(Ringer):
@@ -269,8 +279,8 @@ class SlowRinger(Ringer):
 
     def ring(self, bells: Iterable[Bell], later: int | None = None) -> None:
         cloud, rung = self.instance.cloud, list(bells)
-        for _ in range(0, len(rung), MESSAGES_PER_CALL):
-            self.instance.call(SEND)
+        for start in range(0, len(rung), MESSAGES_PER_CALL):
+            self.instance.call(SEND, TOLD * min(MESSAGES_PER_CALL, len(rung) - start))
         for one in rung:
             wait = delay(one.attempt) if later is None else later
             cloud.queue.put(one, cloud.world.now + timedelta(seconds=wait))
@@ -289,19 +299,27 @@ def approver(cloud: Cloud) -> Approver:
         SlowBus(instance),
         SlowRinger(instance),
         cloud.world.clock,
-        cloud.timeline.threads(clients.SIDE_BY_SIDE),
-        sleep=cloud.timeline.sleep,
     )
+
+
+def poll(cloud: Cloud) -> list[Bell]:
+    """A batch: what one of the event source's pollers receives until it is full or its window over."""
+    bells, most = list[Bell](), min(BATCH, PAYLOAD // MESSAGE)
+    until = datetime.max.replace(tzinfo=START.tzinfo)
+    while len(bells) < most and cloud.world.now < until and not cloud.quiet:
+        more = cloud.queue.receive(min(RECEIVED, most - len(bells)))
+        if more and not bells:
+            until = cloud.world.now + WINDOW
+            cloud.busy += 1
+        bells += more
+        cloud.timeline.sleep(POLL)
+    return bells
 
 
 def serve(cloud: Cloud, mine: Approver) -> None:
     """Answer one batch after the other, until no bell is left and nobody may ring one."""
-    while not (cloud.queue.empty and not cloud.busy):
-        bells = cloud.queue.take()
-        if not bells:
-            cloud.timeline.sleep(0.1)
-            continue
-        cloud.runs, cloud.busy = cloud.runs + 1, cloud.busy + 1
+    while bells := poll(cloud):
+        cloud.runs += 1
         begun = cloud.world.now
         report = mine.answer(bells)
         assert not report.failed, report.failed
@@ -329,13 +347,13 @@ def arrive(cloud: Cloud, connections: int, services: int, seconds: float, accoun
 
 
 def simulate(
-    connections: int, services: int = 10, seconds: float = 60, approvers: int = 10, accounts: int = 5000
+    connections: int, services: int = 10, seconds: float = 60, accounts: int = 5000, seed: int = 1
 ) -> dict[str, Any]:
     """Drain a storm; figures, and an AssertionError if anything is lost or done twice."""
-    begun, cloud = time.monotonic(), Cloud()
+    begun, cloud = time.monotonic(), Cloud(seed)
     asked = arrive(cloud, connections, services, seconds, accounts)
-    works = [approver(cloud) for _ in range(approvers)]
-    list(cloud.timeline.threads(approvers)(lambda mine: serve(cloud, mine), works))
+    works = [approver(cloud) for _ in range(APPROVERS)]
+    cloud.timeline.side_by_side(lambda mine: serve(cloud, mine), works)
     cloud.world.advance(60)
     states = Counter(cloud.world.state(endpoint) for endpoint in cloud.world.links)
     assert states == {State.AVAILABLE: connections}, states
@@ -353,8 +371,10 @@ def simulate(
         "connections": connections,
         "services": services,
         "arrive_in_s": seconds,
-        "approvers": approvers,
         "accounts": accounts,
+        "seed": seed,
+        "approvers": APPROVERS,
+        "processor": round(PROCESSOR, 2),
         "drained_s": round(drained, 1),
         "buckets_allow_s": round(bound, 1),
         "ratio": round(drained / bound, 2),

@@ -5,11 +5,11 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Any
-
-from linkgate.abreast import A, B, Each
+from typing import TypeVar
 
 from tests.world import World
+
+A = TypeVar("A")
 
 
 class Timeline:
@@ -29,40 +29,29 @@ class Timeline:
         self._go_on()
         baton.acquire()
 
-    def threads(self, number: int) -> Each:
-        """Do something with each of several values in so many threads, as linkgate.abreast.threads does."""
+    def side_by_side(self, do: Callable[[A], None], some: Iterable[A]) -> None:
+        """Do something with each of several values, in a thread each; all is done before what failed is raised."""
+        troubles: list[BaseException] = []
+        todo, back = list(some), _baton()
+        left = [len(todo)]
 
-        def each(do: Callable[[A], B], some: Iterable[A], /) -> list[B]:
-            todo = list(some)
-            if len(todo) < 2:
-                return [do(one) for one in todo]
-            found: dict[int, Any] = {}
-            troubles: list[BaseException] = []
-            rest, back = iter(enumerate(todo)), _baton()
-            width = min(number, len(todo))
-            left = [width]
-
-            def work(mine: threading.Lock) -> None:
-                mine.acquire()
-                try:
-                    for place, one in rest:
-                        found[place] = do(one)
-                except BaseException as error:
-                    troubles.append(error)
-                left[0] -= 1
-                if not left[0]:
-                    self._enter(self.world.now, back)
-                self._go_on()
-
-            for _ in range(width):
-                threading.Thread(target=work, args=(self._enter(self.world.now, _baton()),), daemon=True).start()
+        def work(one: A, mine: threading.Lock) -> None:
+            mine.acquire()
+            try:
+                do(one)
+            except BaseException as error:
+                troubles.append(error)
+            left[0] -= 1
+            if not left[0]:
+                self._enter(self.world.now, back)
             self._go_on()
-            back.acquire()
-            if troubles:
-                raise troubles[0]
-            return [found[place] for place in range(len(todo))]
 
-        return each
+        for one in todo:
+            threading.Thread(target=work, args=(one, self._enter(self.world.now, _baton())), daemon=True).start()
+        self._go_on()
+        back.acquire()
+        if troubles:
+            raise troubles[0]
 
     def _enter(self, moment: datetime, baton: threading.Lock) -> threading.Lock:
         """Hand over a baton when its moment comes."""

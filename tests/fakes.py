@@ -30,7 +30,7 @@ from linkgate.principals import Change
 from linkgate.reach import region_of
 from linkgate.ring import Ringer, delay
 from linkgate.rows import Item
-from linkgate.store import CURRENT, Absent, Before, Condition, Is, Place, Present, Room, Store, Write
+from linkgate.store import ACTIONS_PER_CALL, CURRENT, Absent, Before, Condition, Is, Place, Present, Room, Store, Write
 
 from tests.gallery import hold_to_schema
 from tests.world import Killed, World
@@ -161,12 +161,14 @@ class FakeAllowList(AllowList):
 class FakeStore(Store):
     """The ledger's table in memory, under the same conditions. `rival` runs once before the next write: who is faster.
 
-    `index_lags` keeps the index as it was: it is eventually consistent.
+    Whatever touches an item of a subject in `refuses` fails. `index_lags` keeps the index as it was: it is eventually
+    consistent.
     """
 
     def __init__(self) -> None:
         self.items: dict[Place, dict[str, Any]] = {}
         self.rival: Callable[[], None] | None = None
+        self.refuses: dict[str, Exception] = {}
         self._stale: dict[Place, dict[str, Any]] | None = None
 
     def index_lags(self) -> None:
@@ -190,6 +192,9 @@ class FakeStore(Store):
         if rival:
             rival()
         assert len({write.place for write in writes}) == len(writes), "DynamoDB refuses two changes of one item"
+        assert len(writes) <= ACTIONS_PER_CALL, "DynamoDB takes a hundred actions"
+        for error in (self.refuses[write.place.subject] for write in writes if write.place.subject in self.refuses):
+            raise error
         for write in writes:
             assert not write.values.keys() & {"endpoint_id", "entry"}, "DynamoDB does not change a key"
             assert not write.add.keys() & write.drop.keys(), "DynamoDB refuses to add to a set and take from it at once"

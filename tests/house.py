@@ -44,7 +44,7 @@ class House:
             Lease(self.ledger.store, self.world.clock),
         )
         clock, seen = self.world.clock, (self.connections, self.allow_list, self.ledger)
-        self.approver = Approver(self.gates, *seen, census, self.bus, self.bells, clock, sleep=self.world.advance)
+        self.approver = Approver(self.gates, *seen, census, self.bus, self.bells, clock)
         comparer = Comparer(*seen, census, self.bus, self.bells, clock)
         upkeep = Upkeep(self.gates, self.register, self.bus, TOPIC, clock)
         validator = Validator(self.register, self.bus, organization=True)

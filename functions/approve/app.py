@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from linkgate import abreast, bell, clients, metrics
+from linkgate import bell, clients, metrics
 from linkgate.allowlist import AllowList
 from linkgate.approve import Approver, Report
 from linkgate.breaker import Breaker
@@ -44,7 +44,6 @@ def application() -> tuple[Settings, Approver]:
         bus=Bus(clients.client("events"), settings.event_bus),
         bells=Ringer(clients.client("sqs"), settings.bell_queue_url),
         now=now,
-        each=abreast.threads(clients.SIDE_BY_SIDE),
     )
     return settings, approver
 

@@ -530,11 +530,8 @@ def test_an_abandoned_decision_that_no_longer_holds_is_superseded(open_house: Ho
 
 
 def test_one_answer_that_cannot_be_written_down_concerns_its_own_endpoint_alone(open_house: House) -> None:
-    def unreachable() -> None:
-        raise Unavailable("no route")
-
     def break_the_first_answer(outcome: Outcome, endpoints: Sequence[str]) -> None:
-        open_house.ledger.store.rival = unreachable
+        open_house.ledger.store.refuses[A] = Unavailable("no route")
 
     open_house.world.before_act = break_the_first_answer
     for endpoint in (A, B, C):

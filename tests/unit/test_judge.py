@@ -82,7 +82,7 @@ def test_behind_one_that_cannot_be_recorded_only_its_own_accounts_slots_wait(
     house.allow_list.put(SERVICE, D, effect="review")
     arrive(house, A, B, C, D)
     arrive(house, endpoint_id(5), owner=OTHER)
-    failing(house, error)
+    house.ledger.store.refuses[A] = error
     judged = judge(house)
     assert [line.connection.endpoint for line in judged.lines] == [C, D, endpoint_id(5)]
     assert judged.busy == {A: error if kept else None, B: None}

@@ -1,78 +1,161 @@
 """Calls of EC2 are few and full: what one run takes, in which order, and what waits."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
-from linkgate.bell import Bell
+import pytest
+from linkgate.bell import ENDPOINTS_PER_BELL, Bell
 from linkgate.connections import PER_CALL, Refusal
+from linkgate.errors import Throttled
 from linkgate.model import Connection, Outcome, State
-from linkgate.pace import CALLS, COMPANY, LOOKS, MEETING, at_once, meeting, planned
+from linkgate.pace import CALLS, COMPANY, FULL, LOOKS, SLOWEST, STORM, at_once, planned, repeat
 
 from tests.house import SERVICE, House
 from tests.world import REGION, START, endpoint_id, service_id
 
+OTHER = service_id(7)
+MINE = frozenset({SERVICE})
+MOMENT = timedelta(seconds=1)
+
 
 def connections(count: int, state: State = State.PENDING_ACCEPTANCE, service: str = SERVICE) -> list[Connection]:
-    """The first is the oldest."""
+    """The first is the oldest; all were asked for within a second."""
     return [
-        Connection(service, endpoint_id(number), "222222222222", REGION, state, START + timedelta(seconds=number))
+        Connection(service, endpoint_id(number), "222222222222", REGION, state, START + timedelta(milliseconds=number))
         for number in range(count)
     ]
 
 
-def sizes(groups: list[list[Connection]]) -> list[tuple[str, bool, int]]:
+def sizes(groups: Iterable[list[Connection]]) -> list[tuple[str, bool, int]]:
     return [(group[0].service, group[0].waits, len(group)) for group in groups]
 
 
-def test_live_connections_are_seen_before_those_that_wait_for_their_slots() -> None:
-    now, late = planned([*connections(2), *connections(1, State.AVAILABLE)])
-    assert (sizes(now), late) == ([(SERVICE, False, 1), (SERVICE, True, 2)], [])
+def bells(count: int, size: int = 1, attempt: int = 0, service: str = "", first: int = 0) -> list[Bell]:
+    """So many bells for so many endpoints each."""
+    services = frozenset({service}) if service else frozenset[str]()
+    starts = range(first, first + count * size, size)
+    return [Bell(frozenset(map(endpoint_id, range(at, at + size))), services, "Connect", attempt) for at in starts]
 
 
-def test_full_calls_come_first_and_the_oldest_of_a_service_are_together() -> None:
-    small = service_id(7)
-    now, _ = planned([*reversed(connections(PER_CALL + 1)), *connections(2, service=small)])
-    assert sizes(now) == [(SERVICE, True, PER_CALL), (small, True, 2), (SERVICE, True, 1)]
-    assert [one.endpoint for one in now[0]] == [endpoint_id(number) for number in range(PER_CALL)]
+def named(some: Iterable[Bell]) -> list[str]:
+    return sorted(one for bell in some for one in bell.endpoints)
 
 
-def test_a_run_makes_so_many_calls_and_passes_the_rest_on() -> None:
-    now, late = planned(connections((CALLS + 2) * PER_CALL))
-    assert (len(now), len(late)) == (CALLS, 2)
-    assert sum(map(len, now + late)) == (CALLS + 2) * PER_CALL
+# ------------------------------------------------------------------ which bells one run answers
 
 
 def test_a_run_takes_no_more_than_it_looks_at_and_loses_nothing() -> None:
-    bells = [Bell(frozenset({endpoint_id(number)})) for number in range(LOOKS + 150)]
-    taken, rest = at_once(bells)
+    rung = bells(LOOKS + 150)
+    taken, rest = at_once(rung)
     assert len(taken) == LOOKS
-    assert len(rest) == 2
-    assert {one for bell in taken + rest for one in bell.endpoints} == {one for bell in bells for one in bell.endpoints}
+    assert [len(bell.endpoints) for bell in rest] == [ENDPOINTS_PER_BELL, 50]
+    assert named(taken + rest) == named(rung)
 
 
-def test_what_several_runs_put_off_comes_together_at_the_same_moment() -> None:
-    moments = {
-        (START + timedelta(seconds=second + meeting(START + timedelta(seconds=second)))) for second in range(MEETING)
-    }
-    assert len(moments) == 1
+def test_of_what_was_put_off_a_run_takes_what_its_calls_hold_the_fullest_services_first() -> None:
+    many = bells(CALLS, PER_CALL, 1, OTHER)
+    few = bells(2, PER_CALL // 2, 1, SERVICE, first=10_000)
+    taken, rest = at_once([*few, *many])
+    assert taken == many
+    assert named(rest) == named(few)
+    assert {(one.services, one.attempt, one.cause) for one in rest} == {(MINE, 1, "Connect")}
 
 
-def test_a_full_call_that_is_throttled_keeps_its_place_and_is_repeated() -> None:
+def test_of_equally_full_services_one_is_taken_whole() -> None:
+    mixed = [bell for pair in zip(bells(8, 50, 1), bells(8, 50, 1, first=10_000), strict=True) for bell in pair]
+    mixed = [replace(bell, services=frozenset({(SERVICE, OTHER)[turn % 2]})) for turn, bell in enumerate(mixed)]
+    taken, rest = at_once(mixed)
+    assert ({one.services for one in taken}, {one.services for one in rest}) == ({MINE}, {frozenset({OTHER})})
+
+
+def test_bells_that_name_nothing_are_always_answered() -> None:
+    nothing, whole = Bell(cause="sweep"), Bell(services=MINE)
+    taken, _ = at_once([*bells(CALLS, PER_CALL, 1, OTHER), *bells(LOOKS, first=10_000), nothing, whole])
+    assert {nothing, whole} <= set(taken)
+
+
+@pytest.mark.parametrize(("error", "attempt"), [(Throttled("slower"), SLOWEST), (None, 8)])
+def test_what_ec2_throttles_is_not_asked_ever_more_seldom(error: Exception | None, attempt: int) -> None:
+    assert repeat(Bell(attempt=7), error).attempt == attempt
+
+
+# ------------------------------------------------------------------ which calls one run makes
+
+
+def test_live_connections_are_seen_before_those_that_wait_for_their_slots() -> None:
+    mine, rest = planned([*connections(2), *connections(1, State.AVAILABLE)], START)
+    assert (sizes(mine), rest) == ([(SERVICE, False, 1), (SERVICE, True, 2)], [])
+
+
+def test_full_calls_come_first_and_the_oldest_of_a_service_are_together() -> None:
+    mine, _ = planned([*reversed(connections(PER_CALL + 1)), *connections(2, service=OTHER)], START + COMPANY + MOMENT)
+    assert sizes(mine) == [(SERVICE, True, PER_CALL), (OTHER, True, 2), (SERVICE, True, 1)]
+    assert [one.endpoint for one in mine[0]] == [endpoint_id(number) for number in range(PER_CALL)]
+
+
+def test_a_run_makes_so_many_calls_and_rings_a_little_later_for_the_rest() -> None:
+    found = connections((CALLS + 2) * PER_CALL)
+    mine, rest = planned(found, START)
+    assert len(mine) == CALLS
+    assert [(len(one.endpoints), one.services, one.attempt) for one in rest] == [(PER_CALL, MINE, 1)] * 2
+    assert sorted(one.endpoint for group in mine for one in group) + named(rest) == sorted(
+        one.endpoint for one in found
+    )
+
+
+def test_what_is_only_looked_at_takes_no_call_from_those_that_wait() -> None:
+    live = connections(LOOKS + PER_CALL, State.AVAILABLE)
+    mine, rest = planned([*live, *connections(CALLS * PER_CALL, service=OTHER)], START)
+    assert sizes(mine[-CALLS:]) == [(OTHER, True, PER_CALL)] * CALLS
+    assert [(len(one.endpoints), one.services) for one in rest] == [(PER_CALL, MINE)]
+
+
+@pytest.mark.parametrize(
+    ("few", "many", "age", "goes"),
+    [
+        (FULL - 1, STORM, MOMENT, False),
+        (FULL - 1, STORM, COMPANY, True),  # it has waited long enough
+        (FULL, STORM, MOMENT, True),  # it is full enough
+        (FULL - 1, STORM - FULL + 1, MOMENT, False),  # a storm, just so
+        (FULL - 1, STORM - FULL, MOMENT, True),  # there is no storm
+    ],
+)
+def test_in_a_storm_a_call_for_few_waits_for_company_a_while(few: int, many: int, age: timedelta, goes: bool) -> None:
+    mine, rest = planned([*connections(few), *connections(many, service=OTHER)], START + age)
+    rest = [bell for bell in rest if bell.services == MINE]
+    assert ((SERVICE, True, few) in sizes(mine)) is goes
+    assert [(len(one.endpoints), one.services, one.attempt) for one in rest] == ([] if goes else [(few, MINE, 1)])
+
+
+def test_in_a_storm_what_is_only_looked_at_waits_for_nobody() -> None:
+    mine, rest = planned([*connections(1, State.AVAILABLE), *connections(STORM, service=OTHER)], START)
+    assert (sizes(mine), rest) == ([(SERVICE, False, 1), (OTHER, True, STORM)], [])
+
+
+def test_a_call_that_is_throttled_rings_again_and_no_other_is_tried() -> None:
     house = House()
-    house.allow_list.put(SERVICE, "*", effect="allow")
+    house.world.offer(OTHER)
+    for service in (SERVICE, OTHER):
+        house.allow_list.put(service, "@settings", mode="enforce")
+        house.allow_list.put(service, "*", effect="allow")
     house.world.connect(endpoint_id(1), SERVICE)
-    house.world.refusals[endpoint_id(1)] = [Refusal("RequestLimitExceeded", "not now")] * 2
-    before = house.world.now
-    report = house.approver.answer([Bell(frozenset({endpoint_id(1)}), attempt=COMPANY)])
-    assert (report.throttled, house.bells.waiting()) == (False, [])
-    assert house.world.acts == [(Outcome.ACCEPT, endpoint_id(1))]
-    assert house.world.now - before == timedelta(seconds=2)
-
-
-def test_a_small_call_that_is_throttled_rings_again() -> None:
-    house = House()
-    house.allow_list.put(SERVICE, "*", effect="allow")
-    house.world.connect(endpoint_id(1), SERVICE)
+    house.world.connect(endpoint_id(2), OTHER)
     house.world.refusals[endpoint_id(1)] = [Refusal("RequestLimitExceeded", "not now")]
-    report = house.approver.answer([Bell(frozenset({endpoint_id(1)}))])
-    assert report.throttled
-    assert [bell.endpoints for bell in house.bells.waiting()] == [frozenset({endpoint_id(1)})]
+    report = house.approver.answer([Bell(frozenset({endpoint_id(1), endpoint_id(2)}))])
+    assert (report.throttled, house.world.acts) == (True, [])
+    assert {(bell.endpoints, bell.services) for bell in house.bells.waiting()} == {
+        (frozenset({endpoint_id(1)}), MINE),
+        (frozenset({endpoint_id(2)}), frozenset({OTHER})),
+    }
+    house.work(10)
+    assert set(house.world.acts) == {(Outcome.ACCEPT, endpoint_id(1)), (Outcome.ACCEPT, endpoint_id(2))}
+
+
+def test_what_was_put_off_says_what_rang_for_it() -> None:
+    house = House()
+    house.allow_list.put(SERVICE, "*", effect="allow")
+    for number in range(CALLS * PER_CALL + 1):
+        house.world.connect(endpoint_id(number), SERVICE)
+    house.approver.answer([Bell(cause="a look")])
+    assert [(len(one.endpoints), one.cause) for one in house.bells.waiting()] == [(1, "a look")]

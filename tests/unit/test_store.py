@@ -375,3 +375,93 @@ def test_one_change_alone_is_no_transaction_which_would_cost_twice(resource: "Dy
         with pytest.raises(Contended):
             Store(resource, LEDGER).write(Write(HERE, {"name": "value"}, [Absent("name")]))
         stubber.assert_no_pending_responses()
+
+
+# ------------------------------------------------------------------ many changes in few calls
+
+
+def about(number: int, *conditions: Condition, items: int = 1) -> list[Write]:
+    """A change of a subject of its own."""
+    places = [Place(endpoint_id(number), f"item {item}") for item in range(items)]
+    return [Write(place, {"name": "value"}, conditions) for place in places]
+
+
+def made(store: Store, numbers: range, items: int = 1) -> list[int]:
+    """Whose items are all there."""
+    wanted = {number: {write.place for write in about(number, items=items)} for number in numbers}
+    found = store.read(place for places in wanted.values() for place in places)
+    there = {Place(item["endpoint_id"], item["entry"]) for item in found}
+    return [number for number, places in wanted.items() if places <= there]
+
+
+def test_many_changes_are_all_made(store: Store) -> None:
+    changes = [about(number, Absent("name"), items=3) for number in range(70)]
+    assert store.write_each(changes) == [None] * 70
+    assert made(store, range(70), items=3) == list(range(70))
+    assert store.write_each([]) == []
+
+
+def test_a_change_whose_condition_does_not_hold_concerns_itself_alone(store: Store) -> None:
+    store.write(*about(2), *about(3))
+    changes = [[*about(number, Absent("name")), *about(100 + number)] for number in range(6)]
+    found = store.write_each(changes)
+    assert [type(one) for one in found] == [Contended if number in (2, 3) else type(None) for number in range(6)]
+    assert made(store, range(100, 106)) == [100, 101, 104, 105]
+
+
+def test_of_two_changes_of_one_item_the_second_is_made_after_the_first(store: Store) -> None:
+    changes = [[Write(HERE, {"name": word}, [Absent("name")])] for word in ("first", "second")]
+    first, second, third = store.write_each([*changes, [Write(THERE, {"name": "third"})]])
+    assert (first, third) == (None, None)
+    assert isinstance(second, Contended)
+    assert [item["name"] for item in store.read([HERE, THERE])] == ["first", "third"]
+
+
+@pytest.mark.parametrize(("items", "calls"), [(3, [99, 51]), (4, [100, 100])])
+def test_a_call_takes_a_hundred_items_and_no_change_is_torn(
+    resource: "DynamoDBServiceResource", items: int, calls: list[int]
+) -> None:
+    asked = []
+    resource.meta.client.meta.events.register(
+        "provide-client-params.dynamodb.TransactWriteItems",
+        lambda params, **_: asked.append(len(params["TransactItems"])),
+    )
+    Store(resource, LEDGER).write_each([about(number, items=items) for number in range(50)])
+    assert asked == calls
+
+
+@pytest.mark.parametrize("error", ["ThrottlingException", "ProvisionedThroughputExceededException"])
+def test_what_dynamodb_cannot_take_twice_in_a_row_is_not_tried_further(stubbed: Stubbed, error: str) -> None:
+    asked = []
+    stubbed.store._client.meta.events.register("before-parameter-build.dynamodb.*", lambda **_: asked.append(1))
+    for operation in ("transact_write_items", "update_item", "update_item"):
+        stubbed.stubber.add_client_error(operation, error)
+    with stubbed.stubber:
+        found = stubbed.store.write_each([about(number) for number in range(250)])
+    assert (len(asked), [type(one) for one in found]) == (3, [Unavailable] * 250)
+
+
+def test_what_dynamodb_cannot_take_holds_nothing_else_up(stubbed: Stubbed) -> None:
+    stubbed.stubber.add_client_error("transact_write_items", "ThrottlingException")
+    stubbed.stubber.add_response("update_item", {})
+    stubbed.stubber.add_client_error("update_item", "ThrottlingException")
+    stubbed.stubber.add_response("update_item", {})
+    with stubbed.stubber:
+        found = stubbed.store.write_each([about(number) for number in range(3)])
+    assert [type(one) for one in found] == [type(None), Unavailable, type(None)]
+
+
+def test_changes_that_are_too_large_together_are_made_one_by_one(stubbed: Stubbed) -> None:
+    stubbed.stubber.add_client_error("transact_write_items", "ValidationException", "too large")
+    for _ in range(3):
+        stubbed.stubber.add_response("update_item", {})
+    with stubbed.stubber:
+        assert stubbed.store.write_each([about(number) for number in range(3)]) == [None] * 3
+    stubbed.stubber.assert_no_pending_responses()
+
+
+def test_a_change_that_is_wrong_in_itself_is_no_matter_of_waiting(stubbed: Stubbed) -> None:
+    stubbed.stubber.add_client_error("transact_write_items", "ValidationException", "too large")
+    stubbed.stubber.add_client_error("update_item", "ValidationException", "too large")
+    with stubbed.stubber, pytest.raises(stubbed.store._client.exceptions.ClientError):
+        stubbed.store.write_each([about(number) for number in range(3)])

@@ -5,27 +5,25 @@ that cannot be answered yet (an endpoint that EC2 does not show, a throttle, a c
 again by a fresh delayed bell; only what keeps failing fails its message.
 """
 
-import math
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
-from linkgate.abreast import Each, lanes
 from linkgate.allowlist import AllowList
 from linkgate.answer import INDIVISIBLE, THROTTLES
 from linkgate.bell import ENDPOINTS_PER_BELL, Bell, chunks, who
 from linkgate.breaker import Tripped, rejects_name
-from linkgate.bus import ENTRIES_PER_CALL, RECREATE, Bus, decision_event, final_event, tripped_event
-from linkgate.connections import FILTER_VALUES, NEVER, Connections, Refusal
+from linkgate.bus import RECREATE, Bus, decision_event, final_event, tripped_event
+from linkgate.connections import Connections, Refusal
 from linkgate.entry import pause
 from linkgate.errors import Throttled, Unavailable
 from linkgate.gate import Gates
 from linkgate.judge import Judge, Line
 from linkgate.ledger import Ledger
 from linkgate.model import Connection, Outcome, Reason, State, Status
-from linkgate.pace import AGAIN, COMPANY, FULL, SMALL, STORM, WAIT, Pace, at_once, meeting, planned, repeat
+from linkgate.pace import at_once, planned, repeat
 from linkgate.register import endpoint_of
 from linkgate.ring import Ringer
 from linkgate.standing import Census
@@ -49,10 +47,6 @@ class Report:
     given_up: set[str] = field(default_factory=set)
     failed: dict[Bell, Exception] = field(default_factory=dict)
     throttled: bool = False
-    until: datetime = NEVER
-    """How long it may wait for EC2."""
-    small: float = math.inf
-    """Calls for few that it may still make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +61,10 @@ class Approver:
     bus: Bus
     bells: Ringer
     now: Callable[[], datetime]
-    each: Each = map
-    pace: Pace = field(default_factory=Pace)
-    sleep: Callable[[float], None] = time.sleep
 
     def answer(self, bells: Sequence[Bell]) -> Report:
         """Judge every connection that a batch of bells points at, service by service; what is too much rings again."""
-        report = Report(unreadable=sum(not bell.readable for bell in bells), until=self.now() + WAIT)
+        report = Report(unreadable=sum(not bell.readable for bell in bells))
         bells, rest = at_once(bells)
         self.bells.ring(rest, 0)
         try:
@@ -82,33 +73,18 @@ class Approver:
         except Unavailable as error:
             self._all_later(bells, error, report)
             return report
-        if sum(connection.waits for connection in found) >= STORM:
-            report.small = SMALL
         report.unmanaged = {connection.service for connection in found} - managed.keys()
-        groups, late = planned(connection for connection in found if connection.service in managed)
-        for group in late:
-            names, service = [connection.endpoint for connection in group], group[0].service
-            self.bells.ring([Bell(frozenset(names), frozenset({service}), _cause(group[0], bells), attempt=1)], 0)
+        groups, late = planned((connection for connection in found if connection.service in managed), self.now())
+        self.bells.ring(replace(one, cause=_cause(one.endpoints, bells)) for one in late)
         for group in groups:
-            self._group(group, bells, report)
+            service, mine = group[0].service, {connection.endpoint for connection in group}
+            near = [bell for bell in bells if not bell.endpoints or bell.endpoints & mine]
+            if group[0].waits and report.throttled:
+                self._later(mine, near, report, FEWER, service=service)
+            else:
+                self._shielded(service, group, near, report)
         self._missing(bells, {one.endpoint for one in found}, report)
         return report
-
-    def _group(self, group: Sequence[Connection], bells: Sequence[Bell], report: Report) -> None:
-        """Judge connections of one service, or put off a call that EC2 has no room for."""
-        service, mine = group[0].service, {connection.endpoint for connection in group}
-        near = [bell for bell in bells if not bell.endpoints or bell.endpoints & mine]
-        if group[0].waits and (report.throttled or self._waits_for_company(group, near, report)):
-            self._later(mine, near, report, FEWER, service=service)
-        else:
-            self._shielded(service, group, near, report)
-
-    def _waits_for_company(self, group: Sequence[Connection], bells: Iterable[Bell], report: Report) -> bool:
-        """Whether a call for so few would be one too many: EC2 counts calls, not connections."""
-        if not _small(group, bells):
-            return False
-        report.small -= 1
-        return report.small < 0 or self.pace.slow(self.now())
 
     def _look(self, bells: Iterable[Bell], managed: Iterable[str]) -> list[Connection]:
         """What EC2 shows now of all that the bells name, each connection once."""
@@ -118,9 +94,7 @@ class Approver:
         named = {endpoint for bell in bells for endpoint in bell.endpoints}
         found = [connection for service in sorted(whole) for connection in self.connections.of(service)]
         named -= {connection.endpoint for connection in found}
-        for some in self.each(self.connections.named, chunks(sorted(named), FILTER_VALUES)):
-            found += some
-        return found
+        return found + self.connections.named(named)
 
     def _shielded(self, service: str, group: Sequence[Connection], bells: Sequence[Bell], report: Report) -> None:
         """One service's trouble is not another's: what AWS cannot answer now is asked later, the rest fails."""
@@ -138,20 +112,20 @@ class Approver:
         """Look at connections of one service, decide, record, act, record."""
 
         def cause(connection: Connection) -> str:
-            return _cause(connection, bells)
+            return _cause({connection.endpoint}, bells)
 
         known = self.ledger.current(connection.endpoint for connection in group)
-        witness = Witness(self.ledger, self.bus, self.now, self.each)
+        witness = Witness(self.ledger, self.bus, self.now)
         seen = witness.record([one for one in group if not one.waits], known, cause)
         rejected = [one for one in group if one.state is State.REJECTED]
         known |= self.ledger.current(one.endpoint for one in rejected)
-        judge = Judge(self.connections, self.allow_list, self.ledger, self.census, self.now, self.each)
+        judge = Judge(self.connections, self.allow_list, self.ledger, self.census, self.now)
         judged = judge.judge(service, [one for one in group if one.waits] + rejected, known, cause)
         busy = {**seen.busy, **judged.busy}
         for error in set(busy.values()):
             self._later([one for one, why in busy.items() if why is error], bells, report, error)
         self._serve({*seen.freed, *((service, owner) for owner in judged.freed)})
-        refused = self._act(service, judged.lines, lambda: self._may_wait(group, bells, report))
+        refused = self._act(service, judged.lines)
         report.lines += judged.lines
         self._complete(judged.lines, refused, bells, report)
         self._keep(service, judged.lines)
@@ -183,8 +157,8 @@ class Approver:
                 if oldest:
                     self.bells.ring([Bell(frozenset(oldest), frozenset({service}), f"a slot of {owner} was freed")])
 
-    def _act(self, service: str, lines: Iterable[Line], may_wait: Callable[[], bool]) -> dict[str, Refusal]:
-        """Tell EC2, but for what mode or outcome forbids. A throttled call is repeated while it may wait."""
+    def _act(self, service: str, lines: Iterable[Line]) -> dict[str, Refusal]:
+        """Tell EC2, but for what mode or outcome forbids."""
         todo: defaultdict[Outcome, list[str]] = defaultdict(list)
         for line in lines:
             if line.decision.acts:
@@ -193,19 +167,7 @@ class Approver:
         refused: dict[str, Refusal] = {}
         for outcome, endpoints in todo.items():
             refused |= tell[outcome](service, endpoints)
-            while again := [one for one in endpoints if one in refused and refused[one].code in THROTTLES]:
-                self.pace.slow_down(self.now())
-                if not may_wait():
-                    break
-                self.sleep(AGAIN)
-                for one in again:
-                    del refused[one]
-                refused |= tell[outcome](service, again)
         return refused
-
-    def _may_wait(self, group: Sequence[Connection], bells: Iterable[Bell], report: Report) -> bool:
-        """Whether a call that EC2 throttled keeps its place: it is full, and the run has time."""
-        return self.now() < report.until and not _small(group, bells)
 
     def _complete(
         self, lines: Sequence[Line], refused: Mapping[str, Refusal], bells: Sequence[Bell], report: Report
@@ -213,17 +175,12 @@ class Approver:
         """Tell the world, then complete the lines: in this order, since a repeated event harms less than a lost one."""
         done = [line for line in lines if line.connection.endpoint not in refused]
         news = [decision_event(line.connection, line.decision, line.entry) for line in done if line.news]
-        list(
-            self.each(self.bus.tell, (news[at : at + ENTRIES_PER_CALL] for at in range(0, len(news), ENTRIES_PER_CALL)))
+        self.bus.tell(news)
+        written = self.ledger.together(
+            partial(self._answered, line, refused.get(line.connection.endpoint), report) for line in lines
         )
-        failed = dict[str, Unavailable]()
-
-        def in_turn(lane: Iterable[Line]) -> dict[str, Unavailable]:
-            troubles = ((one, self._answered(one, refused.get(one.connection.endpoint), report)) for one in lane)
-            return {line.connection.endpoint: trouble for line, trouble in troubles if trouble}
-
-        for some in self.each(in_turn, lanes(lines, lambda line: _shared(line, refused))):
-            failed |= some
+        troubles = zip((line.connection.endpoint for line in lines), written, strict=True)
+        failed = {endpoint: trouble for endpoint, trouble in troubles if trouble}
         throttled = {endpoint for endpoint, why in refused.items() if why.code in THROTTLES} - failed.keys()
         if throttled:
             report.throttled = True
@@ -231,35 +188,31 @@ class Approver:
         for trouble in set(failed.values()):
             self._later([one for one, why in failed.items() if why is trouble], bells, report, trouble)
 
-    def _answered(self, line: Line, why: Refusal | None, report: Report) -> Unavailable | None:
-        """Write down what EC2 answered to one line; what keeps it from being written."""
-        try:
-            if why is None:
-                answer = "done" if line.decision.acts else "nothing to do"
-                status, state = _result(line)
-                self.ledger.answered(line.connection, line.entry, answer, status, state, self.now(), line.before)
-            elif why.code in THROTTLES:
-                tries = line.before.tries if line.before else 0
-                self.ledger.refused(line.connection.endpoint, line.entry, str(why), tries, self.now())
-            else:
-                self._refused(line, why, report)
-        except Unavailable as error:
-            return error
-        return None
+    def _answered(self, line: Line, why: Refusal | None, report: Report, ledger: Ledger) -> None:
+        """Write down what EC2 answered to one line."""
+        if why is None:
+            answer = "done" if line.decision.acts else "nothing to do"
+            status, state = _result(line)
+            ledger.answered(line.connection, line.entry, answer, status, state, self.now(), line.before)
+        elif why.code in THROTTLES:
+            tries = line.before.tries if line.before else 0
+            ledger.refused(line.connection.endpoint, line.entry, str(why), tries, self.now())
+        else:
+            self._refused(line, why, report, ledger)
 
-    def _refused(self, line: Line, why: Refusal, report: Report) -> None:
+    def _refused(self, line: Line, why: Refusal, report: Report, ledger: Ledger) -> None:
         """Keep a refusal: asked again after a growing pause; of a connection once rejected it is the last word."""
         connection, before = line.connection, line.before
         if connection.waits or why.code in INDIVISIBLE:
             tries = 1 + (before.tries if before and before.entry == line.entry else 0)
-            self.ledger.refused(connection.endpoint, line.entry, str(why), tries, self.now() + pause(tries))
+            ledger.refused(connection.endpoint, line.entry, str(why), tries, self.now() + pause(tries))
             report.refused[connection.endpoint] = why
             return
         self.bus.tell([final_event(connection, line.decision, line.entry)])
         status = Status.CUT if before and before.status is Status.CUT else Status.REJECTED
         answer = f"{why}; {RECREATE}"
         state = connection.state
-        self.ledger.answered(connection, line.entry, answer, status, state, self.now(), before, final=True)
+        ledger.answered(connection, line.entry, answer, status, state, self.now(), before, final=True)
 
     def _missing(self, bells: Sequence[Bell], found: set[str], report: Report) -> None:
         """Endpoints that EC2 does not show: gone if the ledger knows them, otherwise perhaps not visible yet."""
@@ -307,8 +260,7 @@ class Approver:
                 report.given_up |= mine
             wanted -= mine
         for bell, some in again.items():
-            later = meeting(self.now()) if error is FEWER else None
-            self.bells.ring((replace(bell, endpoints=part) for part in chunks(sorted(some))), later)
+            self.bells.ring(replace(bell, endpoints=part) for part in chunks(sorted(some)))
 
     def _all_later(self, bells: Iterable[Bell], error: Unavailable, report: Report) -> None:
         """EC2 answers nothing at all: every question again in a while; one that lost patience fails its message."""
@@ -321,14 +273,9 @@ class Approver:
         self._later(frozenset().union(*(bell.endpoints for bell in naming)), naming, report, error)
 
 
-def _small(group: Sequence[Connection], bells: Iterable[Bell]) -> bool:
-    """Whether others may still join a call for so few: it has not waited for them long enough."""
-    return len(group) < FULL and max((bell.attempt for bell in bells if bell.endpoints), default=COMPANY) < COMPANY
-
-
-def _cause(connection: Connection, bells: Iterable[Bell]) -> str:
-    """What rang for a connection; of several bells the one that says who did something."""
-    named = [bell for bell in bells if connection.endpoint in bell.endpoints]
+def _cause(endpoints: Set[str], bells: Iterable[Bell]) -> str:
+    """What rang for some endpoints; of several bells the one that says who did something."""
+    named = [bell for bell in bells if endpoints & bell.endpoints]
     attributed = [bell for bell in named if who(bell.cause)]
     return next((bell.cause for bell in (*attributed, *named, *bells)), "")
 
@@ -340,9 +287,3 @@ def _result(line: Line) -> tuple[Status, State]:
     if line.decision.outcome is Outcome.ACCEPT:
         return Status.ACCEPTED, State.PENDING
     return Status.REJECTED, State.REJECTED
-
-
-def _shared(line: Line, refused: Mapping[str, Refusal]) -> str:
-    """Whose item an answer may touch beside the endpoint's own: what was not accepted gives back a slot."""
-    accepted = line.decision.outcome is Outcome.ACCEPT and line.connection.endpoint not in refused
-    return line.connection.endpoint if accepted else line.connection.owner

@@ -11,12 +11,9 @@ from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshabl
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
 
-SIDE_BY_SIDE = 16
-"""Writes of the ledger that are on their way at once; with more of them the processor is what all wait for."""
 CONFIG = Config(
     connect_timeout=3,
     read_timeout=5,
-    max_pool_connections=SIDE_BY_SIDE,
     retries={"mode": "adaptive", "total_max_attempts": 3},
 )
 """Adaptive retries slow down when EC2 throttles; what then still fails goes back to the queue. All tries together take

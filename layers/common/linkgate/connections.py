@@ -1,9 +1,9 @@
 """EC2's endpoint connections: what they are now, and telling EC2 to accept or reject them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -26,6 +26,8 @@ PER_CALL = 100
 """Connections that are judged and told EC2 of together; it documents no maximum, a hundred keeps answers small."""
 FILTER_VALUES = 200
 """Values that one filter of a Describe may carry (EC2 API reference, "Filters")."""
+ABREAST = 8
+"""Describes that are under way together: a run may look at thousands, and EC2 takes its time for each call."""
 PAGE = 1000
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """The time of a request of which EC2 tells none: older than any other, so that it is not forgotten."""
@@ -54,11 +56,12 @@ class Connections:
 
     def named(self, endpoints: Iterable[str]) -> list[Connection]:
         """The connections of these endpoint ids, whatever their service; those EC2 does not show are left out."""
-        rest = iter(sorted(endpoints))
-        found: list[Connection] = []
-        while values := list(islice(rest, FILTER_VALUES)):
-            found += self._describe([{"Name": "vpc-endpoint-id", "Values": values}])
-        return found
+        wanted = sorted(endpoints)
+        parts = [wanted[start : start + FILTER_VALUES] for start in range(0, len(wanted), FILTER_VALUES)]
+        filters: list[FilterTypeDef] = [{"Name": "vpc-endpoint-id", "Values": part} for part in parts]
+        with ThreadPoolExecutor(ABREAST) as pool:
+            found = pool.map(lambda one: list(self._describe([one])), filters)
+            return [connection for some in found for connection in some]
 
     def of(self, service: str) -> list[Connection]:
         """Every connection of one service, in any state."""

@@ -1,10 +1,12 @@
 """Deciding on the connections of one service that wait for an answer, and writing it down before anybody acts."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from itertools import zip_longest
 
-from linkgate.abreast import Each, lanes
 from linkgate.allowlist import AllowList
 from linkgate.breaker import rejects_name, spend
 from linkgate.connections import Connections
@@ -39,12 +41,6 @@ class Judged:
     busy: dict[str, Unavailable | None] = field(default_factory=dict)
     freed: set[str] = field(default_factory=set)
 
-    def join(self, other: "Judged") -> None:
-        """Add what came of others."""
-        self.lines += other.lines
-        self.busy |= other.busy
-        self.freed |= other.freed
-
 
 @dataclass(frozen=True, slots=True)
 class Judge:
@@ -55,7 +51,6 @@ class Judge:
     ledger: Ledger
     census: Census
     now: Callable[[], datetime]
-    each: Each = map
 
     def judge(
         self,
@@ -81,43 +76,40 @@ class Judge:
         group = sorted({*group, *older}, key=place_of)
         standing.wait(one for one in group if one.waits)
 
-        def in_turn(lane: Iterable[Connection]) -> Judged:
-            return self._in_turn(lane, rows, standing, known, cause)
-
-        for part in self.each(in_turn, self._lanes(group, rows, standing)):
-            judged.join(part)
+        stalled = set[str]()
+        for wave in self._waves(group, rows, standing):
+            written = self.ledger.together(
+                partial(self._line, connection, rows, standing, known, connection.owner in stalled, cause)
+                for connection in wave
+            )
+            for connection, line in zip(wave, written, strict=True):
+                before = known.get(connection.endpoint)
+                try:
+                    if isinstance(line, Unavailable):
+                        line = self._once_more(connection, rows, standing, known, cause, line)
+                except Unavailable as error:
+                    judged.busy[connection.endpoint] = None if isinstance(error, Contended) else error
+                    stalled.add(connection.owner)
+                    continue
+                if line:
+                    judged.lines.append(line)
+                    standing.decided(connection, line.decision, self.now())
+                    if before and before.claimed and line.decision.outcome is not Outcome.ACCEPT:
+                        judged.freed.add(connection.owner)
         judged.lines.sort(key=lambda line: place_of(line.connection))
         return judged
 
-    def _lanes(self, group: Sequence[Connection], rows: Rows, standing: Standings) -> list[list[Connection]]:
-        """An account's connections share its slots, and all rejections share a counter: they are written in turn."""
-        now, rejected = self.now(), set[str]()
+    def _waves(self, group: Sequence[Connection], rows: Rows, standing: Standings) -> Iterator[list[Connection]]:
+        """Whose lines are written together: an account's connections share its slots, all rejections a counter."""
+        now, rejected, lanes = self.now(), set[str](), defaultdict[str | None, list[Connection]](list)
         for connection in group:
             decision = decide(connection, rows, now, standing.of(connection, now))
             if decision.rejects or decision.reason is Reason.BREAKER:
                 rejected.add(connection.owner)
-        return lanes(group, lambda one: None if one.owner in rejected else one.owner)
-
-    def _in_turn(
-        self,
-        lane: Iterable[Connection],
-        rows: Rows,
-        standing: Standings,
-        known: Mapping[str, Current],
-        cause: Callable[[Connection], str],
-    ) -> Judged:
-        judged, stalled = Judged(), set[str]()
-        for connection in lane:
-            before = known.get(connection.endpoint)
-            try:
-                if line := self._line(connection, rows, standing, before, connection.owner in stalled, cause):
-                    judged.lines.append(line)
-                    if before and before.claimed and line.decision.outcome is not Outcome.ACCEPT:
-                        judged.freed.add(connection.owner)
-            except Unavailable as error:
-                judged.busy[connection.endpoint] = None if isinstance(error, Contended) else error
-                stalled.add(connection.owner)
-        return judged
+        for connection in group:
+            lanes[None if connection.owner in rejected else connection.owner].append(connection)
+        for wave in zip_longest(*lanes.values()):
+            yield [connection for connection in wave if connection]
 
     def _older(self, group: Sequence[Connection], rows: Rows, standing: Standings) -> list[Connection]:
         """Who waits for a slot longer than one of the group that would get it, and is not in the group."""
@@ -134,75 +126,64 @@ class Judge:
         connection: Connection,
         rows: Rows,
         standing: Standings,
-        known: Current | None,
+        known: Mapping[str, Current],
         stalled: bool,
         cause: Callable[[Connection], str],
+        ledger: Ledger,
     ) -> Line | None:
         """The ledger line to act on: a new one, or one that somebody left open; None where there is nothing to do."""
-        now = self.now()
+        now, before = self.now(), known.get(connection.endpoint)
         decision = decide(connection, rows, now, standing.of(connection, now))
-        if not connection.waits and not accepts_again(known, decision):
+        if not connection.waits and not accepts_again(before, decision):
             return None
-        agrees = known is not None and known.status is not Status.CLOSED and known.agrees_with(decision)
-        if known and agrees and (known.paused_at(now) or (known.settled and not _lost(known, decision, now))):
+        agrees = before is not None and before.status is not Status.CLOSED and before.agrees_with(decision)
+        if before and agrees and (before.paused_at(now) or (before.settled and not _lost(before, decision, now))):
             return None
-        if known and (known.leased_at(now) or known.fresh_at(now)):
+        if before and (before.leased_at(now) or before.fresh_at(now)):
             # Somebody is acting, or acted so recently that this look may be older than the act.
             raise Contended(f"{connection.endpoint} was decided on a moment ago")
         # Who has the slot already is in nobody's way: the older one waits for it to be used, or given back.
-        wants = decision.outcome is Outcome.ACCEPT and decision.limit is not None and not (known and known.claimed)
-        if stalled and wants:
+        if stalled and _wants_slot(decision) and not (before and before.claimed):
             raise Contended(f"an older connection of {connection.owner} is still to be decided on")
-        if known and agrees and not known.settled:
-            self.ledger.taken_over(known, now)
-            return Line(connection, decision, known.entry, news=True, before=known)
-        decision, entry = self._recorded(connection, decision, rows, standing, known, cause(connection))
-        news = known is None or known.says() != decision.says() or decision.acts
-        return Line(connection, decision, entry, news, known)
-
-    def _recorded(
-        self,
-        connection: Connection,
-        decision: Decision,
-        rows: Rows,
-        standing: Standings,
-        known: Current | None,
-        cause: str,
-    ) -> tuple[Decision, str]:
-        """Write a decision down; one that finds a slot taken or a rejection counted meanwhile is made again."""
-        try:
-            entry = self._write(connection, decision, rows, standing, known, cause)
-        except Contended:
-            if not (decision.rejects or (decision.outcome is Outcome.ACCEPT and decision.limit is not None)):
-                raise
-            self.census.refresh(standing, connection.owner)
-            again = decide(connection, rows, self.now(), standing.of(connection, self.now()))
-            if not (decision.rejects or again.says() != decision.says()):
-                raise  # it was not the slot: somebody else decided on the same connection
-            decision = again
-            entry = self._write(connection, decision, rows, standing, known, cause)
-        standing.decided(connection, decision, self.now())
-        return decision, entry
-
-    def _write(
-        self,
-        connection: Connection,
-        decision: Decision,
-        rows: Rows,
-        standing: Standings,
-        known: Current | None,
-        cause: str,
-    ) -> str:
-        now = self.now()
+        if before and agrees and not before.settled:
+            ledger.taken_over(before, now)
+            return Line(connection, decision, before.entry, news=True, before=before)
         counted = decision.rejects and standing.counts(connection)
         also = [spend(rejects_name(connection.service), standing.spent, now)] if counted else []
-        return self.ledger.decided(connection, decision, rows, standing.of(connection, now), known, cause, now, *also)
+        taken = standing.of(connection, now)
+        entry = ledger.decided(connection, decision, rows, taken, before, cause(connection), now, *also)
+        news = before is None or before.says() != decision.says() or decision.acts
+        return Line(connection, decision, entry, news, before)
+
+    def _once_more(
+        self,
+        connection: Connection,
+        rows: Rows,
+        standing: Standings,
+        known: Mapping[str, Current],
+        cause: Callable[[Connection], str],
+        error: Unavailable,
+    ) -> Line | None:
+        """Decide again where a slot was taken or a rejection counted meanwhile; otherwise the error stands."""
+        now = self.now()
+        decision = decide(connection, rows, now, standing.of(connection, now))
+        if not isinstance(error, Contended) or not (decision.rejects or _wants_slot(decision)):
+            raise error
+        self.census.refresh(standing, connection.owner)
+        again = decide(connection, rows, now, standing.of(connection, now))
+        if not (decision.rejects or again.says() != decision.says()):
+            raise error  # it was not the slot: somebody else decided on the same connection
+        return self._line(connection, rows, standing, known, False, cause, self.ledger)
 
 
 def accepts_again(known: Current | None, decision: Decision) -> bool:
     """Whether a rejected connection is to be accepted: it is allowed, and EC2 has not refused that yet."""
     tried = known is not None and known.final
     return decision.acts and decision.outcome is Outcome.ACCEPT and not tried
+
+
+def _wants_slot(decision: Decision) -> bool:
+    return decision.outcome is Outcome.ACCEPT and decision.limit is not None
 
 
 def _lost(known: Current, decision: Decision, now: datetime) -> bool:

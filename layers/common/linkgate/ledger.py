@@ -5,15 +5,18 @@ what was read before it, so that a repeated, late or concurrent bell changes not
 claim on the limit of its account (linkgate.register): it is taken and given back with the state, in one transaction.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from linkgate.entry import LEASE, UNPROBED, Current, act_by_hand, decision_id, line, read, stamp
+from linkgate.errors import Unavailable
 from linkgate.model import Connection, Decision, Outcome, Reason, Standing, State, Status
 from linkgate.policy import Rows
 from linkgate.register import CLAIMS, NOTHING, Slots, endpoint_of, move, place, slots
 from linkgate.store import Absent, Condition, Is, Place, Present, Store, Write
+
+A = TypeVar("A")
 
 EXPIRES = "expires"
 """The attribute that the table's time to live reads (template.yaml)."""
@@ -46,6 +49,26 @@ class Ledger:
             else:
                 known[str(item["endpoint_id"])] = read(item)
         return known, claims
+
+    def together(self, acts: Iterable[Callable[["Ledger"], A]]) -> list[A | Unavailable]:
+        """Write down several things in few calls, each of them all or none.
+
+        An act writes into the ledger that it is given, and reads nothing there. Answers what each act answered, or
+        what kept it from being written.
+        """
+        found, changes = list[A | Unavailable](), dict[int, list[Write]]()
+        for number, act in enumerate(acts):
+            kept = _Kept()
+            try:
+                found.append(act(Ledger(kept, self._retention)))
+            except Unavailable as error:
+                found.append(error)
+            else:
+                changes[number] = kept.writes
+        todo = {number: writes for number, writes in changes.items() if writes}
+        for number, trouble in zip(todo, self._store.write_each(list(todo.values())), strict=True):
+            found[number] = trouble or found[number]
+        return found
 
     def decided(
         self,
@@ -205,6 +228,16 @@ class Ledger:
         for moved in (move(known.service, known.owner, take=take), move(known.service, known.owner, leave=leave)):
             if moved:
                 self._store.write(same, *moved)
+
+
+class _Kept(Store):
+    """Keeps changes that are to be made with others."""
+
+    def __init__(self) -> None:
+        self.writes: list[Write] = []
+
+    def write(self, *writes: Write) -> None:
+        self.writes += writes
 
 
 def _facts(connection: Connection, status: Status) -> dict[str, Any]:

@@ -1,49 +1,28 @@
-"""Keeping pace with EC2, which counts calls and not connections: full calls, few repeats, no run too long."""
+"""Keeping pace with EC2, which counts calls and not connections: few calls, and full ones.
+
+Which bells one run answers, and which calls it makes of what it found; what is too much rings again. The numbers are
+chosen by bench.storm; docs/decisions.md says how much hangs on each of them.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from linkgate.abreast import lanes
 from linkgate.bell import Bell, chunks
 from linkgate.connections import PER_CALL
 from linkgate.errors import Throttled
 from linkgate.model import Connection
 from linkgate.standing import place_of
 
-SLOW = timedelta(seconds=10)
+CALLS, LOOKS = 4, 2000
+"""Full calls that one run makes, and connections that it looks at: EC2 takes five calls a second of all runs."""
+STORM = PER_CALL
+"""A run that finds so many waiting is in a storm: a call for few is one for which EC2 has no room."""
+FULL, COMPANY = 80, timedelta(seconds=10)
+"""In a storm a call for fewer than this waits for others to join it, until its oldest has waited so long."""
 SLOWEST = 3
 """The repeat (4 seconds) beyond which a throttled question is not asked more seldom."""
-FULL, COMPANY = 95, 3
-"""While EC2 asks for fewer calls, a call for fewer connections than this waits so many times for others to join it."""
-MEETING = 4
-"""Seconds between the moments at which what several runs put off comes together."""
-CALLS, LOOKS = 6, 2000
-"""Full calls that one run makes, and connections that it looks at.
-
-EC2 takes five calls a second: with more of them a run waits for tokens, and others with it (bench.storm: 1.24 times
-what the buckets allow with 10, 1.06 with 6, both with a whole vCPU; docs/decisions.md says what that leaves out).
-"""
-STORM, SMALL = 500, 5
-"""A run in which so many wait makes no more small calls than EC2 has room for in a second."""
-WAIT, AGAIN = timedelta(seconds=40), 1
-"""How long a run waits for EC2, of the function's minute, and how many seconds pass between two tries."""
-
-
-@dataclass(slots=True)
-class Pace:
-    """Whether EC2 asked for fewer calls a moment ago: kept from run to run, as long as the function stays warm."""
-
-    slow_until: datetime | None = None
-
-    def slow_down(self, now: datetime) -> None:
-        """EC2 asked for fewer calls just now, or is about to."""
-        self.slow_until = now + SLOW
-
-    def slow(self, now: datetime) -> bool:
-        """Whether calls are to be few and full."""
-        return self.slow_until is not None and now < self.slow_until
 
 
 def repeat(bell: Bell, error: Exception | None, absent: bool = False, service: str = "") -> Bell:
@@ -53,19 +32,14 @@ def repeat(bell: Bell, error: Exception | None, absent: bool = False, service: s
     return replace(again, attempt=attempt, services=frozenset({service}) if service else again.services)
 
 
-def meeting(now: datetime) -> int:
-    """Seconds until calls for few that were put off by several runs come together."""
-    return MEETING - int(now.timestamp()) % MEETING
-
-
 def at_once(bells: Sequence[Bell]) -> tuple[list[Bell], list[Bell]]:
     """The bells of one run, and those that are too much for it: what was put off fills its calls by service."""
     asked = Counter(service for bell in bells if bell.attempt for service in bell.services for _ in bell.endpoints)
 
-    def turn(bell: Bell) -> tuple[bool, bool, int, list[str], int]:
-        # Whatever names no endpoint first, then what was put off, the fullest services first, then what was passed on.
+    def turn(bell: Bell) -> tuple[bool, int, list[str]]:
+        # Whatever names no endpoint first, then the fullest services, one after the other.
         full = sum(asked[one] for one in bell.services)
-        return bool(bell.endpoints), not bell.attempt, -full, sorted(bell.services), -len(bell.endpoints)
+        return bool(bell.endpoints), -full, sorted(bell.services)
 
     taken, rest, room = list[Bell](), list[Bell](), {True: CALLS * PER_CALL, False: LOOKS}
     for bell in sorted(bells, key=turn):
@@ -76,22 +50,33 @@ def at_once(bells: Sequence[Bell]) -> tuple[list[Bell], list[Bell]]:
     return taken, list(_merged(rest))
 
 
-def planned(found: Iterable[Connection]) -> tuple[list[list[Connection]], list[list[Connection]]]:
-    """Connections of a service, a hundred together, in the order in which to judge them, and those for another run.
+def planned(found: Iterable[Connection], now: datetime) -> tuple[list[list[Connection]], list[Bell]]:
+    """Connections of a service, a hundred together, in the order in which to judge them, and bells for all others.
 
     Those that wait come last: whoever is live by other hands takes a slot first. Of them full calls come before small
     ones, and the oldest of a service are together.
     """
-    lined = lanes(sorted(found, key=place_of), lambda one: (one.service, one.waits))
-    groups = [lane[at : at + PER_CALL] for lane in lined for at in range(0, len(lane), PER_CALL)]
-    groups.sort(key=lambda group: (group[0].waits, -len(group), place_of(group[0])))
-    now, late = list[list[Connection]](), list[list[Connection]]()
-    room = {True: CALLS, False: LOOKS // PER_CALL}
+    groups, room = _groups(found), {True: CALLS, False: LOOKS // PER_CALL}
+    storm = sum(len(group) for group in groups if group[0].waits) >= STORM
+    mine, rest = list[list[Connection]](), list[Bell]()
     for group in groups:
         waits = group[0].waits
-        (now if room[waits] > 0 else late).append(group)
-        room[waits] -= 1
-    return now, late
+        alone = storm and waits and len(group) < FULL and now - group[0].created < COMPANY
+        if room[waits] > 0 and not alone:
+            room[waits] -= 1
+            mine.append(group)
+        else:
+            endpoints = frozenset(one.endpoint for one in group)
+            rest.append(Bell(endpoints, frozenset({group[0].service}), attempt=1))
+    return mine, rest
+
+
+def _groups(found: Iterable[Connection]) -> list[list[Connection]]:
+    kinds = defaultdict[tuple[str, bool], list[Connection]](list)
+    for one in sorted(found, key=place_of):
+        kinds[one.service, one.waits].append(one)
+    groups = [some[at : at + PER_CALL] for some in kinds.values() for at in range(0, len(some), PER_CALL)]
+    return sorted(groups, key=lambda group: (group[0].waits, -len(group), place_of(group[0])))
 
 
 def _merged(bells: Iterable[Bell]) -> Iterator[Bell]:

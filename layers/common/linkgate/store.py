@@ -9,13 +9,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from botocore.exceptions import ClientError
+
 from linkgate.dynamo import TRIES, by_keys, conflicting, translated
+from linkgate.errors import Contended, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
 
 CURRENT = "current"
 BY_SERVICE = "by_service"
+
+ACTIONS_PER_CALL = 100
+"""Of one TransactWriteItems (DynamoDB API reference)."""
 
 Item = dict[str, Any]
 
@@ -90,7 +96,7 @@ class Store:
     def __init__(
         self, dynamodb: "DynamoDBServiceResource", table: str, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self._client = dynamodb.meta.client  # several threads may share it, unlike the resource
+        self._client = dynamodb.meta.client
         self._table = table
         self._sleep = sleep
 
@@ -136,6 +142,33 @@ class Store:
             else:
                 self._together([{"Update": update} for update in updates])
 
+    def write_each(self, changes: Sequence[Sequence[Write]]) -> list[Unavailable | None]:
+        """Make several changes, each of them all or none; what kept each of them from being made.
+
+        Many go in one call. Of a call that does not go through each change is tried alone, until DynamoDB cannot take
+        two of them in a row: then nothing more is tried.
+        """
+        found = list[Unavailable | None]()
+        for some in _packed(changes):
+            trouble = found[-1] if _down(found) else self._tried(*some)
+            if trouble is None or len(some) == 1:
+                found += [trouble] * len(some)
+                continue
+            for one in some:
+                found.append(found[-1] if _down(found) else self._tried(one))
+        return found
+
+    def _tried(self, *changes: Sequence[Write]) -> Unavailable | None:
+        try:
+            self.write(*(write for change in changes for write in change))
+        except Unavailable as error:
+            return error
+        except ClientError as error:
+            if len(changes) == 1:
+                raise
+            return Contended(str(error))  # one of them is too large, or all together are: alone it shows which
+        return None
+
     def _together(self, actions: list[dict[str, Any]]) -> None:
         """A transaction; one that met another on the same item is tried again at once, since botocore does not."""
         for attempt in range(TRIES):
@@ -146,6 +179,25 @@ class Store:
                 if attempt == TRIES - 1 or not conflicting(error):
                     raise
                 self._sleep(0.02 * 2**attempt)
+
+
+def _down(found: Sequence[Unavailable | None]) -> bool:
+    """Whether DynamoDB could not take the last two; who was faster than us says nothing of it."""
+    return len(found) > 1 and all(one is not None and not isinstance(one, Contended) for one in found[-2:])
+
+
+def _packed(changes: Iterable[Sequence[Write]]) -> Iterator[list[Sequence[Write]]]:
+    """Changes in their order, as many together as a call takes; no call touches an item twice."""
+    pack, places = list[Sequence[Write]](), set[Place]()
+    for change in changes:
+        mine = {write.place for write in change}
+        if pack and (mine & places or len(places) + len(mine) > ACTIONS_PER_CALL):
+            yield pack
+            pack, places = [], set()
+        pack.append(change)
+        places |= mine
+    if pack:
+        yield pack
 
 
 def _key(place: Place) -> Item:

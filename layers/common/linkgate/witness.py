@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
-from linkgate.abreast import Each, lanes
 from linkgate.bell import who
 from linkgate.bus import Bus, Event, about, by_hand_event, finished_event
 from linkgate.entry import Current, act_by_hand
@@ -31,11 +31,6 @@ class Seen:
     busy: dict[str, Unavailable | None] = field(default_factory=dict)
     freed: set[tuple[str, str]] = field(default_factory=set)
 
-    def join(self, other: "Seen") -> None:
-        """Add what came of others."""
-        self.busy |= other.busy
-        self.freed |= other.freed
-
 
 @dataclass(frozen=True, slots=True)
 class Witness:
@@ -44,34 +39,30 @@ class Witness:
     ledger: Ledger
     bus: Bus
     now: Callable[[], datetime]
-    each: Each = map
 
     def record(self, connections: Iterable[Connection], known: Mapping[str, Current], cause: Cause = _nothing) -> Seen:
         """Record connections that wait for nobody, where the ledger does not know it yet.
 
         One that cannot be recorded does not hold up the others. `cause` says what rang for a connection.
         """
-        seen = Seen()
-        for part in self.each(
-            lambda lane: self._in_turn(lane, known, cause), lanes(connections, lambda one: (one.service, one.owner))
-        ):
-            seen.join(part)
-        return seen
-
-    def _in_turn(self, lane: Iterable[Connection], known: Mapping[str, Current], cause: Cause) -> Seen:
-        seen = Seen()
-        for connection in lane:
+        seen, news = Seen(), list[tuple[Connection, Status]]()
+        for connection in connections:
             before = known.get(connection.endpoint)
-            try:
-                status = _status(connection, before)
-                if before and (before.leased_at(self.now()) or self._older(before, status)):
-                    seen.busy[connection.endpoint] = None
-                elif status and not _kept_open(before, status):
-                    self._record(connection, before, status, cause(connection))
-                    if before and before.claimed and not status.live:
-                        seen.freed.add((before.service, before.owner))
-            except Unavailable as error:
-                seen.busy[connection.endpoint] = error
+            status = _status(connection, before)
+            if before and (before.leased_at(self.now()) or self._older(before, status)):
+                seen.busy[connection.endpoint] = None
+            elif status and not _kept_open(before, status):
+                news.append((connection, status))
+        written = self.ledger.together(
+            partial(self._record, connection, known.get(connection.endpoint), status, cause(connection))
+            for connection, status in news
+        )
+        for (connection, status), trouble in zip(news, written, strict=True):
+            before = known.get(connection.endpoint)
+            if trouble:
+                seen.busy[connection.endpoint] = trouble
+            elif before and before.claimed and not status.live:
+                seen.freed.add((before.service, before.owner))
         return seen
 
     def _older(self, before: Current, status: Status | None) -> bool:
@@ -93,8 +84,10 @@ class Witness:
                 seen.busy[current.endpoint] = error
         return seen
 
-    def _record(self, connection: Connection, before: Current | None, status: Status, cause: str) -> None:
-        """Tell, then write: a repeated event harms less than a lost one."""
+    def _record(
+        self, connection: Connection, before: Current | None, status: Status, cause: str, ledger: Ledger
+    ) -> None:
+        """Tell, then write: a repeated event harms less than a lost one. What `ledger` is given is written last."""
         if status is Status.CLOSED and (before is None or before.status is not Status.CLOSED):
             self.bus.tell([Event(CLOSED, about(connection))])
         if before and not before.settled:
@@ -106,7 +99,7 @@ class Witness:
             if hand is not None:
                 line = act_by_hand(connection, status, before, hand, self.now())
                 self.bus.tell([by_hand_event(connection, line)])
-            self.ledger.seen(connection, status, before, self.now(), hand)
+            ledger.seen(connection, status, before, self.now(), hand)
 
     def _finished(self, connection: Connection, before: Current, status: Status) -> Current:
         """Complete a line whose act was done by a run that ended before it could say so; what is known then."""
