@@ -9,14 +9,13 @@ from linkgate.bell import ENDPOINTS_PER_BELL, Bell
 from linkgate.connections import PER_CALL, Refusal
 from linkgate.errors import Throttled
 from linkgate.model import Connection, Outcome, State
-from linkgate.pace import CALLS, COMPANY, FULL, LOOKS, SLOWEST, STORM, at_once, planned, repeat
+from linkgate.pace import CALLS, COMPANY, FULL, LOOKS, SLOWEST, SOON, STORM, at_once, planned, repeat
 
 from tests.house import SERVICE, House
 from tests.world import REGION, START, endpoint_id, service_id
 
 OTHER = service_id(7)
 MINE = frozenset({SERVICE})
-MOMENT = timedelta(seconds=1)
 
 
 def connections(count: int, state: State = State.PENDING_ACCEPTANCE, service: str = SERVICE) -> list[Connection]:
@@ -84,52 +83,65 @@ def test_what_ec2_throttles_is_not_asked_ever_more_seldom(error: Exception | Non
 
 
 def test_live_connections_are_seen_before_those_that_wait_for_their_slots() -> None:
-    mine, rest = planned([*connections(2), *connections(1, State.AVAILABLE)], START)
+    mine, rest = planned([*connections(2), *connections(1, State.AVAILABLE)], [])
     assert (sizes(mine), rest) == ([(SERVICE, False, 1), (SERVICE, True, 2)], [])
 
 
 def test_full_calls_come_first_and_the_oldest_of_a_service_are_together() -> None:
-    mine, _ = planned([*reversed(connections(PER_CALL + 1)), *connections(2, service=OTHER)], START + COMPANY + MOMENT)
+    mine, _ = planned([*reversed(connections(PER_CALL + 1)), *connections(2, service=OTHER)], [])
     assert sizes(mine) == [(SERVICE, True, PER_CALL), (OTHER, True, 2), (SERVICE, True, 1)]
     assert [one.endpoint for one in mine[0]] == [endpoint_id(number) for number in range(PER_CALL)]
 
 
 def test_a_run_makes_so_many_calls_and_rings_a_little_later_for_the_rest() -> None:
     found = connections((CALLS + 2) * PER_CALL)
-    mine, rest = planned(found, START)
+    mine, rest = planned(found, bells(len(found)))
     assert len(mine) == CALLS
     assert [(len(one.endpoints), one.services, one.attempt) for one in rest] == [(PER_CALL, MINE, 1)] * 2
-    assert sorted(one.endpoint for group in mine for one in group) + named(rest) == sorted(
-        one.endpoint for one in found
-    )
+    everybody = sorted(one.endpoint for one in found)
+    assert sorted([*(one.endpoint for group in mine for one in group), *named(rest)]) == everybody
 
 
 def test_what_is_only_looked_at_takes_no_call_from_those_that_wait() -> None:
     live = connections(LOOKS + PER_CALL, State.AVAILABLE)
-    mine, rest = planned([*live, *connections(CALLS * PER_CALL, service=OTHER)], START)
+    mine, rest = planned([*live, *connections(CALLS * PER_CALL, service=OTHER)], [])
     assert sizes(mine[-CALLS:]) == [(OTHER, True, PER_CALL)] * CALLS
     assert [(len(one.endpoints), one.services) for one in rest] == [(PER_CALL, MINE)]
 
 
 @pytest.mark.parametrize(
-    ("few", "many", "age", "goes"),
+    ("few", "many", "turns", "goes"),
     [
-        (FULL - 1, STORM, MOMENT, False),
-        (FULL - 1, STORM, COMPANY, True),  # it has waited long enough
-        (FULL, STORM, MOMENT, True),  # it is full enough
-        (FULL - 1, STORM - FULL + 1, MOMENT, False),  # a storm, just so
-        (FULL - 1, STORM - FULL, MOMENT, True),  # there is no storm
+        (FULL - 1, STORM, 0, False),
+        (FULL - 1, STORM, COMPANY - 1, False),
+        (FULL - 1, STORM, COMPANY, True),  # it has waited often enough
+        (FULL, STORM, 0, True),  # it is full enough
+        (STORM - 1, 0, 0, True),  # there is no storm
+        (STORM, 0, 0, False),
     ],
 )
-def test_in_a_storm_a_call_for_few_waits_for_company_a_while(few: int, many: int, age: timedelta, goes: bool) -> None:
-    mine, rest = planned([*connections(few), *connections(many, service=OTHER)], START + age)
+def test_in_a_storm_a_call_for_few_waits_for_company_a_few_times(few: int, many: int, turns: int, goes: bool) -> None:
+    found = [*connections(few), *connections(many, service=OTHER)]
+    mine, rest = planned(found, [*bells(few, attempt=turns), *bells(1, attempt=0)])
     rest = [bell for bell in rest if bell.services == MINE]
     assert ((SERVICE, True, few) in sizes(mine)) is goes
-    assert [(len(one.endpoints), one.services, one.attempt) for one in rest] == ([] if goes else [(few, MINE, 1)])
+    put_off = [(few, MINE, turns + 1)]
+    assert [(len(one.endpoints), one.services, one.attempt) for one in rest] == ([] if goes else put_off)
+
+
+def test_who_is_looked_at_with_a_whole_service_waits_for_nobody() -> None:
+    mine, rest = planned(connections(STORM), [Bell(services=MINE)])
+    assert (sizes(mine), rest) == ([(SERVICE, True, STORM)], [])
+
+
+def test_of_several_bells_for_one_endpoint_the_one_that_rang_most_often_counts() -> None:
+    mine, rest = planned(connections(STORM), [*bells(STORM, attempt=COMPANY), *bells(STORM)])
+    assert (sizes(mine), rest) == ([(SERVICE, True, STORM)], [])
 
 
 def test_in_a_storm_what_is_only_looked_at_waits_for_nobody() -> None:
-    mine, rest = planned([*connections(1, State.AVAILABLE), *connections(STORM, service=OTHER)], START)
+    found = [*connections(1, State.AVAILABLE), *connections(STORM, service=OTHER)]
+    mine, rest = planned(found, bells(1))
     assert (sizes(mine), rest) == ([(SERVICE, False, 1), (OTHER, True, STORM)], [])
 
 
@@ -159,3 +171,11 @@ def test_what_was_put_off_says_what_rang_for_it() -> None:
         house.world.connect(endpoint_id(number), SERVICE)
     house.approver.answer([Bell(cause="a look")])
     assert [(len(one.endpoints), one.cause) for one in house.bells.waiting()] == [(1, "a look")]
+    assert house.bells.next_due() == house.world.now + timedelta(seconds=SOON)
+
+
+def test_what_is_too_much_for_a_run_rings_at_once_for_another() -> None:
+    house = House()
+    house.approver.answer(bells(LOOKS + 1))
+    due = [bell for bell in house.bells.waiting() if not bell.absent]
+    assert (named(due), house.bells.next_due()) == ([endpoint_id(LOOKS)], house.world.now)

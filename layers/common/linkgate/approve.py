@@ -23,7 +23,7 @@ from linkgate.gate import Gates
 from linkgate.judge import Judge, Line
 from linkgate.ledger import Ledger
 from linkgate.model import Connection, Outcome, Reason, State, Status
-from linkgate.pace import at_once, planned, repeat
+from linkgate.pace import SOON, at_once, planned, repeat
 from linkgate.register import endpoint_of
 from linkgate.ring import Ringer
 from linkgate.standing import Census
@@ -74,12 +74,12 @@ class Approver:
             self._all_later(bells, error, report)
             return report
         report.unmanaged = {connection.service for connection in found} - managed.keys()
-        groups, late = planned((connection for connection in found if connection.service in managed), self.now())
-        self.bells.ring(replace(one, cause=_cause(one.endpoints, bells)) for one in late)
+        groups, late = planned((connection for connection in found if connection.service in managed), bells)
+        self.bells.ring((replace(one, cause=_cause(one.endpoints, bells)) for one in late), SOON)
         for group in groups:
             service, mine = group[0].service, {connection.endpoint for connection in group}
             near = [bell for bell in bells if not bell.endpoints or bell.endpoints & mine]
-            if group[0].waits and report.throttled:
+            if report.throttled:
                 self._later(mine, near, report, FEWER, service=service)
             else:
                 self._shielded(service, group, near, report)

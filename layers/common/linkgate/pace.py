@@ -7,7 +7,6 @@ chosen by bench.storm; docs/decisions.md says how much hangs on each of them.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 from linkgate.bell import Bell, chunks
 from linkgate.connections import PER_CALL
@@ -17,10 +16,10 @@ from linkgate.standing import place_of
 
 CALLS, LOOKS = 4, 2000
 """Full calls that one run makes, and connections that it looks at: EC2 takes five calls a second of all runs."""
-STORM = PER_CALL
-"""A run that finds so many waiting is in a storm: a call for few is one for which EC2 has no room."""
-FULL, COMPANY = 80, timedelta(seconds=10)
-"""In a storm a call for fewer than this waits for others to join it, until its oldest has waited so long."""
+STORM = 50
+"""A run that finds so many waiting is in a storm: EC2 will have no room for a call for few."""
+FULL, COMPANY, SOON = 80, 5, 1
+"""In a storm a call for fewer than this waits for others to join it, so many times, so many seconds each."""
 SLOWEST = 3
 """The repeat (4 seconds) beyond which a throttled question is not asked more seldom."""
 
@@ -50,7 +49,7 @@ def at_once(bells: Sequence[Bell]) -> tuple[list[Bell], list[Bell]]:
     return taken, list(_merged(rest))
 
 
-def planned(found: Iterable[Connection], now: datetime) -> tuple[list[list[Connection]], list[Bell]]:
+def planned(found: Iterable[Connection], bells: Iterable[Bell]) -> tuple[list[list[Connection]], list[Bell]]:
     """Connections of a service, a hundred together, in the order in which to judge them, and bells for all others.
 
     Those that wait come last: whoever is live by other hands takes a slot first. Of them full calls come before small
@@ -58,16 +57,18 @@ def planned(found: Iterable[Connection], now: datetime) -> tuple[list[list[Conne
     """
     groups, room = _groups(found), {True: CALLS, False: LOOKS // PER_CALL}
     storm = sum(len(group) for group in groups if group[0].waits) >= STORM
+    longest_last = sorted(bells, key=lambda bell: bell.attempt)
+    tried = {endpoint: bell.attempt for bell in longest_last for endpoint in bell.endpoints}
     mine, rest = list[list[Connection]](), list[Bell]()
     for group in groups:
-        waits = group[0].waits
-        alone = storm and waits and len(group) < FULL and now - group[0].created < COMPANY
+        waits, turns = group[0].waits, max(tried.get(one.endpoint, COMPANY) for one in group)
+        alone = storm and waits and len(group) < FULL and turns < COMPANY
         if room[waits] > 0 and not alone:
             room[waits] -= 1
             mine.append(group)
         else:
             endpoints = frozenset(one.endpoint for one in group)
-            rest.append(Bell(endpoints, frozenset({group[0].service}), attempt=1))
+            rest.append(Bell(endpoints, frozenset({group[0].service}), attempt=turns + 1 if alone else max(1, turns)))
     return mine, rest
 
 
