@@ -28,8 +28,8 @@ test: setup-dev ## every test: unit, infrastructure, integration in the lab
 mutants: setup-dev ## break the policy in every way there is: each mutant fails a test, or is listed (half an hour)
 	@$(LAB)/python -m tests.mutants
 
-prove: setup-dev ## what takes minutes: figures of sweep, storm, flood, network, probe; pairs of faults; random tables
-	@export PYTHONPATH=.:layers/common; for what in sweep storm flood network probe; do echo "$$what"; $(LAB)/python -m bench.$$what; done
+prove: setup-dev ## what takes minutes: figures of run, sweep, storm, flood, network, probe; pairs of faults; random tables
+	@export PYTHONPATH=.:layers/common; for what in run sweep storm flood network probe; do echo "$$what"; $(LAB)/python -m bench.$$what; done
 	@CANARY_PAIRS=all $(LAB)/python -m pytest -n0 -q -s tests/integration/test_canary.py
 	@HYPOTHESIS_PROFILE=prove $(LAB)/python -m pytest -q tests/unit/test_properties.py
 

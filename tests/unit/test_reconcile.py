@@ -364,3 +364,18 @@ def test_where_ec2_accepts_a_rejected_connection_it_lives_again(house: House) ->
     house.edit(SERVICE, CONSUMER, effect="allow")
     house.work(300)
     assert (house.state(A), house.known(A).status) == (State.AVAILABLE, Status.ACCEPTED)
+
+
+def test_an_accept_that_ec2_refused_is_closed_when_it_is_no_longer_wanted(house: House) -> None:
+    house.delete(SERVICE, CONSUMER)
+    house.work(10)
+    house.world.refusals[A] = [Refusal("UnauthorizedOperation", "no")] * 20
+    house.edit(SERVICE, CONSUMER, effect="allow", limit=1)
+    house.work(120)
+    assert (house.known(A).settled, house.known(A).claimed) == (False, True)
+    house.delete(SERVICE, CONSUMER)
+    house.work(60)
+    house.settle()
+    assert (house.known(A).status, house.known(A).settled, house.known(A).claimed) == (Status.CUT, True, False)
+    assert house.ledger.lines(A)[-1].answer == "no longer allowed"
+    assert house.register.claims(SERVICE)[CONSUMER].held == frozenset()

@@ -6,13 +6,13 @@ from bench import storm, sweep
 def test_a_storm_is_drained_in_hardly_more_calls_than_there_must_be() -> None:
     """Nobody is lost or accepted twice: `simulate` says so itself."""
     seen = storm.simulate(4000, services=10, seconds=6, accounts=400)
-    assert seen["accept_calls"] <= 1.1 * seen["fewest_calls"]
+    assert seen["accept_calls"] <= 1.4 * seen["fewest_calls"]
     assert seen["describes_throttled"] == 0
 
 
-def test_a_storm_on_many_services_is_drained_by_few() -> None:
-    seen = storm.simulate(2000, services=40, seconds=6, accounts=400)
-    assert seen["accept_calls"] <= 1.6 * seen["fewest_calls"]
+def test_in_a_storm_on_many_services_calls_for_few_find_company() -> None:
+    seen = storm.simulate(6000, services=40, seconds=8, accounts=400)
+    assert seen["accept_calls"] <= 1.4 * seen["fewest_calls"]
 
 
 def test_a_sweep_of_what_agrees_makes_few_calls_and_rings_nobody() -> None:

@@ -13,7 +13,7 @@ from linkgate.bus import Bus
 from linkgate.connections import Connections
 from linkgate.entry import Current
 from linkgate.errors import Contended, Unavailable
-from linkgate.judge import accepts_again
+from linkgate.judge import abandoned, accepts_again
 from linkgate.label import due
 from linkgate.ledger import Ledger
 from linkgate.model import Connection, Decision, Mode, Reason, ServiceSettings, State, Status
@@ -99,7 +99,8 @@ class Comparer:
             now, current = self.now(), known.get(connection.endpoint)
             decision = decide(connection, rows.of(connection), now, standing.of(connection, now))
             if not connection.waits:
-                if accepts_again(current, decision) and not (current and current.paused_at(now)):
+                wanted = accepts_again(current, decision) or (current and abandoned(current, decision))
+                if wanted and not (current and current.paused_at(now)):
                     different.append(connection.endpoint)
                 continue
             standing.decided(connection, decision, now)

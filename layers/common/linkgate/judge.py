@@ -135,6 +135,10 @@ class Judge:
         now, before = self.now(), known.get(connection.endpoint)
         decision = decide(connection, rows, now, standing.of(connection, now))
         if not connection.waits and not accepts_again(before, decision):
+            if before and abandoned(before, decision):
+                ledger.answered(
+                    connection, before.entry, "no longer allowed", before.status, connection.state, now, before
+                )
             return None
         agrees = before is not None and before.status is not Status.CLOSED and before.agrees_with(decision)
         if before and agrees and (before.paused_at(now) or (before.settled and not _lost(before, decision, now))):
@@ -180,6 +184,11 @@ def accepts_again(known: Current | None, decision: Decision) -> bool:
     """Whether a rejected connection is to be accepted: it is allowed, and EC2 has not refused that yet."""
     tried = known is not None and known.final
     return decision.acts and decision.outcome is Outcome.ACCEPT and not tried
+
+
+def abandoned(known: Current, decision: Decision) -> bool:
+    """Whether a rejected connection was to be accepted again, EC2 refused, and now it is not to be any more."""
+    return not known.settled and bool(known.refusal) and not known.cutting() and not accepts_again(known, decision)
 
 
 def _wants_slot(decision: Decision) -> bool:
