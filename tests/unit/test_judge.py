@@ -1,11 +1,16 @@
 """Judging: the oldest first, one trouble at a time, and Organizations asked only where its answer could matter."""
 
+from collections.abc import Iterable
+
 import pytest
 from linkgate.bell import Bell
+from linkgate.breaker import rejects_name
+from linkgate.connections import Refusal
 from linkgate.errors import Contended, Unavailable
 from linkgate.judge import Judge, Judged
 from linkgate.model import Mode, Outcome, State, Status
 from linkgate.standing import Census
+from linkgate.store import Place
 
 from tests.house import SERVICE, House
 from tests.world import CONSUMER, OTHER, endpoint_id
@@ -275,3 +280,108 @@ def test_an_outage_of_organizations_that_changes_nothing_writes_nothing(house: H
         house.settle()
         house.work(300)
     assert [line.reason for line in house.ledger.lines(A)] == [held]
+
+
+# ------------------------------------------------------------------ rejections are counted once, whoever writes them
+
+
+def denying(budget: int, consumer: str = "*") -> House:
+    """A house that lets so many rejections an hour through, and denies everybody or one account."""
+    house = House()
+    house.allow_list.put(SERVICE, "@settings", mode="enforce", max_rejects=budget)
+    house.allow_list.put(SERVICE, consumer, effect="deny")
+    return house
+
+
+def spent(house: House) -> int:
+    name = rejects_name(SERVICE)
+    return house.breaker.read([name])[name].spent.within_the_hour(house.world.now)
+
+
+@pytest.mark.parametrize("budget", [2, 100])
+def test_a_throttled_rejection_counts_once_however_often_it_is_asked_for(budget: int) -> None:
+    house = denying(budget)
+    endpoints = [endpoint_id(number) for number in range(min(budget, 60))]
+    for endpoint in endpoints:
+        house.connect(endpoint)
+        house.world.refusals[endpoint] = [Refusal("RequestLimitExceeded", "not now")]
+    house.work(30)
+    assert (reasons(house, *endpoints), spent(house)) == (["denied"] * len(endpoints), len(endpoints))
+    assert "Breaker Tripped" not in house.bus.kinds()
+
+
+def test_a_rejection_that_was_left_open_counts_once() -> None:
+    house = denying(2)
+    arrive(house, A)
+    judge(house)
+    house.world.advance(61)
+    arrive(house, B)
+    judge(house)
+    assert (reasons(house, A, B), spent(house)) == (["denied", "denied"], 2)
+
+
+def test_what_was_only_observed_was_not_counted() -> None:
+    house = denying(2)
+    house.allow_list.put(SERVICE, "@settings", mode="observe")
+    arrive(house, A)
+    judge(house)
+    house.allow_list.put(SERVICE, "@settings", mode="enforce", max_rejects=2)
+    house.world.advance(61)
+    judge(house)
+    assert (reasons(house, A), spent(house)) == (["denied"], 1)
+
+
+def test_a_rejection_of_what_was_to_be_accepted_is_counted() -> None:
+    house = denying(2)
+    house.allow_list.put(SERVICE, "*", effect="allow")
+    arrive(house, A)
+    judge(house)
+    house.allow_list.put(SERVICE, "*", effect="deny")
+    house.world.advance(61)
+    judge(house)
+    assert (reasons(house, A), spent(house)) == (["denied"], 1)
+
+
+def test_what_is_read_again_for_one_connection_counts_no_rejection_twice() -> None:
+    house = denying(2, OTHER)
+    house.allow_list.put(SERVICE, CONSUMER, effect="allow", limit=1)
+    arrive(house, A)
+    for endpoint in (B, C):
+        house.world.connect(endpoint, SERVICE, OTHER)
+    house.world.connect(D, SERVICE)
+    house.ring(A, B, C)
+
+    def rival() -> None:
+        house.approver.answer([Bell(frozenset({D}))])
+
+    house.ledger.store.rival = rival
+    house.work()
+    assert reasons(house, B, C) == ["denied", "denied"]
+
+
+def test_who_loses_the_race_for_an_open_line_leaves_it_to_the_winner() -> None:
+    house = denying(3)
+    arrive(house, A)
+    judge(house)
+    house.world.advance(61)
+    arrive(house, B, C)
+    winners = list[Judged]()
+    house.ledger.store.rival = lambda: winners.append(judge(house))
+    mine = judge(house)
+    assert A in {line.connection.endpoint for line in winners[0].lines}
+    assert A not in {line.connection.endpoint for line in mine.lines}
+
+
+def test_what_is_somebody_elses_for_now_is_not_read_again(house: House) -> None:
+    house.allow_list.put(SERVICE, CONSUMER, effect="allow", limit=500)
+    arrive(house, *map(endpoint_id, range(20)))
+    judge(house)
+    read, asked = house.ledger.store.read, list[int]()
+
+    def count(places: Iterable[Place]) -> list[dict[str, object]]:
+        asked.append(1)
+        return read(places)
+
+    house.ledger.store.read = count  # type: ignore[method-assign]
+    assert len(judge(house).busy) == 20
+    assert len(asked) < 10

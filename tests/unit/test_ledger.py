@@ -265,6 +265,16 @@ def test_of_two_takers_of_the_same_decision_one_wins(books: Books) -> None:
     assert known.open_until == stamp(LATER + LEASE)
 
 
+def test_what_somebody_took_over_meanwhile_is_not_superseded(books: Books) -> None:
+    books.decide()
+    left = books.known()
+    assert left
+    books.ledger.taken_over(left, LATER)
+    with pytest.raises(Contended):
+        books.ledger.decided(ASKING, HELD, ROWS, ALONE, left, "Connect", LATER)
+    books.ledger.decided(ASKING, HELD, ROWS, ALONE, books.known(), "Connect", LATER)
+
+
 @pytest.mark.parametrize("follow", [True, False])
 def test_what_was_answered_or_superseded_meanwhile_is_not_taken_over(books: Books, follow: bool) -> None:
     entry = books.decide()

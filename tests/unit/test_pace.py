@@ -179,3 +179,18 @@ def test_what_is_too_much_for_a_run_rings_at_once_for_another() -> None:
     house.approver.answer(bells(LOOKS + 1))
     due = [bell for bell in house.bells.waiting() if not bell.absent]
     assert (named(due), house.bells.next_due()) == ([endpoint_id(LOOKS)], house.world.now)
+
+
+def test_what_was_put_off_together_keeps_what_rang_for_each() -> None:
+    house = House()
+    house.allow_list.put(SERVICE, "*", effect="review")
+    for number in range(STORM):
+        house.world.connect(endpoint_id(number), SERVICE)
+    alice = "CloudTrail AcceptVpcEndpointConnections arn:aws:iam::1:user/alice"
+    house.approver.answer([*bells(STORM), replace(bells(1)[0], cause=alice), *bells(1)])
+    assert {one.cause: len(one.endpoints) for one in house.bells.waiting()} == {alice: 1, "Connect": STORM - 1}
+
+
+def test_what_had_no_room_in_a_look_at_a_whole_service_is_asked_for_as_if_for_the_first_time() -> None:
+    _, rest = planned(connections(CALLS * PER_CALL + 1), [Bell(services=MINE)])
+    assert [one.attempt for one in rest] == [1]

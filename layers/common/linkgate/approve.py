@@ -6,7 +6,7 @@ again by a fresh delayed bell; only what keeps failing fails its message.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -75,7 +75,7 @@ class Approver:
             return report
         report.unmanaged = {connection.service for connection in found} - managed.keys()
         groups, late = planned((connection for connection in found if connection.service in managed), bells)
-        self.bells.ring((replace(one, cause=_cause(one.endpoints, bells)) for one in late), SOON)
+        self.bells.ring(_attributed(late, bells), SOON)
         for group in groups:
             service, mine = group[0].service, {connection.endpoint for connection in group}
             near = [bell for bell in bells if not bell.endpoints or bell.endpoints & mine]
@@ -110,9 +110,10 @@ class Approver:
 
     def _judge(self, service: str, group: Sequence[Connection], bells: Sequence[Bell], report: Report) -> None:
         """Look at connections of one service, decide, record, act, record."""
+        rang = _causes(bells)
 
         def cause(connection: Connection) -> str:
-            return _cause({connection.endpoint}, bells)
+            return rang(connection.endpoint)
 
         known = self.ledger.current(connection.endpoint for connection in group)
         witness = Witness(self.ledger, self.bus, self.now)
@@ -273,11 +274,25 @@ class Approver:
         self._later(frozenset().union(*(bell.endpoints for bell in naming)), naming, report, error)
 
 
-def _cause(endpoints: Set[str], bells: Iterable[Bell]) -> str:
-    """What rang for some endpoints; of several bells the one that says who did something."""
-    named = [bell for bell in bells if endpoints & bell.endpoints]
-    attributed = [bell for bell in named if who(bell.cause)]
-    return next((bell.cause for bell in (*attributed, *named, *bells)), "")
+def _causes(bells: Sequence[Bell]) -> Callable[[str], str]:
+    """What rang for an endpoint; of several bells the one that says who did something."""
+    found: dict[str, str] = {}
+    for bell in bells:
+        for endpoint in bell.endpoints:
+            if endpoint not in found or (who(bell.cause) and not who(found[endpoint])):
+                found[endpoint] = bell.cause
+    otherwise = bells[0].cause if bells else ""
+    return lambda endpoint: found.get(endpoint, otherwise)
+
+
+def _attributed(late: Iterable[Bell], bells: Sequence[Bell]) -> Iterator[Bell]:
+    """Bells for another run, each with what rang for its endpoints."""
+    rang = _causes(bells)
+    for bell in late:
+        parts = defaultdict[str, set[str]](set)
+        for endpoint in bell.endpoints:
+            parts[rang(endpoint)].add(endpoint)
+        yield from (replace(bell, endpoints=frozenset(some), cause=cause) for cause, some in parts.items())
 
 
 def _result(line: Line) -> tuple[Status, State]:

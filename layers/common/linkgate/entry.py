@@ -9,7 +9,7 @@ from typing import Any
 
 from linkgate.attribute import plain
 from linkgate.bell import who
-from linkgate.model import Connection, Decision, Lineage, Outcome, Reason, RowKey, Standing, State, Status
+from linkgate.model import Connection, Decision, Lineage, Mode, Outcome, Reason, RowKey, Standing, State, Status
 from linkgate.policy import Rows, decide, read_for
 from linkgate.register import Slots, place
 from linkgate.rows import key_of
@@ -110,6 +110,10 @@ class Current:
     def cutting(self) -> bool:
         """Whether a decision to cut it is open: the sweep's, and nobody else's."""
         return not self.settled and self.outcome == Outcome.CUT
+
+    def rejecting(self) -> bool:
+        """Whether a decision to reject it is open."""
+        return not self.settled and self.outcome == Outcome.REJECT and self.mode == Mode.ENFORCE
 
     def fresh_at(self, now: datetime) -> bool:
         """Whether EC2 took an answer so recently that a look may be older than it."""

@@ -11,7 +11,7 @@ from linkgate.allowlist import AllowList
 from linkgate.breaker import rejects_name, spend
 from linkgate.connections import Connections
 from linkgate.entry import Current
-from linkgate.errors import Contended, Unavailable
+from linkgate.errors import Contended, Leased, Unavailable
 from linkgate.ledger import Ledger
 from linkgate.model import Connection, Decision, Outcome, Reason, Status
 from linkgate.policy import Rows, decide
@@ -75,6 +75,7 @@ class Judge:
             known = {**known, **self.ledger.current(one.endpoint for one in older)}
         group = sorted({*group, *older}, key=place_of)
         standing.wait(one for one in group if one.waits)
+        standing.released |= {one.endpoint for one in known.values() if one.rejecting()}  # it was counted
 
         stalled = set[str]()
         for wave in self._waves(group, rows, standing):
@@ -82,7 +83,8 @@ class Judge:
                 partial(self._line, connection, rows, standing, known, connection.owner in stalled, cause)
                 for connection in wave
             )
-            for connection, line in zip(wave, written, strict=True):
+            # What was written counts before anything is read again: what is read has it already.
+            for connection, line in sorted(zip(wave, written, strict=True), key=_is_trouble):
                 before = known.get(connection.endpoint)
                 try:
                     if isinstance(line, Unavailable):
@@ -145,10 +147,10 @@ class Judge:
             return None
         if before and (before.leased_at(now) or before.fresh_at(now)):
             # Somebody is acting, or acted so recently that this look may be older than the act.
-            raise Contended(f"{connection.endpoint} was decided on a moment ago")
+            raise Leased(f"{connection.endpoint} was decided on a moment ago")
         # Who has the slot already is in nobody's way: the older one waits for it to be used, or given back.
         if stalled and _wants_slot(decision) and not (before and before.claimed):
-            raise Contended(f"an older connection of {connection.owner} is still to be decided on")
+            raise Leased(f"an older connection of {connection.owner} is still to be decided on")
         if before and agrees and not before.settled:
             ledger.taken_over(before, now)
             return Line(connection, decision, before.entry, news=True, before=before)
@@ -171,7 +173,7 @@ class Judge:
         """Decide again where a slot was taken or a rejection counted meanwhile; otherwise the error stands."""
         now = self.now()
         decision = decide(connection, rows, now, standing.of(connection, now))
-        if not isinstance(error, Contended) or not (decision.rejects or _wants_slot(decision)):
+        if not _changed(error) or not (decision.rejects or _wants_slot(decision)):
             raise error
         self.census.refresh(standing, connection.owner)
         again = decide(connection, rows, now, standing.of(connection, now))
@@ -189,6 +191,15 @@ def accepts_again(known: Current | None, decision: Decision) -> bool:
 def abandoned(known: Current, decision: Decision) -> bool:
     """Whether a rejected connection was to be accepted again, EC2 refused, and now it is not to be any more."""
     return not known.settled and bool(known.refusal) and not known.cutting() and not accepts_again(known, decision)
+
+
+def _is_trouble(written: tuple[Connection, object]) -> bool:
+    return isinstance(written[1], Unavailable)
+
+
+def _changed(error: Unavailable) -> bool:
+    """Whether another writer was faster: what is known of slots and rejections is old."""
+    return isinstance(error, Contended) and not isinstance(error, Leased)
 
 
 def _wants_slot(decision: Decision) -> bool:

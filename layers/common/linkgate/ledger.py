@@ -106,7 +106,7 @@ class Ledger:
         text = line(connection, decision, rows, standing, cause, now) | self._until(now)
         writes = [
             Write(Place(connection.endpoint, entry), text, [Absent("endpoint_id")]),
-            Write(Place(connection.endpoint), current, _as_read(known)),
+            Write(Place(connection.endpoint), current, [*_as_read(known), *_left_open(known)]),
         ]
         if known and before and not known.settled:
             answer = f"superseded; {known.refusal or 'not known to be done'}"
@@ -269,6 +269,13 @@ def _as_read(known: Current | None) -> list[Condition]:
         Is("decision", known.entry) if known.entry else Absent("decision"),
         Is("claimed", known.claimed, or_absent=not known.claimed),
     ]
+
+
+def _left_open(known: Current | None) -> list[Condition]:
+    """That nobody took over the decision that was open."""
+    if known is None or known.settled:
+        return []
+    return [Is("settled", False), Is("open_until", known.open_until)]
 
 
 def _slots(connection: Connection, held: bool, waits: bool) -> Slots:

@@ -18,7 +18,7 @@ CALLS, LOOKS = 4, 2000
 """Full calls that one run makes, and connections that it looks at: EC2 takes five calls a second of all runs."""
 STORM = 50
 """A run that finds so many waiting is in a storm: EC2 will have no room for a call for few."""
-FULL, COMPANY, SOON = 80, 5, 1
+FULL, COMPANY, SOON = 80, 3, 1
 """In a storm a call for fewer than this waits for others to join it, so many times, so many seconds each."""
 SLOWEST = 3
 """The repeat (4 seconds) beyond which a throttled question is not asked more seldom."""
@@ -61,8 +61,9 @@ def planned(found: Iterable[Connection], bells: Iterable[Bell]) -> tuple[list[li
     tried = {endpoint: bell.attempt for bell in longest_last for endpoint in bell.endpoints}
     mine, rest = list[list[Connection]](), list[Bell]()
     for group in groups:
-        waits, turns = group[0].waits, max(tried.get(one.endpoint, COMPANY) for one in group)
-        alone = storm and waits and len(group) < FULL and turns < COMPANY
+        waits, turns = group[0].waits, max(tried.get(one.endpoint, 0) for one in group)
+        named = all(one.endpoint in tried for one in group)
+        alone = storm and waits and len(group) < FULL and named and turns < COMPANY
         if room[waits] > 0 and not alone:
             room[waits] -= 1
             mine.append(group)
