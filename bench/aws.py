@@ -110,6 +110,16 @@ class Aws:
         return f'<{action}Response xmlns="{NAMESPACE}">{inner}</{action}Response>'.encode(), "text/xml"
 
 
+def where(url: str) -> dict[str, Any]:
+    """What a client of boto3 needs to ask such an AWS."""
+    return {
+        "region_name": "eu-west-1",
+        "endpoint_url": url,
+        "aws_access_key_id": "111111111111",
+        "aws_secret_access_key": "bench",
+    }
+
+
 TOPIC = "arn:aws:sns:eu-west-1:111111111111:topic"
 
 

@@ -31,7 +31,7 @@ from linkgate.ring import Ringer
 from linkgate.standing import Census
 from linkgate.store import Store
 
-from bench.aws import Aws
+from bench.aws import Aws, where
 from bench.sweep import world
 from tests.world import endpoint_id
 
@@ -56,13 +56,8 @@ def serve(pipe: Pipe, kind: str, number: int) -> None:
 
 def approver(url: str) -> Approver:
     """The real approver with real clients of a URL."""
-    where: Any = {
-        "region_name": "eu-west-1",
-        "endpoint_url": url,
-        "aws_access_key_id": "111111111111",
-        "aws_secret_access_key": "bench",
-    }
-    ec2, dynamodb = boto3.client("ec2", **where), boto3.resource("dynamodb", **where)
+    at = where(url)
+    ec2, dynamodb = boto3.client("ec2", **at), boto3.resource("dynamodb", **at)
     store = Store(dynamodb, "ledger")
     return Approver(
         Gates(ec2),
@@ -70,8 +65,8 @@ def approver(url: str) -> Approver:
         AllowList(dynamodb, "allow-list"),
         Ledger(store),
         Census(Register(store), Breaker(store), None),
-        Bus(boto3.client("events", **where), "linkgate"),
-        Ringer(boto3.client("sqs", **where), f"{url}/111111111111/bells"),
+        Bus(boto3.client("events", **at), "linkgate"),
+        Ringer(boto3.client("sqs", **at), f"{url}/111111111111/bells"),
         functools.partial(datetime.now, UTC),
     )
 

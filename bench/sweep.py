@@ -36,7 +36,7 @@ from linkgate.sweep import Sweeper
 from linkgate.upkeep import Upkeep
 from linkgate.validator import Validator
 
-from bench.aws import TOPIC, Aws
+from bench.aws import TOPIC, Aws, where
 from tests.fakes import FakeLedger
 from tests.world import START, endpoint_id, service_id
 
@@ -76,15 +76,10 @@ def world(services: int, connections: int, rows: int) -> tuple[list[Connection],
 
 def sweeper(url: str) -> tuple[Sweeper, Ringer]:
     """The real sweep with real clients of a URL."""
-    where: Any = {
-        "region_name": "eu-west-1",
-        "endpoint_url": url,
-        "aws_access_key_id": "111111111111",
-        "aws_secret_access_key": "bench",
-    }
-    ec2, sqs = boto3.client("ec2", **where), boto3.client("sqs", **where)
-    dynamodb, now = boto3.resource("dynamodb", **where), functools.partial(datetime.now, UTC)
-    store, bus = Store(dynamodb, "ledger"), Bus(boto3.client("events", **where), "linkgate")
+    at = where(url)
+    ec2, sqs = boto3.client("ec2", **at), boto3.client("sqs", **at)
+    dynamodb, now = boto3.resource("dynamodb", **at), functools.partial(datetime.now, UTC)
+    store, bus = Store(dynamodb, "ledger"), Bus(boto3.client("events", **at), "linkgate")
     register, bells = Register(store), Ringer(sqs, f"{url}/111111111111/bells")
     census, allow_list = Census(register, Breaker(store), None), AllowList(dynamodb, "allow-list")
     comparer = Comparer(Connections(ec2), allow_list, Ledger(store), census, bus, bells, now)

@@ -10,6 +10,7 @@ from linkgate.limits import Limits
 from linkgate.model import Verdict
 from linkgate.probe import probe_all
 
+from lab.process import free_port
 from tests.unit.listeners import HOST, accepting, dropping, listening, refusing, resetting
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO is Linux's here")
@@ -67,12 +68,14 @@ def test_a_door_that_opens_and_slams_is_open_where_it_must_be_closed(scheme: str
 
 def test_an_address_of_version_6_is_crossed_to(monkeypatch: pytest.MonkeyPatch) -> None:
     with contextlib.ExitStack() as stack:
-        # The port is kept from everybody else in the other family, in which nobody is to listen.
-        port = stack.enter_context(refusing())
         try:
-            stack.enter_context(socket.create_server(("::1", port), family=socket.AF_INET6))
+            stack.enter_context(socket.create_server(("::1", 0), family=socket.AF_INET6))
         except OSError:
-            pytest.skip("this machine has no IPv6, or somebody else has that port")
+            pytest.skip("this machine has no IPv6")
+        # One that the kernel gives to nobody by itself, kept in the family in which nobody is to listen.
+        port = free_port()
+        stack.enter_context(socket.socket()).bind((HOST, port))
+        stack.enter_context(socket.create_server(("::1", port), family=socket.AF_INET6))
         both = [(family, socket.SOCK_STREAM, 6, "", (host, 0)) for family, host in ((10, "::1"), (2, HOST))]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
         found = probe_all(

@@ -5,7 +5,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from linkgate.errors import SettingsError
 from linkgate.limits import Limits
 from linkgate.model import Verdict
 from linkgate.probe import probe_all
-from linkgate.tls import trusting
 
 from tests.unit.listeners import (
     HOST,
@@ -212,20 +210,6 @@ def test_a_status_of_five_thousand_digits_is_a_bad_status() -> None:
 
 
 # ------------------------------------------------------------------ TLS
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority.create(tmp_path)
-
-
-@pytest.fixture
-def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authority]:
-    """The authority among those that OpenSSL trusts by default."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
-    trusting.cache_clear()
-    yield authority
-    trusting.cache_clear()
 
 
 YESTERDAY, SOON = timedelta(days=-2), timedelta(days=10)

@@ -1,6 +1,6 @@
-"""A storm in short: what bench.storm and bench.sweep show with large numbers holds with small ones in every run."""
+"""A storm in short: what bench.storm, run and sweep show with large numbers holds with small ones in every run."""
 
-from bench import storm, sweep
+from bench import run, storm, sweep
 
 
 def test_a_storm_is_drained_in_hardly_more_calls_than_there_must_be() -> None:
@@ -18,3 +18,8 @@ def test_in_a_storm_on_many_services_calls_for_few_find_company() -> None:
 def test_a_sweep_of_what_agrees_makes_few_calls_and_rings_nobody() -> None:
     seen = sweep.measure(2, 1000, 3000)
     assert (seen["calls"] <= 40, seen["rung"]) == (True, 0)
+
+
+def test_a_run_writes_a_hundred_items_of_the_ledger_a_call() -> None:
+    seen = run.measure("accepted", 40, times=1)
+    assert (seen["lines"], seen["calls"]["TransactWriteItems"]) == (40, 2 + 1)

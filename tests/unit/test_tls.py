@@ -5,16 +5,14 @@ import math
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from linkgate.limits import Limits
 from linkgate.model import Verdict
 from linkgate.phase import Clock
 from linkgate.probe import probe_all
-from linkgate.tls import Secure, lenient, trusting
+from linkgate.tls import Secure, trusting
 
 from tests.unit.listeners import HOST, Authority, accepting, answering, listening, nonsense
 
@@ -22,23 +20,6 @@ NAME = "orders.example"
 YESTERDAY, SOON = timedelta(days=-2), timedelta(days=10)
 UNTIL_2050 = datetime(2050, 6, 1, tzinfo=UTC) - datetime.now(UTC)
 """From 2050 on a certificate writes its dates in another form."""
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority.create(tmp_path)
-
-
-@pytest.fixture
-def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authority]:
-    """The authority among those that OpenSSL trusts by default."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
-    clear = (trusting.cache_clear, lenient.cache_clear)
-    for one in clear:
-        one()
-    yield authority
-    for one in clear:
-        one()
 
 
 def verdict(port: int, server_name: str = NAME, timeout: float = 5) -> Verdict:
