@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from boto3.dynamodb.types import TypeSerializer
 from linkgate.model import Connection
-from linkgate.rows import Item
+from linkgate.policy.rows import Item
 
 PAGE_BYTES = 1_000_000
 """What one page of a Query or a Scan holds (DynamoDB developer guide)."""

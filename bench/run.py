@@ -17,19 +17,19 @@ from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
 import boto3
-from linkgate.allowlist import AllowList
-from linkgate.approve import Approver
-from linkgate.bell import Bell
-from linkgate.breaker import Breaker
-from linkgate.bus import Bus
-from linkgate.connections import Connections
-from linkgate.gate import Gates
-from linkgate.ledger import Ledger
+from linkgate.approve.approver import Approver
+from linkgate.approve.context import Census
+from linkgate.aws.allowlist import AllowList
+from linkgate.aws.connections import Connections
+from linkgate.aws.services import Gates
+from linkgate.events.bell import Bell
+from linkgate.events.bus import Bus
+from linkgate.events.queue import Ringer
+from linkgate.ledger.breaker import Breaker
+from linkgate.ledger.ledger import Ledger
+from linkgate.ledger.sets import Register
+from linkgate.ledger.table import Store
 from linkgate.model import State, Status
-from linkgate.register import Register
-from linkgate.ring import Ringer
-from linkgate.standing import Census
-from linkgate.store import Store
 
 from bench.aws import Aws, where
 from bench.sweep import world

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from linkgate.bell import ENDPOINT_ID
+from linkgate.events.bell import ENDPOINT_ID
 
 from lab.deploy import STACK, Deployed, client
 from lab.process import LabProcess

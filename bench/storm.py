@@ -31,23 +31,23 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from linkgate import bell
-from linkgate.approve import Approver
-from linkgate.bell import Bell
-from linkgate.breaker import Breaker
-from linkgate.bus import ENTRIES_PER_CALL, Event
-from linkgate.connections import ABREAST, FILTER_VALUES
-from linkgate.dynamo import KEYS_PER_CALL
+from linkgate.approve.approver import Approver
+from linkgate.approve.context import Census
+from linkgate.aws.connections import ABREAST, FILTER_VALUES
+from linkgate.aws.dynamodb import KEYS_PER_CALL
+from linkgate.aws.services import Gate
 from linkgate.errors import Throttled
-from linkgate.gate import Gate
-from linkgate.ledger import Ledger
+from linkgate.events import bell
+from linkgate.events.bell import Bell
+from linkgate.events.bus import ENTRIES_PER_CALL, Event
+from linkgate.events.queue import MESSAGES_PER_CALL, Ringer, delay
+from linkgate.ledger.breaker import Breaker
+from linkgate.ledger.ledger import Ledger
+from linkgate.ledger.sets import Register
+from linkgate.ledger.table import Place, Write
 from linkgate.model import Connection, Outcome, RowKey, State, Status
-from linkgate.policy import Rows
-from linkgate.register import Register
-from linkgate.ring import MESSAGES_PER_CALL, Ringer, delay
-from linkgate.rows import Item
-from linkgate.standing import Census
-from linkgate.store import Place, Write
+from linkgate.policy.decide import Rows
+from linkgate.policy.rows import Item
 
 from bench.timeline import Timeline
 from tests.fakes import FakeAllowList, FakeBus, FakeConnections, FakeGates, FakeStore
@@ -74,7 +74,7 @@ CALL, SHOWN, KEY, WRITTEN, TOLD = 0.0015, 0.00011, 0.0001, 0.00017, 0.0001
 """Seconds of a whole processor for a call, and for each item shown, key asked for, item written, message or event told:
 what `python -m bench.run` measures, shared out."""
 ATTEMPTS = 3
-"""What botocore does about a throttle (linkgate.clients): full jitter up to 1, then 2 seconds."""
+"""What botocore does about a throttle (linkgate.aws.clients): full jitter up to 1, then 2 seconds."""
 NOTIFIED, TRAILED = 2, 30
 """Seconds from an accept to EC2's notification of it, and to CloudTrail's, which finds it available."""
 

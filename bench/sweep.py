@@ -16,25 +16,25 @@ from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
 import boto3
-from linkgate.allowlist import AllowList
-from linkgate.breaker import Breaker
-from linkgate.bus import Bus
-from linkgate.compare import Comparer
-from linkgate.connections import Connections
-from linkgate.gate import Gates
-from linkgate.label import labels
-from linkgate.lease import Lease
-from linkgate.ledger import Ledger
+from linkgate.approve.context import Census
+from linkgate.aws.allowlist import AllowList
+from linkgate.aws.connections import Connections
+from linkgate.aws.services import Gates
+from linkgate.events.bus import Bus
+from linkgate.events.queue import Ringer
+from linkgate.ledger.breaker import Breaker
+from linkgate.ledger.ledger import Ledger
+from linkgate.ledger.sets import Register
+from linkgate.ledger.table import Store
 from linkgate.model import ALONE, Connection, State, Status
-from linkgate.policy import decide
-from linkgate.register import Register
-from linkgate.ring import Ringer
-from linkgate.rows import Item, key_of
-from linkgate.standing import Census
-from linkgate.store import Store
-from linkgate.sweep import Sweeper
-from linkgate.upkeep import Upkeep
-from linkgate.validator import Validator
+from linkgate.policy.decide import decide
+from linkgate.policy.rows import Item, key_of
+from linkgate.sweep.compare import Comparer
+from linkgate.sweep.lease import Lease
+from linkgate.sweep.services import Upkeep
+from linkgate.sweep.sweeper import Sweeper
+from linkgate.sweep.tags import labels
+from linkgate.sweep.validator import Validator
 
 from bench.aws import TOPIC, Aws, where
 from tests.fakes import FakeLedger

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from linkgate.model import Connection, Standing
-from linkgate.policy import Rows, decide, settings_for
+from linkgate.policy.decide import Rows, decide, settings_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from linkgate import attribute
 from linkgate.model import Connection, Lineage, MalformedRow, Mode, Outcome, Reason, RowKey, Standing, State
-from linkgate.rows import EVERY, SETTINGS, UNIT_FORM, Item, SettingsRow, key_of, parse, shut_by
+from linkgate.policy import attributes
+from linkgate.policy.rows import EVERY, SETTINGS, UNIT_FORM, Item, SettingsRow, key_of, parse, shut_by
 
 from tests.case import Case
 
@@ -107,7 +107,7 @@ def _case(file: str, topic: Mapping[str, Any], written: Mapping[str, Any]) -> Ca
     )
     fields = _known(topic.get("request", {}) | written.get("request", {}), REQUEST, *REQUEST)
     endpoint, owner, region = (_formed(name, fields[name]) for name in REQUEST)
-    service, now = _formed("service", said["service"]), attribute.moment(said["time"])
+    service, now = _formed("service", said["service"]), attributes.moment(said["time"])
     rows = _rows(service, topic.get("table", [])) | _rows(service, written.get("table", []))
     live = {_formed("endpoint", one): _formed("owner", account) for one, account in said["live"].items()}
     if live.get(endpoint, owner) != owner:

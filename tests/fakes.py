@@ -14,23 +14,35 @@ from io import BytesIO
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from linkgate import bell
-from linkgate.allowlist import AllowList
-from linkgate.bell import Bell
-from linkgate.bus import VERSION, Bus, Event
-from linkgate.canary import Canaries
-from linkgate.connections import Connections
-from linkgate.entry import Current
+from linkgate.aws.allowlist import AllowList
+from linkgate.aws.connections import Connections
+from linkgate.aws.services import Gate, Gates
 from linkgate.errors import Contended
-from linkgate.gate import Gate, Gates
-from linkgate.ledger import Ledger
+from linkgate.events import bell
+from linkgate.events.bell import Bell
+from linkgate.events.bus import VERSION, Bus, Event
+from linkgate.events.queue import Ringer, delay
+from linkgate.ledger.items import Current
+from linkgate.ledger.ledger import Ledger
+from linkgate.ledger.table import (
+    ACTIONS_PER_CALL,
+    CURRENT,
+    Absent,
+    Before,
+    Condition,
+    Is,
+    Place,
+    Present,
+    Room,
+    Store,
+    Write,
+)
 from linkgate.model import Connection, Outcome, RowKey, Verdict
-from linkgate.policy import Rows
-from linkgate.principals import Change
-from linkgate.reach import region_of
-from linkgate.ring import Ringer, delay
-from linkgate.rows import Item
-from linkgate.store import ACTIONS_PER_CALL, CURRENT, Absent, Before, Condition, Is, Place, Present, Room, Store, Write
+from linkgate.patrol.canaries import Canaries
+from linkgate.patrol.routing import region_of
+from linkgate.policy.decide import Rows
+from linkgate.policy.principals import Change
+from linkgate.policy.rows import Item
 
 from tests.gallery import hold_to_schema
 from tests.world import Killed, World

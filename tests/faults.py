@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from linkgate.bell import Bell
+from linkgate.events.bell import Bell
 
 from tests.fakes import FakeRinger
 from tests.house import House

@@ -8,7 +8,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 from jsonschema import Draft202012Validator
-from linkgate.rows import Item
+from linkgate.policy.rows import Item
 
 EVENTS = Path(__file__).parents[1] / "events"
 SCHEMAS = EVENTS / "schemas"

@@ -2,23 +2,23 @@
 
 from datetime import timedelta
 
-from linkgate.approve import Approver, Report
-from linkgate.bell import Bell
-from linkgate.breaker import Breaker
-from linkgate.compare import Comparer
-from linkgate.entry import Current
-from linkgate.keep import Keeper
-from linkgate.lease import Lease
-from linkgate.look import Lookout
+from linkgate.approve.approver import Approver, Report
+from linkgate.approve.context import Census
+from linkgate.events.bell import Bell
+from linkgate.health.targets import Probe
+from linkgate.ledger.breaker import Breaker
+from linkgate.ledger.items import Current
+from linkgate.ledger.sets import Register
 from linkgate.model import State
-from linkgate.patrol import Patrol
-from linkgate.register import Register
-from linkgate.standing import Census
-from linkgate.sweep import Finding, Sweeper
-from linkgate.tally import Round
-from linkgate.targets import Probe
-from linkgate.upkeep import Upkeep
-from linkgate.validator import Validator
+from linkgate.patrol.counts import Round
+from linkgate.patrol.patrol import Patrol
+from linkgate.patrol.probing import Lookout
+from linkgate.patrol.recorder import Keeper
+from linkgate.sweep.compare import Comparer
+from linkgate.sweep.lease import Lease
+from linkgate.sweep.services import Upkeep
+from linkgate.sweep.sweeper import Finding, Sweeper
+from linkgate.sweep.validator import Validator
 
 from tests.fakes import FakeAllowList, FakeBus, FakeCanaries, FakeConnections, FakeGates, FakeLedger, FakeRinger
 from tests.organization import FakeOrganization

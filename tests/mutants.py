@@ -20,9 +20,13 @@ CHECKOUT = Path(__file__).parents[1]
 EQUIVALENT = Path(__file__).with_name("equivalent-mutants.yaml")
 NEEDED = ("layers", "tests", "events", "pyproject.toml")
 
-MODULES = ("model", "policy", "rows", "attribute")
+MODULES = ("model", "policy/decide", "policy/rows", "policy/attributes")
 TESTS = " ".join(
-    f"tests/unit/test_{name}.py" for name in ("conformance", "model", "policy", "gallery", "rows", "properties")
+    f"tests/unit/{name}.py"
+    for name in (
+        "test_model",
+        *(f"policy/test_{one}" for one in ("conformance", "decide", "gallery", "rows", "properties")),
+    )
 )
 CONFIG = f"""[cosmic-ray]
 module-path = "layers/common/linkgate/%s.py"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from linkgate.organization import Organization
+from linkgate.aws.organizations import Organization
 
 
 class FakeOrganization(Organization):

@@ -7,20 +7,22 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from linkgate import bell, clients, metrics
-from linkgate.allowlist import AllowList
-from linkgate.approve import Approver, Report
-from linkgate.breaker import Breaker
-from linkgate.bus import Bus
-from linkgate.connections import Connections
-from linkgate.gate import Gates
-from linkgate.ledger import Ledger
-from linkgate.organization import Organization
-from linkgate.register import Register
-from linkgate.ring import Ringer
-from linkgate.settings import Settings
-from linkgate.standing import Census
-from linkgate.store import Store
+from linkgate import metrics
+from linkgate.approve.approver import Approver, Report
+from linkgate.approve.context import Census
+from linkgate.aws import clients
+from linkgate.aws.allowlist import AllowList
+from linkgate.aws.connections import Connections
+from linkgate.aws.organizations import Organization
+from linkgate.aws.services import Gates
+from linkgate.config import Settings
+from linkgate.events import bell
+from linkgate.events.bus import Bus
+from linkgate.events.queue import Ringer
+from linkgate.ledger.breaker import Breaker
+from linkgate.ledger.ledger import Ledger
+from linkgate.ledger.sets import Register
+from linkgate.ledger.table import Store
 
 REQUIRED = ("stack", "allow_list_table", "ledger_table", "bell_queue_url", "event_bus")
 logger = Logger(service="approve")

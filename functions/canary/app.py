@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from linkgate.config import Settings
 from linkgate.limits import Limits
 from linkgate.probe import probe_all
 from linkgate.report import report
-from linkgate.settings import Settings
 
 logger = Logger(service="canary")
 MARGIN = 3.0

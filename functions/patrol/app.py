@@ -6,20 +6,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from linkgate import bell, clients, metrics
-from linkgate.allowlist import AllowList
-from linkgate.bus import Bus
-from linkgate.canary import Canaries
-from linkgate.connections import Connections
-from linkgate.gate import Gates
-from linkgate.keep import Keeper
-from linkgate.ledger import Ledger
-from linkgate.look import Lookout
-from linkgate.patrol import Patrol
-from linkgate.ring import Ringer
-from linkgate.settings import Settings
-from linkgate.store import Store
-from linkgate.tally import Round, Tally
+from linkgate import metrics
+from linkgate.aws import clients
+from linkgate.aws.allowlist import AllowList
+from linkgate.aws.connections import Connections
+from linkgate.aws.services import Gates
+from linkgate.config import Settings
+from linkgate.events import bell
+from linkgate.events.bus import Bus
+from linkgate.events.queue import Ringer
+from linkgate.ledger.ledger import Ledger
+from linkgate.ledger.table import Store
+from linkgate.patrol.canaries import Canaries
+from linkgate.patrol.counts import Round, Tally
+from linkgate.patrol.patrol import Patrol
+from linkgate.patrol.probing import Lookout
+from linkgate.patrol.recorder import Keeper
 
 REQUIRED = ("stack", "account", "allow_list_table", "ledger_table", "patrol_queue_url", "event_bus", "default_probe")
 TIMES = {"DnsTime": "dns", "TcpTime": "tcp", "TlsTime": "tls", "FirstByteTime": "first_byte", "TotalTime": "total"}

@@ -8,26 +8,28 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from boto3.dynamodb.types import TypeDeserializer
-from linkgate import bell, clients, metrics
-from linkgate.allowlist import AllowList
-from linkgate.breaker import Breaker
-from linkgate.bus import Bus
-from linkgate.compare import Compared, Comparer
-from linkgate.connections import Connections
-from linkgate.gate import Gates
-from linkgate.lease import Lease
-from linkgate.ledger import Ledger
+from linkgate import metrics
+from linkgate.approve.context import Census
+from linkgate.aws import clients
+from linkgate.aws.allowlist import AllowList
+from linkgate.aws.connections import Connections
+from linkgate.aws.organizations import Organization
+from linkgate.aws.services import Gates
+from linkgate.config import Settings
+from linkgate.events import bell
+from linkgate.events.bus import Bus
+from linkgate.events.queue import Ringer
+from linkgate.ledger.breaker import Breaker
+from linkgate.ledger.ledger import Ledger
+from linkgate.ledger.sets import Register
+from linkgate.ledger.table import Store
 from linkgate.model import Status
-from linkgate.organization import Organization
-from linkgate.register import Register
-from linkgate.ring import Ringer
-from linkgate.rows import Item, key_of
-from linkgate.settings import Settings
-from linkgate.standing import Census
-from linkgate.store import Store
-from linkgate.sweep import Finding, Sweeper
-from linkgate.upkeep import Upkeep
-from linkgate.validator import Validator
+from linkgate.policy.rows import Item, key_of
+from linkgate.sweep.compare import Compared, Comparer
+from linkgate.sweep.lease import Lease
+from linkgate.sweep.services import Upkeep
+from linkgate.sweep.sweeper import Finding, Sweeper
+from linkgate.sweep.validator import Validator
 
 REQUIRED = (
     "stack",

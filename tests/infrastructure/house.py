@@ -22,7 +22,8 @@ class Module:
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "linkgate":
                 home = (node.module or "").partition(".")[2]
                 for one in node.names:
-                    self.imports[one.asname or one.name] = (home, one.name) if home else (one.name, "")
+                    inner = f"{home}.{one.name}".lstrip(".")
+                    self.imports[one.asname or one.name] = (inner, "") if inner in names() else (home, one.name)
 
     def constant(self, name: str) -> ast.expr | None:
         """What a name at the top of the module is bound to."""
@@ -39,9 +40,15 @@ class Module:
 
 
 @functools.cache
+def names() -> dict[str, Path]:
+    """The files of the package linkgate by their modules' names, such as `events.bus`."""
+    return {".".join(path.relative_to(HOUSE).with_suffix("").parts): path for path in HOUSE.rglob("*.py")}
+
+
+@functools.cache
 def house() -> dict[str, Module]:
     """Every module of the package linkgate, by name."""
-    return {path.stem: Module(path) for path in HOUSE.glob("*.py")}
+    return {name: Module(path) for name, path in names().items()}
 
 
 @functools.cache

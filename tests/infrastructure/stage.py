@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from linkgate.settings import Settings
+from linkgate.config import Settings
 
 import lab.metrics
 from functions.approve import app as approve

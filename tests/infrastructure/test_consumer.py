@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from linkgate.reach import PREFIX
+from linkgate.patrol.routing import PREFIX
 
 from tests.infrastructure.alarms import heading
 from tests.infrastructure.needs import LOGS, NETWORK

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from linkgate import bell, bus
+from linkgate.events import bell, bus
 
 from tests.infrastructure.calls import operations
 from tests.infrastructure.house import house

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from linkgate import clients, entry
-from linkgate.canary import LONGEST_CALL
-from linkgate.settings import Settings
+from linkgate.aws import clients
+from linkgate.config import Settings
+from linkgate.ledger import items
+from linkgate.patrol.canaries import LONGEST_CALL
 
 from tests.infrastructure.house import Module
 from tests.infrastructure.stack import Properties, Stack, door
@@ -67,8 +68,8 @@ def mistimed(stack: Stack) -> list[str]:
         f"patrol begins no call in its {functions['PatrolFunction']['Timeout']} s": waits
         < LONGEST_CALL
         < functions["PatrolFunction"]["Timeout"],
-        f"a decision's lease of {entry.LEASE} ends before the approver": functions["ApproveFunction"]["Timeout"]
-        <= entry.LEASE.total_seconds(),
+        f"a decision's lease of {items.LEASE} ends before the approver": functions["ApproveFunction"]["Timeout"]
+        <= items.LEASE.total_seconds(),
     }
     return [problem for problem, holds in fits.items() if not holds]
 

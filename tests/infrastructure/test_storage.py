@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from linkgate.ledger import EXPIRES
+from linkgate.ledger.ledger import EXPIRES
 
 from tests.infrastructure.stack import Stack, named
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from linkgate import health
-from linkgate.canary import Canaries
-from linkgate.connections import Connections
-from linkgate.diagnosis import Crossing, Diagnosis, diagnose
+from linkgate.aws.connections import Connections
+from linkgate.health import status
+from linkgate.health.diagnosis import Crossing, Diagnosis, diagnose
+from linkgate.health.targets import Probe, Target, targets_of
 from linkgate.model import Connection, State, Status
-from linkgate.targets import Probe, Target, targets_of
+from linkgate.patrol.canaries import Canaries
 
 from lab import shell
 from lab.ground import Ground
@@ -142,9 +142,9 @@ class Watch:
         for _ in range(ROUNDS):
             begun = time.monotonic()
             last.append(self.diagnosis())
-            recent = health.grown(recent, not last[-1].cause)
-            if health.status_after(Status.VERIFIED, recent) is Status.UNHEALTHY:
-                bad = [one for one in reversed(last[-health.ROUNDS :]) if one.cause]
+            recent = status.grown(recent, not last[-1].cause)
+            if status.status_after(Status.VERIFIED, recent) is Status.UNHEALTHY:
+                bad = [one for one in reversed(last[-status.ROUNDS :]) if one.cause]
                 ((most, _),) = Counter((one.cause, one.also) for one in bad).most_common(1)
                 return next(one for one in bad if (one.cause, one.also) == most)
             time.sleep(max(0.0, begun + ROUND_SECONDS - time.monotonic()))

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
-from linkgate.diagnosis import Crossing, Diagnosis, Kind, diagnose
+from linkgate.health.diagnosis import Crossing, Diagnosis, Kind, diagnose
 from linkgate.model import State
 
 from lab import deploy

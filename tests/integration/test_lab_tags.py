@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from linkgate.connections import Connections
-from linkgate.gate import Gates
+from linkgate.aws.connections import Connections
+from linkgate.aws.services import Gates
 from linkgate.model import Connection, Sync
-from linkgate.principals import Change, Wanted, plan
+from linkgate.policy.principals import Change, Wanted, plan
 
 from lab.process import PROVIDER_ACCOUNT, REGION, LabProcess
 from tests.integration.test_lab_privatelink import (

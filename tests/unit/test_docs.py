@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from linkgate.cause import CAUSES
+from linkgate.health.causes import CAUSES
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 README = (CHECKOUT / "README.md").read_text()

@@ -26,7 +26,7 @@ from linkgate.model import (
     Status,
     Verdict,
 )
-from linkgate.rows import CanaryRow, ReleaseRow, SettingsRow
+from linkgate.policy.rows import CanaryRow, ReleaseRow, SettingsRow
 
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
 CONNECTION = Connection("vpce-svc-1", "vpce-1", "222222222222", "eu-west-1", State.PENDING_ACCEPTANCE, NOW)

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from linkgate.cause import CAUSES
 from linkgate.errors import SettingsError
+from linkgate.health.causes import CAUSES
 from linkgate.limits import Limits
 from linkgate.model import Verdict
 from linkgate.probe import probe_all

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from boto3.dynamodb.types import Binary
 from hypothesis import strategies as st
-from linkgate.rows import PEOPLE, Item
+from linkgate.policy.rows import PEOPLE, Item
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 digits = st.integers(-(10**37), 10**37)

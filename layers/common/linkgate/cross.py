@@ -7,7 +7,7 @@ from typing import Any
 
 from linkgate import kernel, tls, wire
 from linkgate.aim import OUT_OF_TIME, Aim
-from linkgate.cause import OPEN
+from linkgate.health.causes import OPEN
 from linkgate.model import Verdict
 from linkgate.phase import Clock, Failed
 

@@ -1,0 +1,174 @@
+"""How the consumers of one service stand while it is decided on them: slots taken, place in their organisation."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from linkgate.aws.organizations import Organization
+from linkgate.errors import Unavailable
+from linkgate.ledger.breaker import Breaker, Counted, Spent, cuts_name, rejects_name
+from linkgate.ledger.items import stamp
+from linkgate.ledger.sets import (
+    NOTHING,
+    Register,
+    Slots,
+    endpoint_of,
+    guard_name,
+    limit_name,
+    place,
+    unwritten,
+)
+from linkgate.model import (
+    OUTSIDE,
+    Connection,
+    Decision,
+    Lineage,
+    Outcome,
+    Reason,
+    RowKey,
+    ServiceSettings,
+    Standing,
+)
+from linkgate.policy.decide import Rows, released, settings_for, unit_rows
+from linkgate.policy.rows import EVERY
+
+ROLE_MISSING = "its rows about OUs and organisations cannot be judged: the parameter OrganizationsRoleArn is empty"
+
+
+@dataclass(slots=True)
+class Standings:
+    """By account, who holds and wants slots on one service and where the account stands; what shuts it; rejections."""
+
+    service: str
+    strays: tuple[RowKey, ...] = ()
+    lineages: Mapping[str, Lineage] = field(default_factory=dict)
+    slots: dict[str, Slots] = field(default_factory=dict)
+    undone: dict[str, str] = field(default_factory=dict)
+    """The place of each endpoint that holds a slot and waits all the same: it gives way to older ones."""
+    spent: Spent = Spent()  # noqa: RUF009 - frozen
+    rejects: int = 0
+    """As many rejections an hour are let through, but for those that are released."""
+    released: frozenset[str] = frozenset()
+
+    def of(self, connection: Connection, now: datetime) -> Standing:
+        """What is taken into account for one connection: its own slot does not count against it."""
+        held = self.slots.get(connection.owner, NOTHING).held - {connection.endpoint}
+        mine = place_of(connection)
+        others = [one for one in held if self.undone.get(one, "") < mine] if connection.waits else held
+        breaker = connection.waits and self.counts(connection) and self.spent.within_the_hour(now) >= self.rejects
+        return Standing(len(others), self.lineages.get(connection.owner, OUTSIDE), self.strays, breaker)
+
+    def counts(self, connection: Connection) -> bool:
+        """Whether its rejection counts: nobody released it."""
+        return connection.endpoint not in self.released
+
+    def wait(self, connections: Iterable[Connection]) -> None:
+        """Say which connections wait, those with a slot included: an accept that was not done yet."""
+        for one in connections:
+            if one.endpoint in self.slots.get(one.owner, NOTHING).held:
+                self.undone[one.endpoint] = place_of(one)
+
+    def older(self, connection: Connection) -> list[str]:
+        """Who of the same account has waited longer for a slot, the oldest first."""
+        waiting = self.slots.get(connection.owner, NOTHING).waiting
+        return [endpoint_of(one) for one in sorted(waiting) if one < place_of(connection)]
+
+    def decided(self, connection: Connection, decision: Decision, now: datetime) -> None:
+        """Count a slot that was just taken or given back, and a rejection."""
+        mine, taken = frozenset({connection.endpoint}), self.slots.get(connection.owner, NOTHING)
+        held = taken.held | mine if decision.outcome is Outcome.ACCEPT else taken.held - mine
+        self.slots[connection.owner] = Slots(held, taken.waiting - {place_of(connection)})
+        if decision.rejects and self.counts(connection):
+            self.spent = self.spent.one_more(now)
+
+
+def place_of(connection: Connection) -> str:
+    """The place of a connection among those that wait for a slot."""
+    return place(stamp(connection.created), connection.endpoint)
+
+
+class Kept(NamedTuple):
+    """What the ledger keeps about one service: rows that shut it, and what its breakers counted."""
+
+    strays: tuple[RowKey, ...] = ()
+    rejects: Counted = Counted()
+    cuts: Counted = Counted()
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """Finds out how consumers stand."""
+
+    register: Register
+    breaker: Breaker
+    organization: Organization | None
+
+    def of(
+        self,
+        service: str,
+        owners: Iterable[str],
+        rows: Rows,
+        kept: Kept | None = None,
+        slots: Mapping[str, Slots] | None = None,
+    ) -> Standings:
+        """How some accounts stand on a service; `kept` and all of the service's `slots` where they were read already.
+
+        `rows` holds at least settings, releases and the rows about OUs and organisations. Raises Unavailable.
+        """
+        accounts = sorted(set(owners))
+        kept = kept or self.kept([service])[service]
+        return Standings(
+            service,
+            strays=kept.strays,
+            lineages=_lineages(accounts, self.organization) if unit_rows(service, rows) else {},
+            slots=self.slots(service, accounts) if slots is None else dict(slots),
+            spent=kept.rejects.spent,
+            rejects=self._rejects(service, rows, slots),
+            released=released(service, rows),
+        )
+
+    def refresh(self, standing: Standings, owner: str) -> None:
+        """Read again what other writers changed meanwhile: the slots of an account, and the rejections."""
+        name = rejects_name(standing.service)
+        standing.slots |= self.slots(standing.service, [owner])
+        standing.spent = self.breaker.read([name])[name].spent
+
+    def kept(self, services: Iterable[str]) -> dict[str, Kept]:
+        """What the ledger keeps about some services, consistently read."""
+        names = sorted(set(services))
+        sets = self.register.read(guard_name(name) for name in (*names, EVERY))
+        counted = self.breaker.read(made(name) for name in names for made in (rejects_name, cuts_name))
+
+        def strays(service: str) -> tuple[RowKey, ...]:
+            shut = (sets.get(guard_name(name), frozenset()) for name in (service, EVERY))
+            return tuple(sorted(map(unwritten, frozenset().union(*shut))))
+
+        return {name: Kept(strays(name), counted[rejects_name(name)], counted[cuts_name(name)]) for name in names}
+
+    def slots(self, service: str, owners: Iterable[str]) -> dict[str, Slots]:
+        """The slots of some accounts on a service, consistently read."""
+        names = {limit_name(service, owner): owner for owner in owners}
+        return {names[name]: found for name, found in self.register.places(names).items()}
+
+    def _rejects(self, service: str, rows: Rows, slots: Mapping[str, Slots] | None) -> int:
+        settings = settings_for(service, rows)
+        if not isinstance(settings, ServiceSettings):
+            return 0  # it rejects nobody
+        budget = settings.max_rejects
+        if not budget.percent:
+            return budget.of(0)
+        found = self.register.claims(service) if slots is None else slots
+        return budget.of(sum(len(one.held) for one in found.values()))
+
+
+def _lineages(accounts: Iterable[str], organization: Organization | None) -> dict[str, Lineage]:
+    if organization is None:
+        return dict.fromkeys(accounts, Lineage(unknown=Reason.MALFORMED_ROW, why=ROLE_MISSING))
+    found = {}
+    for account in accounts:
+        try:
+            found[account] = Lineage(organization.lineage(account))
+        except Unavailable as error:
+            found[account] = Lineage(unknown=Reason.UNKNOWN_ORGANIZATION, why=str(error))
+    return found

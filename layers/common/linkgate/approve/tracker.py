@@ -1,0 +1,148 @@
+"""What happened to connections that wait for nobody: accepted, rejected or deleted, by us or by other hands."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from linkgate.errors import Unavailable
+from linkgate.events.bell import who
+from linkgate.events.bus import Bus, Event, about, by_hand_event, finished_event
+from linkgate.ledger.items import Current, act_by_hand
+from linkgate.ledger.ledger import Ledger
+from linkgate.model import Connection, Mode, Outcome, State, Status
+
+CLOSED = "Endpoint Connection Closed"
+Cause = Callable[[Connection], str]
+
+
+def _nothing(_: Connection) -> str:
+    return ""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a look could not record, and whose slots it found free.
+
+    `busy`: endpoints to be looked at again later, since somebody is acting on them (None) or they could not be
+    recorded. `freed`: services and accounts that have a slot more now.
+    """
+
+    busy: dict[str, Unavailable | None] = field(default_factory=dict)
+    freed: set[tuple[str, str]] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """Keeps the ledger true to what EC2 shows; acts on nothing."""
+
+    ledger: Ledger
+    bus: Bus
+    now: Callable[[], datetime]
+
+    def record(self, connections: Iterable[Connection], known: Mapping[str, Current], cause: Cause = _nothing) -> Seen:
+        """Record connections that wait for nobody, where the ledger does not know it yet.
+
+        One that cannot be recorded does not hold up the others. `cause` says what rang for a connection.
+        """
+        seen, news = Seen(), list[tuple[Connection, Status]]()
+        for connection in connections:
+            before = known.get(connection.endpoint)
+            status = _status(connection, before)
+            if before and (before.leased_at(self.now()) or self._older(before, status)):
+                seen.busy[connection.endpoint] = None
+            elif status and not _kept_open(before, status):
+                news.append((connection, status))
+        written = self.ledger.together(
+            partial(self._record, connection, known.get(connection.endpoint), status, cause(connection))
+            for connection, status in news
+        )
+        for (connection, status), trouble in zip(news, written, strict=True):
+            before = known.get(connection.endpoint)
+            if trouble:
+                seen.busy[connection.endpoint] = trouble
+            elif before and before.claimed and not status.live:
+                seen.freed.add((before.service, before.owner))
+        return seen
+
+    def _older(self, before: Current, status: Status | None) -> bool:
+        """Whether a look seems older than a cut or a rejection of ours that EC2 took a moment ago."""
+        ours = before.outcome in (Outcome.REJECT, Outcome.CUT) and not before.status.live
+        return ours and before.fresh_at(self.now()) and status is not None and status.live
+
+    def gone(self, known: Iterable[Current]) -> Seen:
+        """Record endpoints that EC2 no longer shows; returns those to be looked at again, as `record` does."""
+        seen = Seen()
+        for current in known:
+            try:
+                if current.status is not Status.CLOSED:
+                    self.bus.tell([Event(CLOSED, about(current))])
+                    self.ledger.closed(current, self.now())
+                    if current.claimed:
+                        seen.freed.add((current.service, current.owner))
+            except Unavailable as error:
+                seen.busy[current.endpoint] = error
+        return seen
+
+    def _record(
+        self, connection: Connection, before: Current | None, status: Status, cause: str, ledger: Ledger
+    ) -> None:
+        """Tell, then write: a repeated event harms less than a lost one. What `ledger` is given is written last."""
+        if status is Status.CLOSED and (before is None or before.status is not Status.CLOSED):
+            self.bus.tell([Event(CLOSED, about(connection))])
+        if before and not before.settled:
+            before = self._finished(connection, before, status)
+        if before and before.by_hand and (name := who(cause, "Accept" if before.status.live else "Reject")):
+            self.ledger.attributed(before, name)
+        if before is None or (before.status, before.state, before.claimed) != (status, connection.state, status.live):
+            hand = cause if _by_hand(before, status, cause) else None
+            if hand is not None:
+                line = act_by_hand(connection, status, before, hand, self.now())
+                self.bus.tell([by_hand_event(connection, line)])
+            ledger.seen(connection, status, before, self.now(), hand)
+
+    def _finished(self, connection: Connection, before: Current, status: Status) -> Current:
+        """Complete a line whose act was done by a run that ended before it could say so; what is known then."""
+        came_true = before.mode == Mode.ENFORCE and before.outcome in CAME_TRUE.get(status, ())
+        if came_true:
+            self.bus.tell([finished_event(connection, before.says(), before.entry)])
+        answer = f"found {connection.state} at a later look"
+        # What the line did not want is not its answer, and is recorded as what other hands did.
+        stands = status if came_true or status is Status.CLOSED else before.status
+        self.ledger.answered(connection, before.entry, answer, stands, connection.state, self.now(), before)
+        return self.ledger.current([connection.endpoint])[connection.endpoint]
+
+
+CAME_TRUE = {
+    Status.ACCEPTED: (Outcome.ACCEPT,),
+    Status.REJECTED: (Outcome.REJECT,),
+    Status.CUT: (Outcome.CUT,),
+}
+"""What an open decision wanted, by what was found."""
+
+
+def _kept_open(before: Current | None, status: Status) -> bool:
+    """Whether EC2 refused, for want of a permission say, to accept a rejected connection again: the line waits."""
+    return bool(before and not before.settled and before.refusal and before.status is status and not status.live)
+
+
+def _by_hand(before: Current | None, status: Status, cause: str) -> bool:
+    """Whether other hands did it: EC2 was not told by us. Of a connection never seen before nobody knows who did."""
+    if status is Status.CLOSED:
+        return False
+    if before is None or before.status is Status.CLOSED:
+        return bool(who(cause))
+    if status.live:
+        return not before.status.live
+    return before.status not in (Status.REJECTED, Status.CUT)
+
+
+def _status(connection: Connection, before: Current | None) -> Status | None:
+    """The ledger's word for what EC2 shows; None for a state that says nothing, or a cut that the sweep is at."""
+    if connection.state.gone:
+        return Status.CLOSED
+    if connection.state is State.REJECTED:
+        return Status.CUT if before and (before.cutting() or before.status is Status.CUT) else Status.REJECTED
+    if not connection.state.live or (before and before.cutting()):
+        return None
+    return before.status if before and before.status.live else Status.ACCEPTED

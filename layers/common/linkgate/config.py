@@ -1,0 +1,61 @@
+"""What the template tells a function through its environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from linkgate.errors import SettingsError
+from linkgate.health.targets import Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment of a function, checked.
+
+    Resources that a function does not have are "" and are never asked for by its door; `from_env` demands
+    those named in `required`.
+    """
+
+    stack: str = ""
+    account: str = ""
+    region: str = ""
+    allow_list_table: str = ""
+    ledger_table: str = ""
+    bell_queue_url: str = ""
+    patrol_queue_url: str = ""
+    sweep_queue_url: str = ""
+    event_bus: str = ""
+    notification_topic_arn: str = ""
+    organizations_role_arn: str = ""
+    ledger_retention_days: str = ""
+    canary_function: str = ""
+    default_probe: str = ""
+    canary_names: str = ""
+    canary_ports: str = ""
+    canary_cidrs: str = ""
+
+    @property
+    def retention(self) -> timedelta | None:
+        """How long lines about decisions are kept; None: for ever."""
+        days = int(self.ledger_retention_days or 0)
+        return timedelta(days=days) if days else None
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """What proves that an endpoint answers, unless its service's settings say otherwise; raises SettingsError."""
+        try:
+            return tuple(Probe.parse(part.strip()) for part in self.default_probe.split(","))
+        except ValueError as error:
+            raise SettingsError(f"DEFAULT_PROBE is {self.default_probe!r}: expected {error}") from None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], required: tuple[str, ...]) -> "Settings":
+        """Read every known variable; raise SettingsError that names each missing one of `required`."""
+        values = {field: environ.get(field.upper(), "").strip() for field in cls.__slots__}
+        missing = [field.upper() for field in required if not values[field]]
+        if missing:
+            raise SettingsError(
+                f"environment variable {', '.join(missing)} is missing or empty: "
+                "deploy template.yaml as it is, it sets all of them"
+            )
+        return cls(**values)

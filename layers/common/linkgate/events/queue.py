@@ -1,0 +1,52 @@
+"""The bell queue: how a bell is rung, now or in a while."""
+
+import json
+from collections.abc import Iterable
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from linkgate.aws.errors import translated
+from linkgate.errors import Unavailable
+from linkgate.events.bell import Bell
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+
+MESSAGES_PER_CALL = 10
+LONGEST_DELAY = 900
+"""Seconds; the longest that SQS holds one message back."""
+
+
+class Ringer:
+    """A queue of bells."""
+
+    def __init__(self, sqs: "SQSClient", queue_url: str) -> None:
+        self._sqs = sqs
+        self._queue_url = queue_url
+
+    def ring(self, bells: Iterable[Bell], later: int | None = None) -> None:
+        """Send bells so many seconds `later`; otherwise first ones at once, repeats the later the more there were."""
+        rest = iter(bells)
+        while batch := list(islice(rest, MESSAGES_PER_CALL)):
+            entries: list[SendMessageBatchRequestEntryTypeDef] = [
+                {
+                    "Id": str(number),
+                    "MessageBody": json.dumps(bell.event()),
+                    "DelaySeconds": _delay(bell, later),
+                }
+                for number, bell in enumerate(batch)
+            ]
+            with translated():
+                failed = self._sqs.send_message_batch(QueueUrl=self._queue_url, Entries=entries).get("Failed")
+            if failed:
+                raise Unavailable(f"SQS refused {len(failed)} of {len(batch)} bells: {failed[0].get('Message', '')}")
+
+
+def _delay(bell: Bell, later: int | None) -> int:
+    return delay(bell.attempt) if later is None else min(later, LONGEST_DELAY)
+
+
+def delay(attempt: int) -> int:
+    """Seconds before a bell's n-th repeat: 0, 1, 2, 4 … up to what SQS allows."""
+    return 0 if attempt <= 0 else int(min(2 ** min(attempt - 1, 16), LONGEST_DELAY))

@@ -1,0 +1,81 @@
+"""An endpoint's health from its last probe rounds: unhealthy when three of five are bad, as the alarm counts."""
+
+import zlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from linkgate.health.causes import OPEN
+from linkgate.health.diagnosis import Diagnosis
+from linkgate.health.evidence import Evidence
+from linkgate.model import Status
+
+ROUNDS, BAD_ROUNDS = 5, 3
+OPEN_ROUNDS = 2
+"""Looks in a row that find a door open which must be shut: EC2's data path follows its state, a moment later."""
+LONGEST = 1000
+"""Characters of evidence."""
+REFRESH, SPREAD_SECONDS = timedelta(minutes=10), 300
+"""How old what is kept about a healthy endpoint may grow; by how much that differs between endpoints."""
+
+_PHASES = {"dns": "dns", "tcp": "tcp", "tls": "tls", "http": "http", "body": "http"}
+
+
+def grown(recent: str, good: bool) -> str:
+    """The last rounds with one more, newest last: `1` good, `0` bad."""
+    return (recent + ("1" if good else "0"))[-ROUNDS:]
+
+
+def status_after(status: Status, recent: str) -> Status:
+    """Where an accepted endpoint stands after its last rounds."""
+    if recent.count("0") >= BAD_ROUNDS and (status is Status.UNHEALTHY or recent.endswith("0")):
+        return Status.UNHEALTHY
+    if status is Status.ACCEPTED:
+        return Status.VERIFIED if recent.endswith("1") else Status.ACCEPTED
+    return Status.VERIFIED
+
+
+def is_open(recent: str, cause: str) -> bool:
+    """Whether an endpoint that must stay out has got in for long enough to say so."""
+    return cause == OPEN and recent.endswith("0" * OPEN_ROUNDS)
+
+
+def record(diagnosis: Diagnosis, evidence: Evidence, before: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """What the ledger keeps of a round; DynamoDB has no floats. Times in ISO 8601, phases in milliseconds.
+
+    Of a bad round the verdict that shows what is wrong, of a good one the slowest.
+    """
+    shown = diagnosis.verdict if diagnosis.cause else evidence.slowest
+    seen_at = now.isoformat() if evidence.private_works else str(before.get("private_seen_at", ""))
+    return {
+        "cause": diagnosis.cause,
+        "detail": diagnosis.evidence[:LONGEST],
+        "also": list(diagnosis.also),
+        "phase": _phase(diagnosis),
+        "url": shown.url if shown else "",
+        "address": shown.address if shown else "",
+        "zone": evidence.zone_of(shown) if shown else "",
+        "phases": {name: Decimal(str(value)) for name, value in shown.phases.items()} if shown else {},
+        "private_seen_at": seen_at,
+        "checked_at": now.isoformat(),
+    }
+
+
+def _phase(diagnosis: Diagnosis) -> str:
+    """dns, tcp, tls or http, whichever failed; "" where no single one did."""
+    seen = diagnosis.verdict.cause if diagnosis.verdict else ""
+    return next((_PHASES[word] for cause in (diagnosis.cause, seen) if (word := cause.split("_")[0]) in _PHASES), "")
+
+
+def outdated(endpoint: str, before: Mapping[str, Any], after: Mapping[str, Any], now: datetime) -> bool:
+    """Whether what is kept must be written anew: what matters changed, or it has grown old.
+
+    Endpoints grow old at different times, so that thousands are not written in one round.
+    """
+    if not before.get("checked_at") or before.get("cause") != after["cause"]:
+        return True
+    if bool(before.get("private_seen_at")) != bool(after["private_seen_at"]):
+        return True
+    lasts = REFRESH + timedelta(seconds=zlib.crc32(endpoint.encode()) % SPREAD_SECONDS)
+    return now - datetime.fromisoformat(str(before["checked_at"])) >= lasts

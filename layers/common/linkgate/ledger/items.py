@@ -1,0 +1,239 @@
+"""What the ledger's items look like: the `current` item of an endpoint, and the line of a decision."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from linkgate.events.bell import who
+from linkgate.ledger.sets import Slots, place
+from linkgate.model import Connection, Decision, Lineage, Mode, Outcome, Reason, RowKey, Standing, State, Status
+from linkgate.policy.attributes import plain
+from linkgate.policy.decide import Rows, decide, read_for
+from linkgate.policy.rows import key_of
+
+LEASE = timedelta(seconds=60)
+"""How long a run may take between writing a decision and its answer: the approver's timeout."""
+UNPROBED: Mapping[str, Any] = {"recent": "", "verified_at": "", "health": {}}
+"""The health of an endpoint that was just accepted: that of a former connection says nothing of it."""
+BY_HAND = "by_hand"
+"""The reason of what other hands did."""
+LONGEST_PAUSE = timedelta(hours=1)
+LONGEST_FACTS = 200_000
+"""Characters; an item of DynamoDB holds 400 KB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What the ledger knows of one endpoint. `entry` is the sort key of its last decision, "" if there is none.
+
+    `settled` is False from the moment a decision is written until EC2 took it: a crash in between leaves it False,
+    and the next look completes it. Until `open_until` it belongs to whoever wrote it, or, after a `refusal` in EC2's
+    words, to nobody: the pause grows with the number of `tries`.
+    """
+
+    endpoint: str
+    service: str
+    status: Status
+    state: State
+    owner: str = ""
+    region: str = ""
+    entry: str = ""
+    outcome: str = ""
+    reason: str = ""
+    row: str = ""
+    policy_hash: str = ""
+    settled: bool = True
+    open_until: str = ""
+    refusal: str = ""
+    tries: int = 0
+    mode: str = ""
+    ticket: str = ""
+    requested_at: str = ""
+    decided_at: str = ""
+    answered_at: str = ""
+    accepted_at: str = ""
+    verified_at: str = ""
+    claimed: bool = False
+    """Whether it holds a slot under the limit of its account."""
+    unwanted_at: str = ""
+    """When a sweep first wanted it cut; "" while it is allowed."""
+    final: bool = False
+    """It was rejected, and EC2 accepts it no more: the consumer must recreate the endpoint."""
+    tags_refused: str = ""
+    """The sort key of the decision whose tags EC2 refused: not tried again for that one."""
+    by_hand: str = ""
+    """The sort key of the line about an act by other hands of which nobody knows yet whose they were."""
+    recent: str = ""
+    """The last probe rounds, newest last: `1` good, `0` bad."""
+    health: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def cause(self) -> str:
+        """What the last round that said anything found wrong; "": nothing."""
+        return str(self.health.get("cause", ""))
+
+    def says(self) -> tuple[str, str, str]:
+        """The last decision as people care about it: outcome, reason, deciding row."""
+        return self.outcome, self.reason, self.row
+
+    @property
+    def over_limit(self) -> bool:
+        """Whether it is held for want of a slot."""
+        return self.reason == Reason.OVER_LIMIT
+
+    @property
+    def slots(self) -> Slots:
+        """What it holds under the limit of its account: a slot, or a place among those that wait for one."""
+        held = frozenset({self.endpoint}) if self.claimed else frozenset[str]()
+        waits = self.over_limit and self.status is Status.HELD
+        return Slots(held, frozenset({place(self.requested_at, self.endpoint)}) if waits else frozenset())
+
+    def agrees_with(self, decision: Decision) -> bool:
+        """Whether the last recorded decision says the same and was made of the same policy.
+
+        While nobody can tell where the consumer stands in its organisation, more is read than otherwise.
+        """
+        same = self.policy_hash == decision.policy_hash or not decision.certain
+        return bool(self.entry) and same and self.says() == decision.says()
+
+    def leased_at(self, now: datetime) -> bool:
+        """Whether somebody decided just now and may still be acting: leave it to them, and ask again later."""
+        return not self.settled and not self.refusal and self.open_until > stamp(now)
+
+    def paused_at(self, now: datetime) -> bool:
+        """Whether EC2 refused so recently that it is not asked again yet: the sweep will."""
+        return not self.settled and bool(self.refusal) and self.open_until > stamp(now)
+
+    def cutting(self) -> bool:
+        """Whether a decision to cut it is open: the sweep's, and nobody else's."""
+        return not self.settled and self.outcome == Outcome.CUT
+
+    def rejecting(self) -> bool:
+        """Whether a decision to reject it is open."""
+        return not self.settled and self.outcome == Outcome.REJECT and self.mode == Mode.ENFORCE
+
+    def fresh_at(self, now: datetime) -> bool:
+        """Whether EC2 took an answer so recently that a look may be older than it."""
+        return self.settled and self.status is not Status.HELD and self.answered_at > stamp(now - LEASE)
+
+
+def stamp(moment: datetime) -> str:
+    """A time as the ledger writes it: UTC, ISO 8601, microseconds; sorts as text."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def pause(tries: int) -> timedelta:
+    """How long after its n-th refusal EC2 is left in peace: 2, 4, 8 … seconds, an hour at most."""
+    return min(timedelta(seconds=2 ** min(tries, 12)), LONGEST_PAUSE)
+
+
+def decision_id(connection: Connection, decision: Decision, before: str) -> str:
+    """The same decision after the same history has the same id: 16 hex digits."""
+    text = json.dumps([connection.endpoint, *decision.says(), decision.policy_hash, before])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def line(
+    connection: Connection, decision: Decision, rows: Rows, standing: Standing, cause: str, now: datetime
+) -> dict[str, Any]:
+    """A decision and all it was made of: enough to make it again (`facts`, JSON text, which `replay` reads)."""
+    told = asdict(connection) | {"created": stamp(connection.created)}
+    facts = {
+        "connection": {name: value for name, value in told.items() if name != "tags"},
+        "rows": [plain(item) for item in read_for(connection, rows, standing.lineage).values()],
+        "standing": asdict(standing),
+        "now": stamp(now),
+    }
+    return {
+        "service": connection.service,
+        "owner": connection.owner,
+        "outcome": decision.outcome,
+        "reason": decision.reason,
+        "row": str(decision.row or ""),
+        "applied": [str(key) for key in decision.applied],
+        "near_misses": [f"{miss.key} {miss.reason}" for miss in decision.near_misses],
+        "policy_hash": decision.policy_hash,
+        "mode": decision.mode,
+        "people": dict(decision.people),
+        "note": decision.note,
+        "rang": cause,
+        "facts": text if len(text := json.dumps(facts)) <= LONGEST_FACTS else "",
+        "decided_at": stamp(now),
+    }
+
+
+def act_by_hand(
+    connection: Connection, status: Status, known: Current | None, cause: str, now: datetime
+) -> dict[str, Any]:
+    """The line about a connection that other hands accepted or rejected: `who` is theirs, where CloudTrail says."""
+    did = Outcome.ACCEPT if status.live else Outcome.REJECT
+    before = f"was {known.status}" if known else "was not known"
+    text = json.dumps([connection.endpoint, did, known.entry if known else "", stamp(now)])
+    return {
+        "service": connection.service,
+        "owner": connection.owner,
+        "outcome": did,
+        "reason": BY_HAND,
+        "row": "",
+        "policy_hash": "",
+        "mode": "",
+        "note": f"{before}, found {connection.state}",
+        "rang": cause,
+        "who": who(cause, "Accept" if status.live else "Reject"),
+        "decision_id": hashlib.sha256(text.encode()).hexdigest()[:16],
+        "decided_at": stamp(now),
+    }
+
+
+def replay(facts: str) -> Decision:
+    """Make a recorded decision again from its facts, by the rules of today."""
+    stored = json.loads(facts)
+    connection = stored["connection"] | {
+        "state": State.read(stored["connection"]["state"]),
+        "created": datetime.fromisoformat(stored["connection"]["created"]),
+        "dns_names": tuple(stored["connection"]["dns_names"]),
+    }
+    lineage = stored["standing"]["lineage"]
+    standing = Standing(
+        live=stored["standing"]["live"],
+        lineage=Lineage(
+            tuple(lineage["units"]), Reason(lineage["unknown"]) if lineage["unknown"] else None, lineage["why"]
+        ),
+        strays=tuple(RowKey(*key) for key in stored["standing"]["strays"]),
+        breaker=stored["standing"]["breaker"],
+    )
+    rows = {key_of(item): item for item in stored["rows"]}
+    return decide(Connection(**connection), rows, datetime.fromisoformat(stored["now"]), standing)
+
+
+def read(item: Mapping[str, Any]) -> Current:
+    """A `current` item as DynamoDB gives it; what an older version did not write is as if it never happened."""
+    said = ("owner", "region", "outcome", "reason", "row", "policy_hash", "mode", "ticket", "refusal")
+    times = (
+        "unwanted_at",
+        "by_hand",
+        "tags_refused",
+        "requested_at",
+        "decided_at",
+        "answered_at",
+        "accepted_at",
+        "verified_at",
+        "open_until",
+    )
+    return Current(
+        endpoint=item["endpoint_id"],
+        service=item["service"],
+        status=Status(item["status"]),
+        state=State.read(item["state"]),
+        entry=item.get("decision", ""),
+        settled=item.get("settled", True),
+        claimed=item.get("claimed", False),
+        final=item.get("final", False),
+        tries=int(item.get("tries", 0)),
+        recent=item.get("recent", ""),
+        health=item.get("health", {}),
+        **{name: str(item.get(name, "")) for name in said + times},
+    )

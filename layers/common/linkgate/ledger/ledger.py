@@ -1,0 +1,297 @@
+"""The ledger table: one `current` item for each endpoint, and every decision as a line that only grows an answer.
+
+A decision is written before the act and completed after it (design section 6). Every write is conditional on
+what was read before it, so that a repeated, late or concurrent bell changes nothing. Who is accepted or live holds a
+claim on the limit of its account (linkgate.register): it is taken and given back with the state, in one transaction.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from linkgate.errors import Unavailable
+from linkgate.ledger.items import LEASE, UNPROBED, Current, act_by_hand, decision_id, line, read, stamp
+from linkgate.ledger.sets import CLAIMS, NOTHING, Slots, endpoint_of, move, place, slots
+from linkgate.ledger.table import Absent, Condition, Is, Place, Present, Store, Write
+from linkgate.model import Connection, Decision, Outcome, Reason, Standing, State, Status
+from linkgate.policy.decide import Rows
+
+A = TypeVar("A")
+
+EXPIRES = "expires"
+"""The attribute that the table's time to live reads (template.yaml)."""
+
+
+class Ledger:
+    """The ledger. Raises Contended where another writer was faster; other ClientErrors pass through.
+
+    Lines about decisions are kept for `retention`, and for ever without one; what is current always.
+    """
+
+    def __init__(self, store: Store, retention: timedelta | None = None) -> None:
+        self._store = store
+        self._retention = retention
+
+    def current(self, endpoints: Iterable[str]) -> dict[str, Current]:
+        """What is known of these endpoints, consistently read; those never seen are absent."""
+        return {known.endpoint: known for known in map(read, self._store.read(map(Place, endpoints)))}
+
+    def of(self, service: str, status: Status) -> list[Current]:
+        """Every endpoint of a service in one status, by the index (eventually consistent)."""
+        return [read(item) for item in self._store.query(service, status)]
+
+    def whole(self, service: str) -> tuple[dict[str, Current], dict[str, Slots]]:
+        """Every endpoint of a service that is not closed, and by account who holds a slot; by the index."""
+        known, claims = {}, {}
+        for item in self._store.query_but(service, Status.CLOSED):
+            if item["status"] == CLAIMS:
+                claims[str(item["owner"])] = slots(item)
+            else:
+                known[str(item["endpoint_id"])] = read(item)
+        return known, claims
+
+    def together(self, acts: Iterable[Callable[["Ledger"], A]]) -> list[A | Unavailable]:
+        """Write down several things in few calls, each of them all or none.
+
+        An act writes into the ledger that it is given, and reads nothing there. Answers what each act answered, or
+        what kept it from being written.
+        """
+        found, changes = list[A | Unavailable](), dict[int, list[Write]]()
+        for number, act in enumerate(acts):
+            kept = _Kept()
+            try:
+                found.append(act(Ledger(kept, self._retention)))
+            except Unavailable as error:
+                found.append(error)
+            else:
+                changes[number] = kept.writes
+        todo = {number: writes for number, writes in changes.items() if writes}
+        for number, trouble in zip(todo, self._store.write_each(list(todo.values())), strict=True):
+            found[number] = trouble or found[number]
+        return found
+
+    def decided(
+        self,
+        connection: Connection,
+        decision: Decision,
+        rows: Rows,
+        standing: Standing,
+        known: Current | None,
+        cause: str,
+        now: datetime,
+        *also: Write,
+    ) -> str:
+        """Write a new decision down, before it is acted on, and `also` with it; returns its sort key.
+
+        An accept takes a slot under the deciding row's limit; any other decision on a connection that waits gives
+        one back.
+        """
+        before = known.entry if known else ""
+        entry = f"{stamp(now)}#{decision_id(connection, decision, before)}"
+        claims = decision.outcome is Outcome.ACCEPT or connection.state.live
+        waits = decision.reason is Reason.OVER_LIMIT and connection.waits
+        current = _facts(connection, known.status if known and not connection.waits else Status.HELD) | {
+            **dict(zip(("outcome", "reason", "row"), decision.says(), strict=True)),
+            "policy_hash": decision.policy_hash,
+            "decision": entry,
+            "mode": decision.mode,
+            "ticket": decision.people.get("ticket", ""),
+            "settled": False,
+            "open_until": stamp(now + LEASE),
+            "refusal": "",
+            "tries": 0,
+            "decided_at": stamp(now),
+            "claimed": claims,
+        }
+        text = line(connection, decision, rows, standing, cause, now) | self._until(now)
+        writes = [
+            Write(Place(connection.endpoint, entry), text, [Absent("endpoint_id")]),
+            Write(Place(connection.endpoint), current, [*_as_read(known), *_left_open(known)]),
+        ]
+        if known and before and not known.settled:
+            answer = f"superseded; {known.refusal or 'not known to be done'}"
+            writes.append(_answer(connection.endpoint, before, answer, now))
+        wanted = _slots(connection, claims, waits)
+        self._store.write(*writes, *_moved(connection, known, wanted, decision.limit), *also)
+        return entry
+
+    def taken_over(self, known: Current, now: datetime) -> None:
+        """Make an open decision ours, after whoever left it: one of several takers wins."""
+        values = {"open_until": stamp(now + LEASE), "refusal": ""}
+        conditions = [*_open(known.entry), Is("open_until", known.open_until)]
+        self._store.write(Write(Place(known.endpoint), values, conditions))
+
+    def refused(self, endpoint: str, entry: str, why: str, tries: int, until: datetime) -> None:
+        """Keep EC2's refusal with the decision that stays open: asked again after `until`."""
+        values = {"refusal": why, "tries": tries, "open_until": stamp(until)}
+        self._store.write(Write(Place(endpoint), values, _open(entry)))
+
+    def answered(
+        self,
+        subject: Connection | Current,
+        entry: str,
+        answer: str,
+        status: Status,
+        state: State,
+        now: datetime,
+        before: Current | None = None,
+        final: bool = False,
+    ) -> None:
+        """Complete a decision with what EC2 answered. A second answer to the same decision changes nothing.
+
+        `before` is what was known when it was decided; `final`: EC2 accepts the connection no more.
+        """
+        current: dict[str, Any] = {"settled": True, "refusal": "", "status": status, "state": state, "final": final}
+        current["answered_at"] = stamp(now)
+        if status is Status.ACCEPTED and not (before and before.status.live):
+            current |= {"accepted_at": stamp(now), "unwanted_at": "", **UNPROBED}
+        writes = [_answer(subject.endpoint, entry, answer, now, Present("entry"))]
+        if status in (Status.CUT, Status.REJECTED, Status.CLOSED) and before:
+            current["claimed"] = False
+            # The decision may have taken the slot since `before` was read.
+            mine = Slots(frozenset({subject.endpoint}), before.slots.waiting)
+            writes += move(subject.service, subject.owner, leave=mine)
+        self._store.write(*writes, Write(Place(subject.endpoint), current, _open(entry)))
+
+    def seen(
+        self,
+        connection: Connection,
+        status: Status,
+        known: Current | None,
+        now: datetime,
+        hand: str | None = None,
+    ) -> None:
+        """Record what EC2 shows of a connection that waits for nobody: live, rejected by hand, or gone.
+
+        `hand` is given where nobody of us did it: what rang, if anything did, which may say who it was.
+        """
+        values = _facts(connection, status) | {"updated_at": stamp(now), "claimed": status.live}
+        if status is Status.ACCEPTED and (known is None or not known.status.live):
+            values |= {"accepted_at": stamp(now), "unwanted_at": "", "final": False, **UNPROBED}
+        writes = []
+        if hand is not None:
+            text = act_by_hand(connection, status, known, hand, now) | self._until(now)
+            place = Place(connection.endpoint, f"{stamp(now)}#{text['decision_id']}")
+            writes.append(Write(place, text, [Absent("endpoint_id")]))
+            values["by_hand"] = "" if text["who"] else place.entry
+        writes.append(Write(Place(connection.endpoint), values, _as_read(known)))
+        self._store.write(*writes, *_moved(connection, known, _slots(connection, status.live, False)))
+
+    def _until(self, now: datetime) -> dict[str, int]:
+        """When DynamoDB may delete a line: epoch seconds, as its time to live wants them."""
+        return {EXPIRES: int((now + self._retention).timestamp())} if self._retention else {}
+
+    def attributed(self, known: Current, who: str) -> None:
+        """Say whose hands it was, once that is known."""
+        self._store.write(
+            Write(Place(known.endpoint, known.by_hand), {"who": who}, [Is("who", "")]),
+            Write(Place(known.endpoint), {"by_hand": ""}, [Is("by_hand", known.by_hand)]),
+        )
+
+    def closed(self, known: Current, now: datetime) -> None:
+        """Record that EC2 no longer shows an endpoint; an open decision on it is answered by that."""
+        values: dict[str, Any] = {"status": Status.CLOSED, "state": State.DELETED, "updated_at": stamp(now)}
+        values |= {"settled": True, "refusal": "", "tries": 0, "claimed": False}
+        writes = [Write(Place(known.endpoint), values, _as_read(known))]
+        if known.entry and not known.settled:
+            writes.append(_answer(known.endpoint, known.entry, "the endpoint is gone", now))
+        self._store.write(*writes, *_moved(known, known, NOTHING))
+
+    def doubted(self, known: Current, since: str) -> None:
+        """Keep since when a live connection is no longer wanted; "": it is again."""
+        condition = Is("unwanted_at", known.unwanted_at, or_absent=not known.unwanted_at)
+        self._store.write(Write(Place(known.endpoint), {"unwanted_at": since}, [condition]))
+
+    def untagged(self, known: Current) -> None:
+        """Keep that EC2 refused the tags of the last decision."""
+        condition = Is("decision", known.entry)
+        self._store.write(Write(Place(known.endpoint), {"tags_refused": known.entry}, [condition]))
+
+    def probed(self, known: Current, status: Status, recent: str, health: Mapping[str, object], now: datetime) -> None:
+        """Keep one round of health: patrol's, and patrol's alone."""
+        values: dict[str, Any] = {"status": status, "recent": recent, "health": health, "updated_at": stamp(now)}
+        if status is Status.VERIFIED and not known.verified_at:
+            values["verified_at"] = stamp(now)
+        conditions = [Is("status", known.status), Is("recent", known.recent, or_absent=True)]
+        self._store.write(Write(Place(known.endpoint), values, conditions))
+
+    def healed(self, known: Current, slots: Slots) -> None:
+        """Make the slots of an account, as they were read, say what an endpoint's own item says."""
+        mine = known.slots
+        theirs = Slots(
+            slots.held & {known.endpoint}, frozenset(one for one in slots.waiting if endpoint_of(one) == known.endpoint)
+        )
+        take = Slots(mine.held - theirs.held, mine.waiting - theirs.waiting)
+        leave = Slots(theirs.held - mine.held, theirs.waiting - mine.waiting)
+        same = Write(Place(known.endpoint), {"claimed": known.claimed}, _as_read(known))
+        # One after the other: no update both adds to a set and takes from it.
+        for moved in (move(known.service, known.owner, take=take), move(known.service, known.owner, leave=leave)):
+            if moved:
+                self._store.write(same, *moved)
+
+
+class _Kept(Store):
+    """Keeps changes that are to be made with others."""
+
+    def __init__(self) -> None:
+        self.writes: list[Write] = []
+
+    def write(self, *writes: Write) -> None:
+        self.writes += writes
+
+
+def _facts(connection: Connection, status: Status) -> dict[str, Any]:
+    return {
+        "service": connection.service,
+        "owner": connection.owner,
+        "region": connection.region,
+        "state": connection.state,
+        "status": status,
+        "requested_at": stamp(connection.created),
+    }
+
+
+def _open(entry: str) -> list[Condition]:
+    return [Is("decision", entry), Is("settled", False)]
+
+
+def _answer(endpoint: str, entry: str, answer: str, now: datetime, *conditions: Condition) -> Write:
+    values = {"answer": answer, "answered_at": stamp(now)}
+    return Write(Place(endpoint, entry), values, [*conditions, Absent("answer")])
+
+
+def _as_read(known: Current | None) -> list[Condition]:
+    """That nobody recorded anything of an endpoint since it was read."""
+    if known is None:
+        return [Absent("entry")]
+    return [
+        Is("status", known.status),
+        Is("decision", known.entry) if known.entry else Absent("decision"),
+        Is("claimed", known.claimed, or_absent=not known.claimed),
+    ]
+
+
+def _left_open(known: Current | None) -> list[Condition]:
+    """That nobody took over the decision that was open."""
+    if known is None or known.settled:
+        return []
+    return [Is("settled", False), Is("open_until", known.open_until)]
+
+
+def _slots(connection: Connection, held: bool, waits: bool) -> Slots:
+    places = {place(stamp(connection.created), connection.endpoint)} if waits else set()
+    return Slots(frozenset({connection.endpoint}) if held else frozenset(), frozenset(places))
+
+
+def _moved(
+    subject: Connection | Current, known: Current | None, wanted: Slots, limit: int | None = None
+) -> list[Write]:
+    """Take and give back what changes of a slot and of a place of waiting."""
+    mine = known.slots if known else NOTHING
+    return move(
+        subject.service,
+        subject.owner,
+        Slots(wanted.held - mine.held, wanted.waiting - mine.waiting),
+        Slots(mine.held - wanted.held, mine.waiting - wanted.waiting),
+        limit,
+    )

@@ -1,0 +1,204 @@
+"""Reading one attribute of a row: a value of DynamoDB becomes one of ours, or Unreadable says what was expected.
+
+Bare numbers given as strings and surrounding blanks are accepted, since the console produces them. Standard library
+only.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Callable, Mapping, Set
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TypeVar
+
+from linkgate.health.targets import FORM, Probe
+from linkgate.model import Budget
+
+Word = TypeVar("Word", bound=str)
+EARLIEST, LATEST = datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+LONGEST_TEXT = 2000
+DEEPEST = 40
+"""DynamoDB nests 32 levels."""
+LARGEST = 10**126
+"""DynamoDB's numbers end below it, and Python writes no integer of some thousand digits."""
+
+
+class Unreadable(ValueError):
+    """One attribute cannot be read; the message says what was expected."""
+
+
+def plain(value: object, depth: int = 0) -> object:
+    """A DynamoDB value as JSON has it, the same text for the same value whatever the order of its sets."""
+    if depth > DEEPEST:
+        return "…"
+    if isinstance(value, Mapping):
+        return {_name(name): plain(inner, depth + 1) for name, inner in value.items()}
+    if isinstance(value, Set):
+        return sorted((plain(inner, depth + 1) for inner in value), key=repr)
+    if isinstance(value, list | tuple):
+        return [plain(inner, depth + 1) for inner in value]
+    if isinstance(value, Decimal | int) and not isinstance(value, bool):
+        return _plain_number(value)
+    if value is None or isinstance(value, str | bool | float):
+        return value
+    raw = getattr(value, "value", value)
+    # Not as text: what cannot be read must not become readable by being stored.
+    return {"base64": base64.b64encode(bytes(raw)).decode()} if isinstance(raw, bytes | bytearray) else repr(value)
+
+
+def _plain_number(value: Decimal | int) -> object:
+    if isinstance(value, Decimal) and not (value.is_finite() and value.adjusted() < 126):
+        return str(value)
+    if isinstance(value, int):
+        return value if abs(value) < LARGEST else hex(value)
+    return int(value) if value == value.to_integral_value() else str(value)
+
+
+def _name(name: object) -> str:
+    return name if isinstance(name, str) else repr(plain(name))
+
+
+def written(value: object) -> str:
+    """A value as text, whatever its type; boto3's Binary cannot be made a str."""
+    return value if isinstance(value, str) else json.dumps(plain(value), sort_keys=True)
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it, the same for a stored row that is judged again."""
+    return shortened(json.dumps(plain(value), sort_keys=True))
+
+
+def shortened(text: str) -> str:
+    """At most 80 characters of a text: DynamoDB's names and values may have thousands."""
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _scalar(value: object) -> str | None:
+    """A text without surrounding blanks, or a number as text; None for anything else."""
+    if isinstance(value, Decimal | int) and not isinstance(value, bool):
+        return str(plain(value))
+    return value.strip() if isinstance(value, str) else None
+
+
+def text(value: object) -> str:
+    text = _scalar(value)
+    if text is None or len(text) > LONGEST_TEXT:
+        raise Unreadable(f"text of at most {LONGEST_TEXT} characters")
+    return text
+
+
+def word(*words: Word) -> Callable[[object], Word]:
+    """A reader of one of some words, in any case and between blanks."""
+    known = {str(one): one for one in words}
+    *some, last = known
+
+    def read(value: object) -> Word:
+        lowered = value.strip().lower() if isinstance(value, str) else ""
+        if lowered not in known:
+            raise Unreadable(f"{', '.join(some)} or {last}" if some else last)
+        return known[lowered]
+
+    return read
+
+
+def number(value: object) -> Decimal:
+    """A number, or a number written as a string, since the console produces them."""
+    text = _scalar(value)
+    if text is None or not re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", text):
+        raise Unreadable("a number")
+    return Decimal(text)
+
+
+def whole(value: object) -> int:
+    """A whole number from zero on."""
+    text = _scalar(value)
+    if text is None or not re.fullmatch(r"[0-9]{1,9}", text):
+        raise Unreadable("a whole number from 0 to 999999999")
+    return int(text)
+
+
+def moment(value: object) -> datetime:
+    """ISO 8601 with a zone, or epoch seconds, within the years 2015 to 2100."""
+    expected = "an ISO 8601 time with a zone such as 2026-12-31T23:00:00Z, or epoch seconds, between 2015 and 2100"
+    try:
+        moment = datetime.fromtimestamp(float(number(value)), UTC)
+    except (Unreadable, OverflowError, OSError, ValueError):
+        try:
+            moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else datetime.min
+        except ValueError:
+            raise Unreadable(expected) from None
+    if moment.tzinfo is None or not EARLIEST <= moment < LATEST:
+        raise Unreadable(expected)
+    return moment.astimezone(UTC)
+
+
+LONGEST_SPAN = 3653 * 86400
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}
+
+
+def span(value: object) -> timedelta:
+    match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", _scalar(value) or "")
+    seconds = int(match[1]) * _UNITS[match[2]] if match else None
+    if seconds is None or seconds > LONGEST_SPAN:
+        raise Unreadable("a duration such as 90s, 5m, 2h or 3d, ten years at most")
+    return timedelta(seconds=seconds)
+
+
+def budget(value: object) -> Budget:
+    match = re.fullmatch(r"([0-9]{1,9})|(100|[0-9]{1,2})%", _scalar(value) or "")
+    if not match:
+        raise Unreadable("a whole number from 0 to 999999999, or a percentage such as 10%")
+    return Budget(int(match[1] or match[2]), percent=match[2] is not None)
+
+
+_SEVERAL = "as text with commas, a list of strings or a string set, none empty"
+
+
+def _entries(value: object, form: Callable[[str], object], expected: str) -> frozenset[str]:
+    """The entries of a string set, a list of strings, or comma-separated text: one at least, each of a form."""
+    parts = value.split(",") if isinstance(value, str) else value
+    entries = parts if isinstance(parts, list | tuple | Set) else ()
+    stripped = frozenset(entry.strip() if isinstance(entry, str) else "" for entry in entries)
+    if not stripped or not all(map(form, stripped)):
+        raise Unreadable(f"{expected}, {_SEVERAL}")
+    return stripped
+
+
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
+_ENDPOINT = re.compile(r"vpce-[0-9a-f]{8}([0-9a-f]{9})?")
+
+
+def regions(value: object) -> frozenset[str]:
+    return _entries(value, _REGION.fullmatch, "Region names such as eu-west-1")
+
+
+def endpoints(value: object) -> frozenset[str]:
+    return _entries(value, _ENDPOINT.fullmatch, "endpoint ids such as vpce-0123456789abcdef0")
+
+
+MOST_PROBES = 10
+"""Probes of a service: each crosses every name of every endpoint each minute."""
+_FUNCTION = re.compile(
+    r"arn:aws[a-z-]*:lambda:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]{1,128})?"
+)
+
+
+def function(value: object) -> str:
+    text = _scalar(value) or ""
+    if not _FUNCTION.fullmatch(text):
+        raise Unreadable("the ARN of a Lambda function such as arn:aws:lambda:eu-west-1:222222222222:function:canary")
+    return text
+
+
+def probes(value: object) -> tuple[str, ...]:
+    """Probes as people wrote them; `Probe.parse` reads every one of them."""
+    found = tuple(sorted(_entries(value, bool, FORM)))
+    if len(found) > MOST_PROBES:
+        raise Unreadable(f"at most {MOST_PROBES} probes")
+    for text in found:
+        try:
+            Probe.parse(text)
+        except ValueError as error:
+            raise Unreadable(str(error) if str(error) != FORM else f"{FORM}, {_SEVERAL}") from None
+    return found

@@ -1,0 +1,226 @@
+"""The decision: a pure, total function of a connection, the rows read for it, and the time (design section 5)."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from linkgate.model import (
+    ALONE,
+    Connection,
+    Decision,
+    Effect,
+    Lineage,
+    MalformedRow,
+    Mode,
+    NearMiss,
+    Outcome,
+    Reason,
+    RowKey,
+    Rule,
+    ServiceSettings,
+    Standing,
+)
+from linkgate.policy.rows import EVERY, RELEASE, SETTINGS, Item, ReleaseRow, SettingsRow, digest, is_unit, parse
+
+Rows = Mapping[RowKey, Item]
+"""Items of the allow-list by their keys; a key that is absent has no row."""
+
+Readable = Rule | MalformedRow
+_Answer = tuple[Outcome, Reason, Readable | None]
+_FIELDS = frozenset(field.name for field in fields(ServiceSettings))
+
+
+def keys_for(connection: Connection) -> tuple[RowKey, ...]:
+    """The keys of every row that can matter for a connection, but for those of OUs and organisations."""
+    # EC2 may not say whose an endpoint is, and DynamoDB takes no empty key.
+    return tuple(key for key in _keys(connection, ()) if key.consumer) + settings_keys(connection.service)
+
+
+def settings_keys(service: str) -> tuple[RowKey, RowKey]:
+    """The keys of a service's settings: its own row, and that of `*` which it is laid over."""
+    return RowKey(service, SETTINGS), RowKey(EVERY, SETTINGS)
+
+
+def release_keys(service: str) -> tuple[RowKey, RowKey]:
+    """The keys of the rows that let acts on a service past the breaker."""
+    return RowKey(service, RELEASE), RowKey(EVERY, RELEASE)
+
+
+def released(service: str, rows: Rows) -> frozenset[str]:
+    """The endpoints that `@release` rows name; a row that cannot be read releases nobody."""
+    parsed = [parse(rows[key]) for key in release_keys(service) if key in rows]
+    return frozenset().union(*(row.endpoints for row in parsed if isinstance(row, ReleaseRow)))
+
+
+def settings_for(service: str, rows: Rows) -> ServiceSettings | MalformedRow:
+    """The settings in force: the service's own row over that of `*`, attribute by attribute, but for mode."""
+    laid: dict[str, Any] = {}
+    for key in reversed(settings_keys(service)):
+        if key not in rows:
+            continue
+        row = parse(rows[key])
+        if isinstance(row, MalformedRow):
+            return row
+        if isinstance(row, SettingsRow):
+            laid |= {name: value for name, value in row.values.items() if name != "mode" or key.service == service}
+    return ServiceSettings(**{name: value for name, value in laid.items() if name in _FIELDS})
+
+
+def unit_rows(service: str, rows: Rows) -> dict[RowKey, Item]:
+    """The rows about OUs and organisations that cover a service: only for these its consumers' place matters."""
+    return {key: item for key, item in rows.items() if key.service in (service, EVERY) and is_unit(key)}
+
+
+class Covering:
+    """The rows that cover one service, many as they may be; for a decision, the few that may matter."""
+
+    def __init__(self, service: str, rows: Rows, units: Rows) -> None:
+        self._rows = rows
+        common = (*settings_keys(service), *release_keys(service))
+        self.common: Rows = {key: rows[key] for key in common if key in rows} | dict(units)
+        """Settings, releases, and the rows about OUs and organisations."""
+
+    def of(self, connection: Connection) -> Rows:
+        """What may matter for a connection."""
+        return {key: self._rows[key] for key in keys_for(connection) if key in self._rows} | dict(self.common)
+
+
+def read_for(connection: Connection, rows: Rows, lineage: Lineage) -> dict[RowKey, Item]:
+    """What a decision reads of the table: rules from the most specific on, the settings, and what nobody can place."""
+    units = sorted({key.consumer for key in unit_rows(connection.service, rows)}) if lineage.unknown else lineage.units
+    keys = (*_keys(connection, units), *settings_keys(connection.service))
+    return {key: rows[key] for key in keys if key in rows}
+
+
+def decide(connection: Connection, rows: Rows, now: datetime, standing: Standing = ALONE) -> Decision:
+    """Decide on a connection as if it waited for an answer; of a live one, `reason.ends` says if it may stay.
+
+    `rows` holds at least those under `keys_for` and the `unit_rows`; `now` carries a zone. Never raises.
+    """
+    read = read_for(connection, rows, standing.lineage)
+    settings = settings_for(connection.service, read)
+    found = _rules(read)
+    placed = [row for row in found if not (standing.lineage.unknown and is_unit(row.key))]
+    applied = [row for row in placed if not _miss(row, connection, now)]
+    perhaps = [row for row in found if row not in placed and not _miss(row, connection, now)]
+    missed = [(row, why) for row in placed if isinstance(row, Rule) and (why := _miss(row, connection, now))]
+    nearest = next((why for rule, why in missed if rule.effect is not Effect.DENY), Reason.NOT_LISTED)
+    answer = partial(_answer, connection, settings, standing, now, nearest)
+    outcome, reason, row = _placed(answer, applied, perhaps, standing.lineage)
+    if not connection.owner and reason is not Reason.DENIED:
+        outcome, reason = Outcome.HOLD, Reason.UNKNOWN_OWNER  # a row of its account may say otherwise
+    elif outcome is Outcome.REJECT and standing.breaker and connection.waits:
+        outcome, reason = Outcome.HOLD, Reason.BREAKER
+    return Decision(
+        outcome=outcome,
+        reason=reason,
+        mode=settings.mode if isinstance(settings, ServiceSettings) else Mode.OBSERVE,
+        policy_hash=digest(read.values(), standing.strays),
+        row=row.key if row else None,
+        applied=tuple(row.key for row in applied),
+        near_misses=tuple(NearMiss(rule.key, why) for rule, why in missed),
+        people=row.people if isinstance(row, Rule) else {},
+        note=standing.lineage.why if row in perhaps else str(row) if isinstance(row, MalformedRow) else "",
+        limit=row.limit if isinstance(row, Rule) else None,
+        cut_now=reason is Reason.DENIED and any(_cuts_now(row, connection) for row in applied),
+        certain=standing.lineage.unknown is None,
+    )
+
+
+def _rules(rows: Rows) -> list[Readable]:
+    """All rows but settings and other reserved ones."""
+    parsed = [parse(item) for key, item in rows.items() if key.consumer != SETTINGS]
+    return [row for row in parsed if isinstance(row, Readable)]
+
+
+def _placed(
+    answer: Callable[[Iterable[Readable]], _Answer],
+    applied: Sequence[Readable],
+    perhaps: Iterable[Readable],
+    lineage: Lineage,
+) -> _Answer:
+    """The answer; a hold where nobody knows the consumer's place in its organisation and a row about it would matter.
+
+    Of several rows the most specific decides, a deny or a malformed row whatever else there is: so if the rows about
+    no unit alone would change the answer, no set of them would.
+    """
+    certain = answer(applied)
+    near = [row for row in applied if row.key.consumer != EVERY]
+    every = [row for row in applied if row.key.consumer == EVERY]
+    for _, about in groupby(perhaps, key=lambda row: row.key.consumer):
+        together = tuple(about)  # the service's own and that of `*`: who has one has both
+        if lineage.unknown and _said(answer([*near, *together, *every])) != _said(certain):
+            return Outcome.HOLD, lineage.unknown, together[0]
+    return certain
+
+
+def _said(answer: _Answer) -> tuple[Outcome, Reason, int | None]:
+    """What may not depend on where a consumer stands: the answer, and the limit that a slot is claimed under."""
+    outcome, reason, row = answer
+    return outcome, reason, row.limit if outcome is Outcome.ACCEPT and isinstance(row, Rule) else None
+
+
+def _answer(
+    connection: Connection,
+    settings: ServiceSettings | MalformedRow,
+    standing: Standing,
+    now: datetime,
+    nearest: Reason,
+    applied: Iterable[Readable],
+) -> _Answer:
+    """The numbered list of design section 5: deny, malformed, most specific allow or review, default."""
+    if isinstance(settings, MalformedRow):
+        return Outcome.HOLD, Reason.MALFORMED_ROW, settings
+    rules = [row for row in applied if isinstance(row, Rule)]
+    regional = [rule for rule in rules if rule.regions and not connection.region]
+    for deny in rules:
+        if deny.effect is Effect.DENY and deny not in regional:
+            return Outcome.REJECT, Reason.DENIED, deny
+    for malformed in (*applied, *map(_stray, standing.strays)):
+        if isinstance(malformed, MalformedRow):
+            return Outcome.HOLD, Reason.MALFORMED_ROW, malformed
+    if regional:
+        return Outcome.HOLD, Reason.UNKNOWN_REGION, regional[0]
+    if not rules:
+        return settings.default, nearest, None
+    if rules[0].effect is Effect.REVIEW:
+        return Outcome.HOLD, Reason.REVIEW, rules[0]
+    if settings.frozen_until and now < settings.frozen_until:
+        return Outcome.HOLD, Reason.FROZEN, rules[0]
+    if rules[0].limit is not None and standing.live >= rules[0].limit:
+        return Outcome.HOLD, Reason.OVER_LIMIT, rules[0]
+    return Outcome.ACCEPT, Reason.ALLOWED, rules[0]
+
+
+def _keys(connection: Connection, units: Iterable[str]) -> tuple[RowKey, ...]:
+    """Rules from the most specific on: endpoint, account, nearest OU … organisation, `*`; the service's own first."""
+    consumers = (connection.endpoint, connection.owner, *units, EVERY)
+    return tuple(RowKey(service, consumer) for consumer in consumers for service in (connection.service, EVERY))
+
+
+def _miss(rule: Readable, connection: Connection, now: datetime) -> Reason | None:
+    """Why a rule does not apply, or None. A Region that EC2 does not tell excludes no row: see _answer."""
+    if isinstance(rule, MalformedRow):
+        return None
+    if rule.expires_at and now >= rule.expires_at:
+        return Reason.EXPIRED
+    if rule.starts_at and now < rule.starts_at:
+        return Reason.NOT_YET_VALID
+    if rule.regions and connection.region and connection.region not in rule.regions:
+        return Reason.WRONG_REGION
+    return None
+
+
+def _cuts_now(row: Readable, connection: Connection) -> bool:
+    """Whether a deny that applies is the emergency exit: for one consumer, never for everybody."""
+    if not isinstance(row, Rule) or row.key.consumer == EVERY:
+        return False
+    return row.cut and not (row.regions and not connection.region)
+
+
+def _stray(key: RowKey) -> MalformedRow:
+    problem = "its keys are of no known form, and its effect does not read allow: it may have been meant to keep out"
+    return MalformedRow(key, "consumer", problem)

@@ -1,0 +1,217 @@
+"""One service compared: what EC2 shows, what the table says, what the ledger knows; rings for what differs."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from linkgate.approve.context import Census, Kept, Standings, place_of
+from linkgate.approve.judge import abandoned, accepts_again
+from linkgate.aws.allowlist import AllowList
+from linkgate.aws.connections import Connections
+from linkgate.errors import Contended, Unavailable
+from linkgate.events.bell import Bell, chunks
+from linkgate.events.bus import Bus
+from linkgate.events.queue import Ringer
+from linkgate.ledger.breaker import Tripped, rejects_name
+from linkgate.ledger.items import Current
+from linkgate.ledger.ledger import Ledger
+from linkgate.ledger.sets import NOTHING, Slots, endpoint_of, limit_name
+from linkgate.model import Connection, Decision, Mode, Reason, ServiceSettings, State, Status
+from linkgate.policy.decide import Covering, decide, settings_for
+from linkgate.sweep.reconcile import SOON, Reconciler
+from linkgate.sweep.tags import due
+
+TAGS_PER_LOOK = 20
+"""Connections tagged in one look at a service: a call each, of which EC2 lets an account make a few a second."""
+
+
+@dataclass(slots=True)
+class Compared:
+    """What one look at a service saw and did."""
+
+    pending: int = 0
+    stale: int = 0
+    refused: int = 0
+    rung: int = 0
+    unwanted: int = 0
+    cut: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    """Sentences about what a tripped breaker keeps from being done."""
+    refusals: dict[str, str] = field(default_factory=dict)
+    """What EC2 refused to cut or to tag, by endpoint, in its words."""
+    unplaced: dict[str, str] = field(default_factory=dict)
+    """Accounts whose place in the organisation nobody could tell, and why."""
+    statuses: Counter[Status] = field(default_factory=Counter)
+    """How many endpoints stand where, as the ledger knew before this look."""
+    again: timedelta | None = None
+    """When to look again, where a grace runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparer:
+    """Compares services, one after the other."""
+
+    connections: Connections
+    allow_list: AllowList
+    ledger: Ledger
+    census: Census
+    bus: Bus
+    bells: Ringer
+    now: Callable[[], datetime]
+
+    def compare(self, service: str, rows: Covering, kept: Kept, cause: str) -> Compared:
+        """Ring for the endpoints whose truth the ledger does not tell, reconcile and tag those that are live."""
+        # The ledger before connections: who holds a slot was seen by then.
+        known, slots = self.ledger.whole(service)
+        shown, found = self.connections.of(service), Compared(statuses=Counter(one.status for one in known.values()))
+        self._heal(service, known, slots, {one.endpoint for one in shown if not one.state.gone})
+        owners = {one.owner for one in shown if not one.state.gone}
+        standing = self.census.of(service, owners, rows.common, kept, slots)
+        waiting = sorted((one for one in shown if one.waits), key=place_of)
+        standing.wait(waiting)
+        different = [one.endpoint for one in shown if not one.waits and _drifted(one, known.get(one.endpoint))]
+        rejected = [one for one in shown if one.state is State.REJECTED]
+        different += self._undecided([*waiting, *rejected], known, rows, standing, found)
+        different += known.keys() - {one.endpoint for one in shown}
+        self.bells.ring(Bell(some, frozenset({service}), cause) for some in chunks(different))
+        found.rung = len(different)
+        self._count(service, waiting, known, rows, standing, kept, found)
+        live = [one for one in shown if one.state.live]
+        self._reconcile(service, live, known, rows, standing, kept, found)
+        with suppress(Unavailable):  # nobody waits for tags: the next look writes them
+            self._tag(service, live, known, rows, found)
+        return found
+
+    def _undecided(
+        self,
+        asking: Iterable[Connection],
+        known: Mapping[str, Current],
+        rows: Covering,
+        standing: Standings,
+        found: Compared,
+    ) -> list[str]:
+        """Who would be decided on otherwise now: those that wait, the oldest first as the approver will, and rejected
+        ones that are allowed again."""
+        different = []
+        for connection in asking:
+            now, current = self.now(), known.get(connection.endpoint)
+            decision = decide(connection, rows.of(connection), now, standing.of(connection, now))
+            if not connection.waits:
+                wanted = accepts_again(current, decision) or (current and abandoned(current, decision))
+                if wanted and not (current and current.paused_at(now)):
+                    different.append(connection.endpoint)
+                continue
+            standing.decided(connection, decision, now)
+            if decision.cut_now and current and current.leased_at(now):
+                found.again = SOON  # somebody may be accepting it at this moment
+            if current is None or not current.agrees_with(decision) or _unanswered(current, decision, now):
+                different.append(connection.endpoint)
+        return different
+
+    def _count(
+        self,
+        service: str,
+        waiting: Sequence[Connection],
+        known: Mapping[str, Current],
+        rows: Covering,
+        standing: Standings,
+        kept: Kept,
+        found: Compared,
+    ) -> None:
+        """Gauges, and a rejections' breaker that keeps nobody any more."""
+        settings = settings_for(service, rows.common)
+        patience = settings.stale_after if isinstance(settings, ServiceSettings) else ServiceSettings().stale_after
+        found.pending = len(waiting)
+        found.stale = sum(connection.created < self.now() - patience for connection in waiting)
+        mine = [current for one in waiting if (current := known.get(one.endpoint))]
+        found.refused = sum(bool(current.refusal) for current in mine)
+        unknown = Reason.UNKNOWN_ORGANIZATION
+        found.unplaced = {owner: one.why for owner, one in standing.lineages.items() if one.unknown is unknown}
+        held = frozenset(current.endpoint for current in mine if current.reason == Reason.BREAKER)
+        if kept.rejects.tripped.endpoints and not held:
+            self.census.breaker.trip(rejects_name(service), kept.rejects.tripped, Tripped())
+        if held:
+            found.kept.append(f"{len(held)} rejections wait for a release: {_some(held)}")
+
+    def _reconcile(
+        self,
+        service: str,
+        live: Sequence[Connection],
+        known: Mapping[str, Current],
+        rows: Covering,
+        standing: Standings,
+        kept: Kept,
+        found: Compared,
+    ) -> None:
+        reconciler = Reconciler(self.connections, self.allow_list, self.ledger, self.census, self.bus, self.now)
+        reconciled = reconciler.reconcile(service, live, known, rows, standing, kept.cuts)
+        found.unwanted, found.cut = reconciled.unwanted, reconciled.cut
+        found.again = min(filter(None, (found.again, reconciled.again)), default=None)
+        found.refused += len(reconciled.refused)
+        found.refusals |= {endpoint: f"cut: {why}" for endpoint, why in reconciled.refused.items()}
+        if reconciled.kept:
+            found.kept.append(f"{len(reconciled.kept)} cuts wait for a release: {_some(reconciled.kept)}")
+
+    def _tag(
+        self,
+        service: str,
+        live: Sequence[Connection],
+        known: Mapping[str, Current],
+        rows: Covering,
+        found: Compared,
+    ) -> None:
+        """Write on accepted connections whose they are, a few a look: nobody waits for it."""
+        settings = settings_for(service, rows.common)
+        if not isinstance(settings, ServiceSettings) or settings.mode is not Mode.ENFORCE:
+            return
+        taken = {one.endpoint: one for one in known.values() if one.tags_refused != one.entry}
+        for connection, tags in due(live, taken)[:TAGS_PER_LOOK]:
+            current = taken[connection.endpoint]
+            if why := self.connections.tag(connection.connection_id, tags):
+                found.refusals[connection.endpoint] = f"tags: {why}"
+                with suppress(Contended):
+                    self.ledger.untagged(current)
+
+    def _heal(
+        self, service: str, known: Mapping[str, Current], slots: Mapping[str, Slots], shown: Collection[str]
+    ) -> None:
+        """Where an account's slots and an endpoint's own item came to differ, the item is right."""
+        for current in known.values():
+            with suppress(Contended):
+                self.ledger.healed(current, slots.get(current.owner, NOTHING))
+        nobodys = {
+            owner: Slots(
+                frozenset(one for one in found.held if one not in known and one not in shown),
+                frozenset(one for one in found.waiting if endpoint_of(one) not in {*known, *shown}),
+            )
+            for owner, found in slots.items()
+        }
+        for owner, stale in nobodys.items():
+            self.census.register.forget(limit_name(service, owner), stale)
+
+
+def _drifted(connection: Connection, known: Current | None) -> bool:
+    """Whether a connection that waits for nobody is something else in the ledger."""
+    if connection.state is State.UNKNOWN:
+        return False  # nothing is known to be said about it
+    if known is None:
+        return not connection.state.gone
+    if connection.state.gone:
+        return known.status is not Status.CLOSED
+    if not known.settled and (known.cutting() or known.refusal) and known.state is connection.state:
+        return False  # the sweep's own, or refused: asked again by whoever decides
+    live = connection.state.live
+    return not known.settled or known.state is not connection.state or {known.claimed, known.status.live} != {live}
+
+
+def _unanswered(known: Current, decision: Decision, now: datetime) -> bool:
+    """Whether EC2 was to be told, yet the connection waits: not told, refused some time ago, or not done."""
+    if known.paused_at(now):
+        return False
+    return decision.acts or not known.settled or known.status is Status.CLOSED
+
+
+def _some(endpoints: Collection[str]) -> str:
+    return ", ".join(sorted(endpoints)[:20]) + (" …" if len(endpoints) > 20 else "")

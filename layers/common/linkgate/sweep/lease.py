@@ -1,0 +1,36 @@
+"""One sweep at a time: a lease in the ledger table, which runs out where a sweep ended without giving it back."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from linkgate.errors import Contended
+from linkgate.ledger.items import stamp
+from linkgate.ledger.table import Before, Is, Place, Store, Write
+
+LENGTH = timedelta(seconds=120)
+"""The sweep's timeout: nobody sweeps for longer."""
+NAME = "lease#sweep"
+
+
+class Lease:
+    """The lease of the sweep."""
+
+    def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._now = now
+
+    def take(self, holder: str) -> bool:
+        """Whether the lease is the holder's now."""
+        values = {"holder": holder, "until": stamp(self._now() + LENGTH)}
+        try:
+            self._store.write(Write(Place(NAME), values, [Before("until", stamp(self._now()))]))
+        except Contended:
+            return False
+        return True
+
+    def give_back(self, holder: str) -> None:
+        """End the lease, unless it ran out and is somebody else's now."""
+        try:
+            self._store.write(Write(Place(NAME), {"until": ""}, [Is("holder", holder)]))
+        except Contended:
+            return

@@ -1,0 +1,139 @@
+"""What no bell told: the gates, the whole table, and every service compared with it. One sweep at a time."""
+
+from collections import ChainMap, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from linkgate.events.bell import CLOUDTRAIL_CAUSE, Bell
+from linkgate.events.queue import Ringer
+from linkgate.model import RowKey
+from linkgate.policy.decide import Covering, Rows
+from linkgate.policy.rows import EVERY, Item, is_unit, meant_by
+from linkgate.sweep.compare import Compared, Comparer
+from linkgate.sweep.lease import Lease
+from linkgate.sweep.services import Upkeep, Upkept
+from linkgate.sweep.validator import Validator
+
+
+@dataclass(slots=True)
+class Finding:
+    """What one sweep saw and did: for the metrics and the log."""
+
+    whole: bool = False
+    """Everything was looked at: the numbers are those of the whole stack."""
+    services: dict[str, Compared] = field(default_factory=dict)
+    gates: Upkept = field(default_factory=Upkept)
+    malformed: dict[str, str] = field(default_factory=dict)
+    postponed: bool = False
+    """Another sweep was at work: a look was rung for instead."""
+    failed: dict[str, Exception] = field(default_factory=dict)
+
+    def sum(self, count: Callable[[Compared], int]) -> int:
+        """Something counted over all services."""
+        return sum(map(count, self.services.values()))
+
+    @contextmanager
+    def kept(self, doing: str) -> Iterator[None]:
+        """Keep what goes wrong while something is done, so that the rest is done all the same."""
+        try:
+            yield
+        except Exception as error:
+            self.failed[doing] = error
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Makes the ledger and EC2 follow the table: rings for what differs, cuts what must go.
+
+    One at a time, by a lease; `holder` names the run. Who comes second asks for a look a little later. One service's
+    trouble is not another's: what failed is in the finding, by what was being done.
+    """
+
+    comparer: Comparer
+    upkeep: Upkeep
+    validator: Validator
+    lease: Lease
+    looks: Ringer
+
+    def sweep(self, holder: str, attempt: int = 0) -> Finding:
+        """Look at every managed service and at the whole table."""
+        finding = Finding()
+        with self._alone(holder, Bell(cause="sweep", attempt=attempt), finding) as mine:
+            if mine:
+                self._whole(finding)
+        return finding
+
+    def edited(self, changes: Mapping[RowKey, Item | None], holder: str) -> Finding:
+        """Look at what an edit touched: rows written, or deleted (None). One of `*` touches every service."""
+        finding = Finding()
+        with finding.kept("the validation of the allow-list"):
+            finding.malformed = self.validator.edited(changes)
+        # A row with keys of no known form may have been meant for another service than it says.
+        touched = {key.service for key in changes} | {meant for key in changes if (meant := meant_by(key))}
+        managed = self.upkeep.gates.managed().keys()
+        services = frozenset(managed if EVERY in touched else managed & touched)
+        if services:
+            self._look(Bell(services=services, cause="allow-list edited"), holder, finding)
+        return finding
+
+    def look(self, bells: Iterable[Bell], holder: str) -> Finding:
+        """Look at the services that bells name: asked for by an earlier sweep, or by a change of a service itself."""
+        asked = list(bells)
+        attempt = max(bell.attempt for bell in asked)
+        if any(bell.cause.startswith(CLOUDTRAIL_CAUSE) or not bell.services for bell in asked):
+            return self.sweep(holder, attempt)
+        finding, named = Finding(), frozenset[str]().union(*(bell.services for bell in asked))
+        services = named & self.upkeep.gates.managed().keys()
+        if services:
+            self._look(Bell(services=services, cause="sweep", attempt=attempt), holder, finding)
+        return finding
+
+    def _look(self, bell: Bell, holder: str, finding: Finding) -> None:
+        with self._alone(holder, bell, finding) as mine:
+            if mine:
+                rows = self.comparer.allow_list.covering(bell.services)
+                self._compare(bell.services, rows, bell.cause, finding)
+
+    @contextmanager
+    def _alone(self, holder: str, bell: Bell, finding: Finding) -> Iterator[bool]:
+        """Hold the lease, if nobody else does; otherwise ring for the same look a little later."""
+        mine = self.lease.take(holder)
+        if not mine:
+            finding.postponed = True
+            self.looks.ring([replace(bell, attempt=bell.attempt + 1)])
+        try:
+            yield mine
+        finally:
+            if mine:
+                self.lease.give_back(holder)
+
+    def _whole(self, finding: Finding) -> None:
+        finding.whole = True
+        managed = self.upkeep.gates.managed()
+        before = self.validator.remembered(managed)
+        rows = self.comparer.allow_list.whole_table()
+        with finding.kept("the upkeep of the gates"):
+            finding.gates = self.upkeep.keep(managed, rows)
+            finding.failed |= finding.gates.failed
+        with finding.kept("the validation of the allow-list"):
+            finding.malformed = self.validator.whole(rows, before)
+        self._compare(managed, rows, "sweep", finding)
+
+    def _compare(self, services: Iterable[str], rows: Rows, cause: str, finding: Finding) -> None:
+        """Service by service, each with the rows that cover it."""
+        by_service: defaultdict[str, dict[RowKey, Item]] = defaultdict(dict)
+        units: defaultdict[str, dict[RowKey, Item]] = defaultdict(dict)
+        for key, item in rows.items():
+            by_service[key.service][key] = item
+            if is_unit(key):
+                units[key.service][key] = item
+        kept = self.comparer.census.kept(services)
+        for service in sorted(services):
+            with finding.kept(service):
+                mine = ChainMap(by_service[service], by_service[EVERY])
+                covering = Covering(service, mine, units[service] | units[EVERY])
+                finding.services[service] = found = self.comparer.compare(service, covering, kept[service], cause)
+                if found.again is not None:
+                    later = int(found.again.total_seconds()) + 1
+                    self.looks.ring([Bell(services=frozenset({service}), cause="sweep")], later)

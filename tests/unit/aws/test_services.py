@@ -1,0 +1,280 @@
+"""The gates: which services are managed, what leaves them open or shut, and whether they ring."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+from linkgate.aws.services import EVENTS, PRINCIPALS_PER_CALL, Gate, Gates, lost
+from linkgate.errors import Throttled, Unavailable
+from linkgate.model import RowKey
+from linkgate.policy.principals import Change
+
+from tests.unit.edges import stubbed, unreachable
+from tests.world import service_id
+
+SERVICE, OTHER = service_id(1), service_id(2)
+TOPIC = "arn:aws:sns:eu-west-1:111111111111:linkgate"
+SERVICES, NOTES, WIRE = (
+    "describe_vpc_endpoint_service_configurations",
+    "describe_vpc_endpoint_connection_notifications",
+    "create_vpc_endpoint_connection_notification",
+)
+MANAGED = {"Filters": [{"Name": "tag:linkgate", "Values": ["managed"]}]}
+GOOD = Gate(SERVICE, acceptance_required=True, state="Available", private_dns_state="")
+
+
+Ec2 = tuple[Any, Stubber]
+
+
+@pytest.fixture
+def ec2() -> Iterator[Ec2]:
+    with stubbed("ec2") as found:
+        yield found
+
+
+def note(service: str = SERVICE, **values: Any) -> dict[str, Any]:
+    return {
+        "ServiceId": service,
+        "ConnectionNotificationArn": TOPIC,
+        "ConnectionEvents": list(EVENTS),
+        "ConnectionNotificationState": "Enabled",
+    } | values
+
+
+def wire(ec2: Ec2, *notes: dict[str, Any], services: tuple[str, ...] = (SERVICE,)) -> dict[str, str]:
+    """What remains unwired, where EC2 has these notifications."""
+    client, stubber = ec2
+    stubber.add_response(NOTES, {"ConnectionNotificationSet": list(notes)}, {})
+    return Gates(client).wire({name: GOOD for name in services}, TOPIC)
+
+
+def expect_wiring(ec2: Ec2, service: str = SERVICE) -> None:
+    asked = {"ServiceId": service, "ConnectionNotificationArn": TOPIC, "ConnectionEvents": list(EVENTS)}
+    ec2[1].add_response(WIRE, {}, asked)
+
+
+def test_managed_services_are_those_with_the_tag_from_every_page(ec2: Ec2) -> None:
+    client, stubber = ec2
+    configuration: dict[str, Any] = {
+        "ServiceId": SERVICE,
+        "AcceptanceRequired": True,
+        "ServiceState": "Available",
+        "PrivateDnsName": "api.example.com",
+        "PrivateDnsNameConfiguration": {"State": "verified"},
+    }
+    stubber.add_response(SERVICES, {"ServiceConfigurations": [configuration], "NextToken": "more"}, MANAGED)
+    stubber.add_response(SERVICES, {"ServiceConfigurations": [{"ServiceId": OTHER}]}, {**MANAGED, "NextToken": "more"})
+    assert Gates(client).managed() == {
+        SERVICE: Gate(SERVICE, True, "Available", "verified", "api.example.com"),
+        OTHER: Gate(OTHER, False, "", ""),
+    }
+
+
+def test_without_a_tagged_service_nothing_is_managed(ec2: Ec2) -> None:
+    ec2[1].add_response(SERVICES, {}, MANAGED)
+    assert Gates(ec2[0]).managed() == {}
+
+
+def test_a_throttled_look_at_services_is_asked_again_later(ec2: Ec2) -> None:
+    ec2[1].add_client_error(SERVICES, "RequestLimitExceeded")
+    with pytest.raises(Throttled):
+        Gates(ec2[0]).managed()
+
+
+@pytest.mark.parametrize(
+    ("gate", "problems"),
+    [
+        (GOOD, []),
+        (Gate(SERVICE, True, "available", "verified"), []),
+        (Gate(SERVICE, True, "AVAILABLE", "Verified"), []),
+        (Gate(SERVICE, False, "Available", ""), ["AcceptanceRequired is off: EC2 accepts every connection by itself"]),
+        (Gate(SERVICE, True, "Pending", ""), ["the service is Pending, not Available"]),
+        (Gate(SERVICE, True, "", ""), ["the service is in no state, not Available"]),
+        (
+            Gate(SERVICE, True, "Available", "pendingVerification"),
+            ["the private DNS name is pendingVerification, not verified"],
+        ),
+    ],
+)
+def test_what_leaves_a_gate_open_or_shut_is_said(gate: Gate, problems: list[str]) -> None:
+    assert list(gate.problems()) == problems
+
+
+def test_every_problem_of_a_gate_is_said() -> None:
+    assert len(Gate(SERVICE, False, "Failed", "failed").problems()) == 3
+
+
+# ------------------------------------------------------------------ wiring
+
+
+def test_a_service_that_rings_already_is_left_alone(ec2: Ec2) -> None:
+    assert wire(ec2, note()) == {}
+
+
+def test_a_service_that_does_not_ring_is_wired_for_every_event(ec2: Ec2) -> None:
+    client, stubber = ec2
+    stubber.add_response(NOTES, {"ConnectionNotificationSet": []}, {})
+    expect_wiring(ec2)
+    assert Gates(client).wire({SERVICE: GOOD}, TOPIC) == {}
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        note(OTHER),
+        note(ConnectionNotificationArn=f"{TOPIC}-other"),
+        {"VpcEndpointId": "vpce-1", "ConnectionNotificationArn": TOPIC, "ConnectionNotificationState": "Enabled"},
+    ],
+)
+def test_the_notifications_of_others_do_not_count(ec2: Ec2, strange: dict[str, Any]) -> None:
+    client, stubber = ec2
+    stubber.add_response(NOTES, {"ConnectionNotificationSet": [strange]}, {})
+    expect_wiring(ec2)
+    assert Gates(client).wire({SERVICE: GOOD}, TOPIC) == {}
+
+
+@pytest.mark.parametrize("broken", [note(ConnectionNotificationState="Disabled"), note(ConnectionEvents=["Connect"])])
+def test_a_notification_that_is_disabled_or_carries_too_little_is_said_and_not_doubled(
+    ec2: Ec2, broken: dict[str, Any]
+) -> None:
+    assert wire(ec2, broken) == {SERVICE: "its connection notification is disabled or does not carry every event"}
+
+
+def test_one_whole_notification_is_enough_beside_a_broken_one(ec2: Ec2) -> None:
+    assert wire(ec2, note(), note(ConnectionNotificationState="Disabled")) == {}
+
+
+def test_notifications_are_read_from_every_page(ec2: Ec2) -> None:
+    client, stubber = ec2
+    stubber.add_response(NOTES, {"ConnectionNotificationSet": [note()], "NextToken": "more"}, {})
+    stubber.add_response(NOTES, {"ConnectionNotificationSet": [note(OTHER)]}, {"NextToken": "more"})
+    assert Gates(client).wire({SERVICE: GOOD, OTHER: GOOD}, TOPIC) == {}
+
+
+def test_a_service_that_cannot_be_wired_is_said_and_the_others_are_wired() -> None:
+    with stubbed("ec2") as (client, stubber):
+        stubber.add_response(NOTES, {"ConnectionNotificationSet": []}, {})
+        stubber.add_client_error(WIRE, "InvalidParameter", "the topic's policy does not allow it")
+        expect_wiring((client, stubber), OTHER)
+        unwired = Gates(client).wire({SERVICE: GOOD, OTHER: GOOD}, TOPIC)
+    assert unwired.keys() == {SERVICE}
+    assert "the topic's policy does not allow it" in unwired[SERVICE]
+
+
+def test_a_throttled_look_at_notifications_is_asked_again_later(ec2: Ec2) -> None:
+    client, stubber = ec2
+    stubber.add_client_error(NOTES, "RequestLimitExceeded")
+    with pytest.raises(Throttled):
+        Gates(client).wire({SERVICE: GOOD}, TOPIC)
+
+
+# ------------------------------------------------------------------ services nobody looks after
+
+
+def test_a_service_with_settings_of_its_own_that_is_not_managed_is_lost() -> None:
+    rows = [RowKey(SERVICE, "@settings"), RowKey(OTHER, "@settings"), RowKey(OTHER, "222222222222")]
+    assert lost([SERVICE], rows) == {
+        OTHER: "it has a row @settings, but no tag linkgate = managed, or it is gone: nobody looks after it"
+    }
+
+
+@pytest.mark.parametrize(
+    "key", [RowKey("*", "@settings"), RowKey(OTHER, "*"), RowKey(f" {OTHER}", "@settings"), RowKey(OTHER, "@release")]
+)
+def test_only_settings_of_one_service_enrol_it(key: RowKey) -> None:
+    assert lost([], [key]) == {}
+
+
+# ------------------------------------------------------------------ principals
+
+PERMISSIONS, PERMIT = "describe_vpc_endpoint_service_permissions", "modify_vpc_endpoint_service_permissions"
+ROOTS = [f"arn:aws:iam::{number:012d}:root" for number in range(PRINCIPALS_PER_CALL + 1)]
+NOBODY = "InvalidPrincipal"
+
+
+def permits(ec2: Ec2, *, add: list[str] | None = None, remove: list[str] | None = None, code: str = "") -> None:
+    """A call that must add or remove exactly these, and whether EC2 refuses it."""
+    asked = {"ServiceId": SERVICE} | ({"AddAllowedPrincipals": add} if add else {"RemoveAllowedPrincipals": remove})
+    if code:
+        ec2[1].add_client_error(PERMIT, code, "no such principal", expected_params=asked)
+    else:
+        ec2[1].add_response(PERMIT, {"ReturnValue": True}, asked)
+
+
+def permit(ec2: Ec2, *add: str, remove: tuple[str, ...] = ()) -> str:
+    return Gates(ec2[0]).permit(SERVICE, Change(frozenset(add), frozenset(remove)))
+
+
+def test_the_principals_of_a_service_are_read_from_every_page(ec2: Ec2) -> None:
+    client, stubber = ec2
+    asked = {"ServiceId": SERVICE, "MaxResults": 1000}
+    answers: list[dict[str, Any]] = [
+        {"AllowedPrincipals": [{"Principal": "*", "PrincipalType": "All"}, {}], "NextToken": "more"},
+        {"AllowedPrincipals": [{"Principal": ROOTS[1]}]},
+    ]
+    stubber.add_response(PERMISSIONS, answers[0], asked)
+    stubber.add_response(PERMISSIONS, answers[1], {**asked, "NextToken": "more"})
+    assert Gates(client).principals(SERVICE) == {"*", ROOTS[1]}
+
+
+def test_a_service_that_lets_nobody_ask_has_no_principals(ec2: Ec2) -> None:
+    ec2[1].add_response(PERMISSIONS, {})
+    assert Gates(ec2[0]).principals(SERVICE) == frozenset()
+
+
+@pytest.mark.parametrize("call", [PERMISSIONS, PERMIT])
+def test_a_throttled_call_about_principals_is_made_again_later(ec2: Ec2, call: str) -> None:
+    client, stubber = ec2
+    stubber.add_client_error(call, "RequestLimitExceeded")
+    with pytest.raises(Throttled):
+        Gates(client).principals(SERVICE) if call == PERMISSIONS else permit(ec2, ROOTS[0])
+
+
+def test_a_look_at_principals_without_permission_is_a_wrong_deployment(ec2: Ec2) -> None:
+    ec2[1].add_client_error(PERMISSIONS, "UnauthorizedOperation")
+    with pytest.raises(ClientError):
+        Gates(ec2[0]).principals(SERVICE)
+
+
+def test_no_change_asks_nothing(ec2: Ec2) -> None:
+    assert permit(ec2) == ""
+
+
+def test_principals_are_added_before_others_are_removed(ec2: Ec2) -> None:
+    permits(ec2, add=[ROOTS[0]])
+    permits(ec2, remove=["*", ROOTS[1]])
+    assert permit(ec2, ROOTS[0], remove=(ROOTS[1], "*")) == ""
+
+
+def test_many_principals_take_several_calls(ec2: Ec2) -> None:
+    permits(ec2, add=ROOTS[:-1])
+    permits(ec2, add=ROOTS[-1:])
+    assert permit(ec2, *ROOTS) == ""
+
+
+def test_a_principal_that_ec2_refuses_holds_nobody_else_up_and_is_named(ec2: Ec2) -> None:
+    permits(ec2, add=ROOTS[:3], code=NOBODY)
+    permits(ec2, add=ROOTS[:1])
+    permits(ec2, add=ROOTS[1:3], code=NOBODY)
+    permits(ec2, add=ROOTS[1:2], code=NOBODY)
+    permits(ec2, add=ROOTS[2:3])
+    permits(ec2, remove=["*"])
+    refusal = permit(ec2, *ROOTS[:3], remove=("*",))
+    assert refusal.startswith(f"EC2 refuses the principal {ROOTS[1]}: ")
+    assert "no such principal" in refusal
+    assert "more" not in refusal
+
+
+def test_several_refusals_are_one_sentence_that_counts_them(ec2: Ec2) -> None:
+    permits(ec2, add=ROOTS[:2], code="UnauthorizedOperation")
+    permits(ec2, remove=["*"], code="UnauthorizedOperation")
+    refusal = permit(ec2, *ROOTS[:2], remove=("*",))
+    assert refusal.startswith(f"EC2 refuses the principal {ROOTS[0]}: ")
+    assert refusal.endswith("; and 2 more")
+
+
+def test_a_change_that_does_not_reach_ec2_is_made_again_later() -> None:
+    with unreachable("ec2") as client, pytest.raises(Unavailable):
+        Gates(client).permit(SERVICE, Change(add=frozenset(ROOTS)))
