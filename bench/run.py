@@ -18,17 +18,17 @@ from typing import Any
 
 import boto3
 from linkgate.approve.approver import Approver
-from linkgate.approve.context import Census
+from linkgate.approve.context import ContextReader
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
-from linkgate.aws.services import Gates
+from linkgate.aws.services import EndpointServices
 from linkgate.events.bell import Bell
 from linkgate.events.bus import Bus
-from linkgate.events.queue import Ringer
+from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Breaker
 from linkgate.ledger.ledger import Ledger
-from linkgate.ledger.sets import Register
-from linkgate.ledger.table import Store
+from linkgate.ledger.sets import NamedSets
+from linkgate.ledger.table import LedgerTable
 from linkgate.model import State, Status
 
 from bench.aws import Aws, where
@@ -58,15 +58,15 @@ def approver(url: str) -> Approver:
     """The real approver with real clients of a URL."""
     at = where(url)
     ec2, dynamodb = boto3.client("ec2", **at), boto3.resource("dynamodb", **at)
-    store = Store(dynamodb, "ledger")
+    store = LedgerTable(dynamodb, "ledger")
     return Approver(
-        Gates(ec2),
+        EndpointServices(ec2),
         Connections(ec2),
         AllowList(dynamodb, "allow-list"),
         Ledger(store),
-        Census(Register(store), Breaker(store), None),
+        ContextReader(NamedSets(store), Breaker(store), None),
         Bus(boto3.client("events", **at), "linkgate"),
-        Ringer(boto3.client("sqs", **at), f"{url}/111111111111/bells"),
+        BellQueue(boto3.client("sqs", **at), f"{url}/111111111111/bells"),
         functools.partial(datetime.now, UTC),
     )
 
@@ -78,7 +78,7 @@ def measure(kind: str, number: int, times: int = TIMES) -> dict[str, Any]:
     server = context.Process(target=serve, args=(there, kind, number), daemon=True)
     server.start()
     mine = approver(here.recv())
-    bells = [Bell(frozenset({endpoint_id(one)}), cause="Connect") for one in range(number)]
+    bells = [Bell(frozenset({endpoint_id(one)}), origin="Connect") for one in range(number)]
     taken, calls = [], dict[str, int]()
     for _ in range(times + 1):
         begun = time.process_time()

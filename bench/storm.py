@@ -32,25 +32,25 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from linkgate.approve.approver import Approver
-from linkgate.approve.context import Census
+from linkgate.approve.context import ContextReader
 from linkgate.aws.connections import ABREAST, FILTER_VALUES
 from linkgate.aws.dynamodb import KEYS_PER_CALL
-from linkgate.aws.services import Gate
+from linkgate.aws.services import EndpointService
 from linkgate.errors import Throttled
 from linkgate.events import bell
 from linkgate.events.bell import Bell
 from linkgate.events.bus import ENTRIES_PER_CALL, Event
-from linkgate.events.queue import MESSAGES_PER_CALL, Ringer, delay
+from linkgate.events.queue import MESSAGES_PER_CALL, BellQueue, delay
 from linkgate.ledger.breaker import Breaker
 from linkgate.ledger.ledger import Ledger
-from linkgate.ledger.sets import Register
-from linkgate.ledger.table import Place, Write
+from linkgate.ledger.sets import NamedSets
+from linkgate.ledger.table import ItemKey, Write
 from linkgate.model import Connection, Outcome, RowKey, State, Status
 from linkgate.policy.decide import Rows
 from linkgate.policy.rows import Item
 
 from bench.timeline import Timeline
-from tests.fakes import FakeAllowList, FakeBus, FakeConnections, FakeGates, FakeStore
+from tests.fakes import FakeAllowList, FakeBus, FakeConnections, FakeEndpointServices, FakeTable
 from tests.infrastructure.stack import ROOT, parsed
 from tests.world import REGION, START, World, endpoint_id, service_id
 
@@ -142,7 +142,7 @@ class Cloud:
     """All that the approvers share."""
 
     def __init__(self, seed: int) -> None:
-        self.world, self.store, self.allow_list = World(), FakeStore(), FakeAllowList()
+        self.world, self.store, self.allow_list = World(), FakeTable(), FakeAllowList()
         self.timeline, self.queue = Timeline(self.world), Queue(self.world)
         self.describing = Throttle(Bucket(20, 100), Bucket(20, 100))
         self.mutating = Throttle(Bucket(5, 50), Bucket(5, 50))
@@ -178,14 +178,14 @@ class Instance:
         return False
 
 
-class SlowGates(FakeGates):
+class SlowGates(FakeEndpointServices):
     """Describes a page of services a call."""
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance.cloud.world)
         self.instance = instance
 
-    def managed(self) -> dict[str, Gate]:
+    def managed(self) -> dict[str, EndpointService]:
         if not self.instance.ask(self.instance.cloud.describing):
             raise Throttled("RequestLimitExceeded")
         return super().managed()
@@ -219,8 +219,8 @@ class SlowConnections(FakeConnections):
         cloud.calls[service] += 1
         now = self.world.now
         for endpoint in endpoints:
-            cloud.queue.put(Bell(frozenset({endpoint}), cause="Accept"), now + timedelta(seconds=NOTIFIED))
-        cloud.queue.put(Bell(frozenset(endpoints), cause="CloudTrail Accept"), now + timedelta(seconds=TRAILED))
+            cloud.queue.put(Bell(frozenset({endpoint}), origin="Accept"), now + timedelta(seconds=NOTIFIED))
+        cloud.queue.put(Bell(frozenset(endpoints), origin="CloudTrail Accept"), now + timedelta(seconds=TRAILED))
         return super()._tell(service, outcome, endpoints)
 
 
@@ -241,14 +241,14 @@ class SlowAllowList(FakeAllowList):
         return super()._query(service, prefix)
 
 
-class SlowStore(FakeStore):
+class SlowStore(FakeTable):
     """Reads and writes a hundred items a call."""
 
     def __init__(self, instance: Instance) -> None:
         super().__init__()
         self.items, self.instance = instance.cloud.store.items, instance
 
-    def read(self, places: Iterable[Place]) -> list[dict[str, Any]]:
+    def read(self, places: Iterable[ItemKey]) -> list[dict[str, Any]]:
         wanted = sorted(set(places))
         for start in range(0, len(wanted), KEYS_PER_CALL):
             self.instance.call(READ, SHOWN * sum(one in self.items for one in wanted[start : start + KEYS_PER_CALL]))
@@ -266,22 +266,22 @@ class SlowBus(FakeBus):
         super().__init__()
         self.instance = instance
 
-    def tell(self, events: Sequence[Event]) -> None:
+    def publish(self, events: Sequence[Event]) -> None:
         for start in range(0, len(events), ENTRIES_PER_CALL):
             self.instance.call(SEND, TOLD * min(ENTRIES_PER_CALL, len(events) - start))
 
 
-class SlowRinger(Ringer):
+class SlowRinger(BellQueue):
     """Takes ten bells a call."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
 
-    def ring(self, bells: Iterable[Bell], later: int | None = None) -> None:
-        cloud, rung = self.instance.cloud, list(bells)
-        for start in range(0, len(rung), MESSAGES_PER_CALL):
-            self.instance.call(SEND, TOLD * min(MESSAGES_PER_CALL, len(rung) - start))
-        for one in rung:
+    def send(self, bells: Iterable[Bell], later: int | None = None) -> None:
+        cloud, requeued = self.instance.cloud, list(bells)
+        for start in range(0, len(requeued), MESSAGES_PER_CALL):
+            self.instance.call(SEND, TOLD * min(MESSAGES_PER_CALL, len(requeued) - start))
+        for one in requeued:
             wait = delay(one.attempt) if later is None else later
             cloud.queue.put(one, cloud.world.now + timedelta(seconds=wait))
 
@@ -295,7 +295,7 @@ def approver(cloud: Cloud) -> Approver:
         SlowConnections(instance),
         SlowAllowList(instance),
         Ledger(store),
-        Census(Register(store), Breaker(store), None),
+        ContextReader(NamedSets(store), Breaker(store), None),
         SlowBus(instance),
         SlowRinger(instance),
         cloud.world.clock,
@@ -340,7 +340,7 @@ def arrive(cloud: Cloud, connections: int, services: int, seconds: float, accoun
         name, owner = cloud.random.choice(names), f"{cloud.random.randrange(accounts):012d}"
         cloud.world.now = START + timedelta(seconds=moment)
         cloud.world.connect(endpoint_id(number), name, owner, REGION)
-        cloud.queue.put(Bell(frozenset({endpoint_id(number)}), cause="Connect"), cloud.world.now)
+        cloud.queue.put(Bell(frozenset({endpoint_id(number)}), origin="Connect"), cloud.world.now)
         asked[name] += 1
     cloud.world.now = START
     return asked
@@ -359,7 +359,7 @@ def simulate(
     assert states == {State.AVAILABLE: connections}, states
     assert len(cloud.world.acts) == len(set(cloud.world.acts)) == connections
     known = [
-        item for place, item in cloud.store.items.items() if place == Place(place.subject) and "answered_at" in item
+        item for place, item in cloud.store.items.items() if place == ItemKey(place.subject) and "answered_at" in item
     ]
     assert Counter(item["status"] for item in known) == {Status.ACCEPTED: connections}
     lines = [item for place, item in cloud.store.items.items() if "facts" in item]

@@ -16,22 +16,22 @@ from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
 import boto3
-from linkgate.approve.context import Census
+from linkgate.approve.context import ContextReader
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
-from linkgate.aws.services import Gates
+from linkgate.aws.services import EndpointServices
 from linkgate.events.bus import Bus
-from linkgate.events.queue import Ringer
+from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Breaker
 from linkgate.ledger.ledger import Ledger
-from linkgate.ledger.sets import Register
-from linkgate.ledger.table import Store
+from linkgate.ledger.sets import NamedSets
+from linkgate.ledger.table import LedgerTable
 from linkgate.model import ALONE, Connection, State, Status
 from linkgate.policy.decide import decide
 from linkgate.policy.rows import Item, key_of
 from linkgate.sweep.compare import Comparer
 from linkgate.sweep.lease import Lease
-from linkgate.sweep.services import Upkeep
+from linkgate.sweep.services import ServiceConfigurator
 from linkgate.sweep.sweeper import Sweeper
 from linkgate.sweep.tags import labels
 from linkgate.sweep.validator import Validator
@@ -74,16 +74,19 @@ def world(services: int, connections: int, rows: int) -> tuple[list[Connection],
     return shown, table, items
 
 
-def sweeper(url: str) -> tuple[Sweeper, Ringer]:
+def sweeper(url: str) -> tuple[Sweeper, BellQueue]:
     """The real sweep with real clients of a URL."""
     at = where(url)
     ec2, sqs = boto3.client("ec2", **at), boto3.client("sqs", **at)
     dynamodb, now = boto3.resource("dynamodb", **at), functools.partial(datetime.now, UTC)
-    store, bus = Store(dynamodb, "ledger"), Bus(boto3.client("events", **at), "linkgate")
-    register, bells = Register(store), Ringer(sqs, f"{url}/111111111111/bells")
-    census, allow_list = Census(register, Breaker(store), None), AllowList(dynamodb, "allow-list")
+    store, bus = LedgerTable(dynamodb, "ledger"), Bus(boto3.client("events", **at), "linkgate")
+    register, bells = NamedSets(store), BellQueue(sqs, f"{url}/111111111111/bells")
+    census, allow_list = ContextReader(register, Breaker(store), None), AllowList(dynamodb, "allow-list")
     comparer = Comparer(Connections(ec2), allow_list, Ledger(store), census, bus, bells, now)
-    upkeep, validator = Upkeep(Gates(ec2), register, bus, TOPIC, now), Validator(register, bus, False)
+    upkeep, validator = (
+        ServiceConfigurator(EndpointServices(ec2), register, bus, TOPIC, now),
+        Validator(register, bus, False),
+    )
     return Sweeper(comparer, upkeep, validator, Lease(store, now), bells), bells
 
 
@@ -118,7 +121,7 @@ def measure(services: int, connections: int, rows: int) -> dict[str, Any]:
         "cpu_s": round(cpu, 2),
         "wall_s": round(wall, 2),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "rung": finding.sum(lambda found: found.rung),
+        "rung": finding.sum(lambda found: found.requeued),
         "unwanted": finding.sum(lambda found: found.unwanted),
         "by_operation": calls,
     }

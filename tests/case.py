@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from linkgate.model import Connection, Standing
+from linkgate.model import Connection, DecisionContext
 from linkgate.policy.decide import Rows, decide, settings_for
 
 
@@ -17,7 +17,7 @@ class Case:
     name: str
     connection: Connection
     rows: Rows
-    standing: Standing
+    standing: DecisionContext
     now: datetime
     expected: Mapping[str, Any]
 

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from linkgate.model import Connection, Lineage, MalformedRow, Mode, Outcome, Reason, RowKey, Standing, State
+from linkgate.model import Connection, DecisionContext, Lineage, MalformedRow, Mode, Outcome, Reason, RowKey, State
 from linkgate.policy import attributes
-from linkgate.policy.rows import EVERY, SETTINGS, UNIT_FORM, Item, SettingsRow, key_of, parse, shut_by
+from linkgate.policy.rows import EVERY, SETTINGS, UNIT_FORM, Item, SettingsRow, blocks, key_of, parse
 
 from tests.case import Case
 
@@ -121,10 +121,10 @@ def _case(file: str, topic: Mapping[str, Any], written: Mapping[str, Any]) -> Ca
             service, endpoint, owner.replace("unknown", ""), region.replace("unknown", ""), state, now
         ),
         rows=rows,
-        standing=Standing(
+        standing=DecisionContext(
             live=len(others),
             lineage=_lineage(said["organization"], owner),
-            strays=_strays(service, rows.values()),
+            unmatched=_strays(service, rows.values()),
             breaker=BREAKER[said["breaker"]],
         ),
         now=now,
@@ -152,7 +152,7 @@ def _lineage(organization: Mapping[str, Iterable[str]] | str, owner: str) -> Lin
 
 
 def _strays(service: str, items: Iterable[Item]) -> tuple[RowKey, ...]:
-    return tuple(sorted(key_of(item) for item in items if shut_by(item) in (service, EVERY)))
+    return tuple(sorted(key_of(item) for item in items if blocks(item) in (service, EVERY)))
 
 
 def _expected(service: str, live: bool, written: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
-from linkgate.aws.services import Gate, Gates
+from linkgate.aws.services import EndpointService, EndpointServices
 from linkgate.errors import Contended
 from linkgate.events import bell
 from linkgate.events.bell import Bell
 from linkgate.events.bus import VERSION, Bus, Event
-from linkgate.events.queue import Ringer, delay
-from linkgate.ledger.items import Current
+from linkgate.events.queue import BellQueue, delay
+from linkgate.ledger.items import EndpointRecord
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.table import (
     ACTIONS_PER_CALL,
@@ -31,10 +31,10 @@ from linkgate.ledger.table import (
     Before,
     Condition,
     Is,
-    Place,
+    ItemKey,
+    LedgerTable,
     Present,
     Room,
-    Store,
     Write,
 )
 from linkgate.model import Connection, Outcome, RowKey, Verdict
@@ -53,17 +53,17 @@ if TYPE_CHECKING:
 OWN_CANARY = "linkgate-own"
 
 
-class FakeGates(Gates):
+class FakeEndpointServices(EndpointServices):
     """The world's services."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def managed(self) -> dict[str, Gate]:
+    def managed(self) -> dict[str, EndpointService]:
         if self.world.silence:
             raise self.world.silence
         return {
-            name: Gate(
+            name: EndpointService(
                 name,
                 service.acceptance_required,
                 service.state,
@@ -74,12 +74,12 @@ class FakeGates(Gates):
             if service.managed
         }
 
-    def wire(self, services: Mapping[str, Gate], topic: str) -> dict[str, str]:
-        unwired = {}
+    def ensure_notifications(self, services: Mapping[str, EndpointService], topic: str) -> dict[str, str]:
+        unnotified = {}
         for name in services:
             if not self.world.services[name].topics.setdefault(topic, True):
-                unwired[name] = "its connection notification is disabled or does not carry every event"
-        return unwired
+                unnotified[name] = "its connection notification is disabled or does not carry every event"
+        return unnotified
 
     def principals(self, service: str) -> frozenset[str]:
         return frozenset(self.world.services[service].principals)
@@ -120,7 +120,7 @@ class FakeConnections(Connections):
             self.world.before_act(outcome, endpoints)
         if service in self.world.broken:
             raise self.world.broken[service]
-        answers = {endpoint: self.world.tell(service, outcome, endpoint) for endpoint in endpoints}
+        answers = {endpoint: self.world.publish(service, outcome, endpoint) for endpoint in endpoints}
         if self.world.killed_after_act:
             raise Killed
         return [
@@ -170,7 +170,7 @@ class FakeAllowList(AllowList):
         )
 
 
-class FakeStore(Store):
+class FakeTable(LedgerTable):
     """The ledger's table in memory, under the same conditions. `rival` runs once before the next write: who is faster.
 
     Whatever touches an item of a subject in `refuses` fails. `index_lags` keeps the index as it was: it is eventually
@@ -178,15 +178,15 @@ class FakeStore(Store):
     """
 
     def __init__(self) -> None:
-        self.items: dict[Place, dict[str, Any]] = {}
+        self.items: dict[ItemKey, dict[str, Any]] = {}
         self.rival: Callable[[], None] | None = None
         self.refuses: dict[str, Exception] = {}
-        self._stale: dict[Place, dict[str, Any]] | None = None
+        self._stale: dict[ItemKey, dict[str, Any]] | None = None
 
     def index_lags(self) -> None:
         self._stale = deepcopy(self.items)
 
-    def read(self, places: Iterable[Place]) -> list[dict[str, Any]]:
+    def read(self, places: Iterable[ItemKey]) -> list[dict[str, Any]]:
         return [deepcopy(self.items[place]) for place in sorted(set(places)) if place in self.items]
 
     def query(self, service: str, status: str) -> Iterator[dict[str, Any]]:
@@ -217,7 +217,7 @@ class FakeStore(Store):
             _change(self.items.setdefault(write.place, _new(write.place)), write)
 
 
-def _new(place: Place) -> dict[str, Any]:
+def _new(place: ItemKey) -> dict[str, Any]:
     return {"endpoint_id": place.subject, "entry": place.entry}
 
 
@@ -264,11 +264,11 @@ class FakeLedger(Ledger):
     """The ledger over a table in memory, and what a test wants to see of it."""
 
     def __init__(self) -> None:
-        self.store = FakeStore()
+        self.store = FakeTable()
         super().__init__(self.store)
 
     @property
-    def currents(self) -> dict[str, Current]:
+    def currents(self) -> dict[str, EndpointRecord]:
         """What is known of every endpoint."""
         return self.current([place.subject for place in self.store.items if place.subject.startswith("vpce-")])
 
@@ -279,7 +279,7 @@ class FakeLedger(Ledger):
 
     def alter(self, endpoint: str, **values: Any) -> None:
         """Change what is known of an endpoint, past every condition."""
-        self.store.items[Place(endpoint)] |= values
+        self.store.items[ItemKey(endpoint)] |= values
 
 
 def line_of(item: Mapping[str, Any]) -> BookLine:
@@ -288,13 +288,13 @@ def line_of(item: Mapping[str, Any]) -> BookLine:
 
 
 class FakeBus(Bus):
-    """Keeps what was told, and holds every event to its schema. `refusal` is raised by the next `tell`."""
+    """Keeps what was told, and holds every event to its schema. `refusal` is raised by the next `publish`."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.refusal: BaseException | None = None
 
-    def tell(self, events: Sequence[Event]) -> None:
+    def publish(self, events: Sequence[Event]) -> None:
         if events and self.refusal:
             refusal, self.refusal = self.refusal, None
             raise refusal
@@ -308,15 +308,15 @@ class FakeBus(Bus):
         return [kind for kind, detail in self.told if detail.get("endpoint_id", "") == endpoint or not endpoint]
 
 
-class FakeRinger(Ringer):
-    """A queue with SQS's delays; bells pass through it as text. `refusal` is raised by the next `ring`."""
+class FakeQueue(BellQueue):
+    """A queue with SQS's delays; bells pass through it as text. `refusal` is raised by the next `send`."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.queue: list[tuple[datetime, str]] = []
         self.refusal: Exception | None = None
 
-    def ring(self, bells: Iterable[Bell], later: int | None = None) -> None:
+    def send(self, bells: Iterable[Bell], later: int | None = None) -> None:
         for one in bells:
             if self.refusal:
                 refusal, self.refusal = self.refusal, None

@@ -6,8 +6,8 @@ from typing import Any
 
 from linkgate.events.bell import Bell
 
-from tests.fakes import FakeRinger
-from tests.house import House
+from tests.application import Application
+from tests.fakes import FakeQueue
 from tests.world import Killed
 
 VISIBILITY = timedelta(seconds=360)
@@ -18,18 +18,18 @@ SCHEDULE = timedelta(seconds=300)
 class Faults:
     """Counts every call that the house makes to AWS, and kills the function at one of them."""
 
-    def __init__(self, house: House, fatal: int = 0, after: bool = False) -> None:
+    def __init__(self, app: Application, fatal: int = 0, after: bool = False) -> None:
         self.calls: list[str] = []
         self._fatal, self._after = fatal, after
         self.armed = True
         edges: dict[Any, tuple[str, ...]] = {
-            house.gates: ("managed", "wire"),
-            house.connections: ("named", "of", "_accept", "_reject"),
-            house.allow_list: ("rows", "_query", "whole_table"),
-            house.ledger.store: ("read", "query", "query_but", "write"),
-            house.bus: ("tell",),
-            house.bells: ("ring",),
-            house.looks: ("ring",),
+            app.services: ("managed", "ensure_notifications"),
+            app.connections: ("named", "of", "_accept", "_reject"),
+            app.allow_list: ("rows", "_query", "whole_table"),
+            app.ledger.store: ("read", "query", "query_but", "write"),
+            app.bus: ("publish",),
+            app.bells: ("send",),
+            app.looks: ("send",),
         }
         for edge, names in edges.items():
             for name in names:
@@ -56,11 +56,11 @@ class Faults:
 class Machine:
     """Runs the house as Lambda does: what dies comes back, by its queue, its stream or its schedule."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, app: Application) -> None:
+        self.app = app
         self.deaths = 0
         self._edits: list[Callable[[], object]] = []
-        self._next_sweep = house.world.now + SCHEDULE
+        self._next_sweep = app.world.now + SCHEDULE
 
     def edit(self, edit: Callable[[], object]) -> None:
         """An edit of the table reaches its stream; until it is taken, it is tried again."""
@@ -69,29 +69,29 @@ class Machine:
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
-        house = self.house
-        end = house.world.now + timedelta(seconds=seconds)
+        app = self.app
+        end = app.world.now + timedelta(seconds=seconds)
         while True:
-            moments = [self._next_sweep, *filter(None, (house.bells.next_due(), house.looks.next_due()))]
+            moments = [self._next_sweep, *filter(None, (app.bells.next_due(), app.looks.next_due()))]
             if self._edits:
-                moments.append(house.world.now + timedelta(seconds=1))
+                moments.append(app.world.now + timedelta(seconds=1))
             if min(moments) > end:
                 break
-            house.world.now = max(house.world.now, min(moments))
+            app.world.now = max(app.world.now, min(moments))
             self._drain()
-            self._messages(house.bells, house.approver.answer)
-            self._messages(house.looks, lambda bells: house.sweeper.look(bells, f"look {house.world.now}"))
-            if self._next_sweep <= house.world.now:
+            self._messages(app.bells, app.approver.answer)
+            self._messages(app.looks, lambda bells: app.sweeper.look(bells, f"look {app.world.now}"))
+            if self._next_sweep <= app.world.now:
                 self._next_sweep += SCHEDULE
-                self._alive(lambda: house.sweeper.sweep(f"sweep {house.world.now}"))
-        house.world.now = end
+                self._alive(lambda: app.sweeper.sweep(f"sweep {app.world.now}"))
+        app.world.now = end
 
     def _drain(self) -> None:
         while self._edits and self._alive(self._edits[0]):
             self._edits.pop(0)
 
-    def _messages(self, queue: FakeRinger, answer: Callable[[list[Bell]], object]) -> None:
-        now: datetime = self.house.world.now
+    def _messages(self, queue: FakeQueue, answer: Callable[[list[Bell]], object]) -> None:
+        now: datetime = self.app.world.now
         bodies = [body for due, body in queue.queue if due <= now]
         if (bells := queue.take()) and not self._alive(lambda: answer(bells)):
             queue.queue += [(now + VISIBILITY, body) for body in bodies]

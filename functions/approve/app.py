@@ -9,20 +9,20 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from linkgate import metrics
 from linkgate.approve.approver import Approver, Report
-from linkgate.approve.context import Census
+from linkgate.approve.context import ContextReader
 from linkgate.aws import clients
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
 from linkgate.aws.organizations import Organization
-from linkgate.aws.services import Gates
+from linkgate.aws.services import EndpointServices
 from linkgate.config import Settings
 from linkgate.events import bell
 from linkgate.events.bus import Bus
-from linkgate.events.queue import Ringer
+from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Breaker
 from linkgate.ledger.ledger import Ledger
-from linkgate.ledger.sets import Register
-from linkgate.ledger.table import Store
+from linkgate.ledger.sets import NamedSets
+from linkgate.ledger.table import LedgerTable
 
 REQUIRED = ("stack", "allow_list_table", "ledger_table", "bell_queue_url", "event_bus")
 logger = Logger(service="approve")
@@ -32,19 +32,19 @@ logger = Logger(service="approve")
 def application() -> tuple[Settings, Approver]:
     settings = Settings.from_env(os.environ, REQUIRED)
     ec2, dynamodb, role = clients.client("ec2"), clients.tables(), settings.organizations_role_arn
-    store, now = Store(dynamodb, settings.ledger_table), functools.partial(datetime.now, UTC)
+    store, now = LedgerTable(dynamodb, settings.ledger_table), functools.partial(datetime.now, UTC)
     approver = Approver(
-        gates=Gates(ec2),
+        services=EndpointServices(ec2),
         connections=Connections(ec2),
         allow_list=AllowList(dynamodb, settings.allow_list_table),
         ledger=Ledger(store, settings.retention),
-        census=Census(
-            register=Register(store),
+        census=ContextReader(
+            register=NamedSets(store),
             breaker=Breaker(store),
             organization=Organization(clients.organizations(role), now) if role else None,
         ),
         bus=Bus(clients.client("events"), settings.event_bus),
-        bells=Ringer(clients.client("sqs"), settings.bell_queue_url),
+        bells=BellQueue(clients.client("sqs"), settings.bell_queue_url),
         now=now,
     )
     return settings, approver
@@ -54,16 +54,16 @@ def application() -> tuple[Settings, Approver]:
 def handler(event: dict[str, Any], context: Any) -> Any:
     """SQS records in; the messages that must come back out, by Lambda's partial-batch contract."""
     settings, approver = application()
-    rung = {record["messageId"]: bell.parse(record["body"]) for record in event["Records"]}
+    requeued = {record["messageId"]: bell.parse(record["body"]) for record in event["Records"]}
     try:
-        report = approver.answer(list(rung.values()))
+        report = approver.answer(list(requeued.values()))
     except Exception:
         metrics.emit(settings.stack, {"Failures": 1})
         raise
     _tell(settings.stack, report, event)
 
     def settle(record: dict[str, Any]) -> None:
-        if error := report.failed.get(rung[record["messageId"]]):
+        if error := report.failed.get(requeued[record["messageId"]]):
             raise error
 
     processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)

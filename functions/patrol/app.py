@@ -10,18 +10,18 @@ from linkgate import metrics
 from linkgate.aws import clients
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
-from linkgate.aws.services import Gates
+from linkgate.aws.services import EndpointServices
 from linkgate.config import Settings
 from linkgate.events import bell
 from linkgate.events.bus import Bus
-from linkgate.events.queue import Ringer
+from linkgate.events.queue import BellQueue
 from linkgate.ledger.ledger import Ledger
-from linkgate.ledger.table import Store
+from linkgate.ledger.table import LedgerTable
 from linkgate.patrol.canaries import Canaries
-from linkgate.patrol.counts import Round, Tally
+from linkgate.patrol.counts import Counts, Round
 from linkgate.patrol.patrol import Patrol
-from linkgate.patrol.probing import Lookout
-from linkgate.patrol.recorder import Keeper
+from linkgate.patrol.probing import Probing
+from linkgate.patrol.recorder import HealthRecorder
 
 REQUIRED = ("stack", "account", "allow_list_table", "ledger_table", "patrol_queue_url", "event_bus", "default_probe")
 TIMES = {"DnsTime": "dns", "TcpTime": "tcp", "TlsTime": "tls", "FirstByteTime": "first_byte", "TotalTime": "total"}
@@ -38,16 +38,16 @@ def now() -> datetime:
 def application() -> tuple[Settings, Patrol]:
     settings = Settings.from_env(os.environ, REQUIRED)
     ec2, dynamodb = clients.client("ec2"), clients.tables()
-    connections, ledger = Connections(ec2), Ledger(Store(dynamodb, settings.ledger_table))
+    connections, ledger = Connections(ec2), Ledger(LedgerTable(dynamodb, settings.ledger_table))
     canaries = Canaries(lambda region: clients.client("lambda", region), settings.canary_function)
     patrol = Patrol(
-        gates=Gates(ec2),
+        services=EndpointServices(ec2),
         connections=connections,
         allow_list=AllowList(dynamodb, settings.allow_list_table),
         ledger=ledger,
-        queue=Ringer(clients.client("sqs"), settings.patrol_queue_url),
-        lookout=Lookout(connections, canaries, now),
-        keeper=Keeper(ledger, Bus(clients.client("events"), settings.event_bus), now),
+        queue=BellQueue(clients.client("sqs"), settings.patrol_queue_url),
+        lookout=Probing(connections, canaries, now),
+        keeper=HealthRecorder(ledger, Bus(clients.client("events"), settings.event_bus), now),
         account=settings.account,
         default_probe=settings.probes,
         now=now,
@@ -97,7 +97,7 @@ def _tell_round(stack: str, seen: Round, blind: bool, others: int) -> None:
     for endpoint, words in sorted(said.items())[:LONGEST_LIST]:
         logger.warning(f"{endpoint} could not be probed: {words}")
     by_service = {service: _counts(tally) for service, tally in seen.services.items()}
-    whole = {name: sum(counts[name] for counts in by_service.values()) for name in _counts(Tally())}
+    whole = {name: sum(counts[name] for counts in by_service.values()) for name in _counts(Counts())}
     # Of no service: one canary may be sent to several. Not among the failures, which another's trouble would hide.
     whole["ProbeErrors"] += others
     logger.info("round", extra=whole)
@@ -109,7 +109,7 @@ def _tell_round(stack: str, seen: Round, blind: bool, others: int) -> None:
         _tell_details(stack, service, seen.services[service])
 
 
-def _counts(tally: Tally) -> dict[str, float]:
+def _counts(tally: Counts) -> dict[str, float]:
     return {
         "ProbedEndpoints": tally.probed,
         "UnhealthyEndpoints": len(tally.unhealthy),
@@ -119,7 +119,7 @@ def _counts(tally: Tally) -> dict[str, float]:
     }
 
 
-def _tell_details(stack: str, service: str, tally: Tally) -> None:
+def _tell_details(stack: str, service: str, tally: Counts) -> None:
     """What is finer than a count; of a single endpoint only while it fails, since each metric costs."""
     if tally.days_left is not None:
         metrics.emit(stack, {"CertificateDaysLeft": tally.days_left}, service)

@@ -9,26 +9,26 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from boto3.dynamodb.types import TypeDeserializer
 from linkgate import metrics
-from linkgate.approve.context import Census
+from linkgate.approve.context import ContextReader
 from linkgate.aws import clients
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
 from linkgate.aws.organizations import Organization
-from linkgate.aws.services import Gates
+from linkgate.aws.services import EndpointServices
 from linkgate.config import Settings
 from linkgate.events import bell
 from linkgate.events.bus import Bus
-from linkgate.events.queue import Ringer
+from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Breaker
 from linkgate.ledger.ledger import Ledger
-from linkgate.ledger.sets import Register
-from linkgate.ledger.table import Store
+from linkgate.ledger.sets import NamedSets
+from linkgate.ledger.table import LedgerTable
 from linkgate.model import Status
 from linkgate.policy.rows import Item, key_of
-from linkgate.sweep.compare import Compared, Comparer
+from linkgate.sweep.compare import Comparer, ComparisonResult
 from linkgate.sweep.lease import Lease
-from linkgate.sweep.services import Upkeep
-from linkgate.sweep.sweeper import Finding, Sweeper
+from linkgate.sweep.services import ServiceConfigurator
+from linkgate.sweep.sweeper import Sweeper, SweepResult
 from linkgate.sweep.validator import Validator
 
 REQUIRED = (
@@ -49,8 +49,8 @@ logger = Logger(service="sweep")
 def application() -> tuple[Settings, Sweeper]:
     settings = Settings.from_env(os.environ, REQUIRED)
     ec2, sqs, dynamodb = clients.client("ec2"), clients.client("sqs"), clients.tables()
-    store, now = Store(dynamodb, settings.ledger_table), functools.partial(datetime.now, UTC)
-    register, bus = Register(store), Bus(clients.client("events"), settings.event_bus)
+    store, now = LedgerTable(dynamodb, settings.ledger_table), functools.partial(datetime.now, UTC)
+    register, bus = NamedSets(store), Bus(clients.client("events"), settings.event_bus)
     role = settings.organizations_role_arn
     organization = Organization(clients.organizations(role), now) if role else None
     sweeper = Sweeper(
@@ -58,15 +58,15 @@ def application() -> tuple[Settings, Sweeper]:
             connections=Connections(ec2),
             allow_list=AllowList(dynamodb, settings.allow_list_table),
             ledger=Ledger(store, settings.retention),
-            census=Census(register, Breaker(store), organization),
+            census=ContextReader(register, Breaker(store), organization),
             bus=bus,
-            bells=Ringer(sqs, settings.bell_queue_url),
+            bells=BellQueue(sqs, settings.bell_queue_url),
             now=now,
         ),
-        upkeep=Upkeep(Gates(ec2), register, bus, settings.notification_topic_arn, now),
+        upkeep=ServiceConfigurator(EndpointServices(ec2), register, bus, settings.notification_topic_arn, now),
         validator=Validator(register, bus, organization is not None),
         lease=Lease(store, now),
-        looks=Ringer(sqs, settings.sweep_queue_url),
+        looks=BellQueue(sqs, settings.sweep_queue_url),
     )
     return settings, sweeper
 
@@ -101,12 +101,12 @@ def _image(record: dict[str, Any], name: str) -> Item:
     return {key: read(value) for key, value in record["dynamodb"].get(name, {}).items()}
 
 
-def _tell(stack: str, finding: Finding) -> None:
+def _tell(stack: str, finding: SweepResult) -> None:
     for problem in finding.malformed.values():
         logger.warning(f"allow-list, {problem}")
-    for service, problems in finding.gates.misconfigured.items():
+    for service, problems in finding.configuration.misconfigured.items():
         logger.warning(f"{service}: {'; '.join(problems)}")
-    for service, note in finding.gates.notes.items():
+    for service, note in finding.configuration.notes.items():
         logger.info(f"{service}: {note}")
     for service, found in finding.services.items():
         _tell_service(service, found)
@@ -119,8 +119,10 @@ def _tell(stack: str, finding: Finding) -> None:
             metrics.emit(stack, {"Connections": statuses[status]}, Status=status)
 
 
-def _tell_service(service: str, found: Compared) -> None:
-    logger.info(f"swept {service}", pending=found.pending, rung=found.rung, unwanted=found.unwanted, cut=found.cut)
+def _tell_service(service: str, found: ComparisonResult) -> None:
+    logger.info(
+        f"swept {service}", pending=found.pending, requeued=found.requeued, unwanted=found.unwanted, cut=found.cut
+    )
     for kept in found.kept:
         logger.warning(f"the breaker of {service} is tripped: {kept}")
     for endpoint, why in found.refusals.items():
@@ -129,7 +131,7 @@ def _tell_service(service: str, found: Compared) -> None:
         logger.error(f"nobody can tell where {account} stands in its organisation: {why}")
 
 
-def _counts(finding: Finding) -> dict[str, float]:
+def _counts(finding: SweepResult) -> dict[str, float]:
     some = {
         "Failures": len(finding.failed) + finding.sum(lambda found: len(found.unplaced)),
         "Cuts": finding.sum(lambda found: len(found.cut)),
@@ -144,6 +146,6 @@ def _counts(finding: Finding) -> dict[str, float]:
             "StaleRequests": finding.sum(lambda found: found.stale),
             "RefusedConnections": finding.sum(lambda found: found.refused),
             "UnwantedConnections": finding.sum(lambda found: found.unwanted),
-            "MisconfiguredGates": len(finding.gates.misconfigured),
+            "MisconfiguredGates": len(finding.configuration.misconfigured),
         }
     return counts

@@ -14,7 +14,7 @@ from tests.infrastructure.stack import Properties, Stack, door, schedules
 STACK = PSEUDO["AWS::StackName"]
 SILENT = ("patrol-silent", "sweep-silent")
 
-Line = Mapping[str, Any]
+Record = Mapping[str, Any]
 
 
 def alarms(stack: Stack) -> Iterator[tuple[str, Properties]]:
@@ -30,7 +30,7 @@ def emitted(path: Path) -> set[str]:
     return {str(key.value) for key in keys if isinstance(key, ast.Constant)} & metrics.UNITS.keys()
 
 
-def deaf(stack: Stack, line: Line) -> list[str]:
+def deaf(stack: Stack, line: Record) -> list[str]:
     """Alarms on a metric, a unit or dimensions that nothing writes."""
     directive = line["_aws"]["CloudWatchMetrics"][0]
     units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}

@@ -37,7 +37,7 @@ class Call(NamedTuple):
     by: str = ""
 
 
-class Place(NamedTuple):
+class ItemKey(NamedTuple):
     """A function or method: its module ("" is the door), its class or "", its name."""
 
     module: str
@@ -55,7 +55,7 @@ def operations(service: str) -> dict[str, str]:
 @functools.cache
 def calls(path: Path) -> frozenset[Call]:
     """The AWS calls that a door can make."""
-    reach = Reach(Module(path))
+    reach = CanaryRouting(Module(path))
     found = set()
     for service in reach.services:
         for asked in reach.asked:
@@ -66,7 +66,7 @@ def calls(path: Path) -> frozenset[Call]:
     return frozenset(found)
 
 
-class Reach:
+class CanaryRouting:
     """A walk over the house: what the code behind one door asks of things that are not of the house."""
 
     def __init__(self, door: Module) -> None:
@@ -76,20 +76,20 @@ class Reach:
         self.asked: set[Call] = set()
         """Every attribute asked for, in the place of an action."""
         self.transactional: set[Call] = set()
-        self._seen: set[Place] = set()
+        self._seen: set[ItemKey] = set()
         self._known = [name for module in sorted(imported(door)) for name in house()[module].classes]
-        self._follow(Place("", "", ""), door.tree, {})
+        self._follow(ItemKey("", "", ""), door.tree, {})
 
     def _module(self, name: str) -> Module:
         return house()[name] if name else self.door
 
-    def _visit(self, place: Place) -> None:
+    def _visit(self, place: ItemKey) -> None:
         if place not in self._seen:
             self._seen.add(place)
             where = methods(place.owner) if place.owner else self._module(place.module).functions
             self._follow(place, where[place.name], parameters(where[place.name]))
 
-    def _follow(self, place: Place, body: ast.AST, types: dict[str, str]) -> None:
+    def _follow(self, place: ItemKey, body: ast.AST, types: dict[str, str]) -> None:
         nodes = list(ast.walk(body))
         for node in nodes:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
@@ -108,7 +108,7 @@ class Reach:
                 keys = {one.value for one in node.keys if isinstance(one, ast.Constant)} & TRANSACTIONAL.keys()
                 self.transactional |= {Call(f"dynamodb:{TRANSACTIONAL[str(key)]}", place.owner) for key in keys}
 
-    def _type(self, node: ast.expr, place: Place, types: dict[str, str]) -> str:
+    def _type(self, node: ast.expr, place: ItemKey, types: dict[str, str]) -> str:
         """The class of the house that an expression is an instance of, or ""."""
         if isinstance(node, ast.Name):
             return place.owner if node.id == "self" else types.get(node.id, "")
@@ -121,11 +121,11 @@ class Reach:
         if name in self._module(home).imports:
             home, name = self._module(home).imports[name]
         if name in self._module(home).functions:
-            self._visit(Place(home, "", name))
+            self._visit(ItemKey(home, "", name))
         elif home and name in self._module(home).classes and "__init__" in methods(name):
-            self._visit(Place(home, name, "__init__"))
+            self._visit(ItemKey(home, name, "__init__"))
 
-    def _attribute(self, node: ast.Attribute, place: Place, types: dict[str, str], index: str) -> None:
+    def _attribute(self, node: ast.Attribute, place: ItemKey, types: dict[str, str], index: str) -> None:
         owner = self._type(node.value, place, types)
         home, name = self._module(place.module).imports.get(ast.unparse(node.value), ("", ""))
         if home and not name:
@@ -135,9 +135,9 @@ class Reach:
             self.asked.add(Call(node.attr, place.owner, index))
         for one in [owner or name] if owner or name else self._known:
             if one in classes() and node.attr in methods(one):
-                self._visit(Place(classes()[one], one, node.attr))
+                self._visit(ItemKey(classes()[one], one, node.attr))
 
-    def _call(self, node: ast.Call, place: Place, index: str) -> None:
+    def _call(self, node: ast.Call, place: ItemKey, index: str) -> None:
         called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         texts = {one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)}
         if called in ("client", "resource"):

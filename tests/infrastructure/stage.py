@@ -16,7 +16,7 @@ from functions.approve import app as approve
 from functions.patrol import app as patrol
 from functions.sweep import app as sweep
 from tests import gallery
-from tests.house import House
+from tests.application import Application
 from tests.infrastructure.intrinsics import PSEUDO
 from tests.infrastructure.monitor import Monitor
 from tests.infrastructure.stack import Stack, door, schedules
@@ -45,7 +45,7 @@ class Stage(Monitor):
 
     def __init__(self, stack: Stack, patch: pytest.MonkeyPatch, capture: Callable[[], str]) -> None:
         super().__init__(stack, patch)
-        self.house = House()
+        self.house = Application()
         self.asleep: set[str] = set()
         """Schedules, by the folder of their function, that are switched off."""
         self.faulty: set[str] = set()

@@ -7,22 +7,22 @@ from collections.abc import Callable
 import pytest
 from linkgate import metrics
 
-from tests.infrastructure.alarms import STACK, Line, blinking, deaf, heading, mute
+from tests.infrastructure.alarms import STACK, Record, blinking, deaf, heading, mute
 from tests.infrastructure.stack import ROOT, Properties, Stack
 
 RUNBOOK = ROOT / "docs" / "runbook.md"
 
 
 @pytest.fixture
-def written(capsys: pytest.CaptureFixture[str]) -> Line:
+def written(capsys: pytest.CaptureFixture[str]) -> Record:
     """The EMF line in which every metric of the whole stack is written."""
     capsys.readouterr()
     metrics.emit(STACK, dict.fromkeys(metrics.UNITS, 1))
-    line: Line = json.loads(capsys.readouterr().out)
+    line: Record = json.loads(capsys.readouterr().out)
     return line
 
 
-def test_every_alarm_reads_what_is_written(stack: Stack, written: Line) -> None:
+def test_every_alarm_reads_what_is_written(stack: Stack, written: Record) -> None:
     assert deaf(stack, written) == []
 
 
@@ -44,7 +44,7 @@ def test_every_alarm_exists_without_a_canary_too_since_rows_may_name_others(bare
 
 
 ALARM = "UnhealthyAlarm"
-SPOILED: list[tuple[Callable[[Stack, Line], list[str]], Callable[[Properties], object], str]] = [
+SPOILED: list[tuple[Callable[[Stack, Record], list[str]], Callable[[Properties], object], str]] = [
     (deaf, lambda it: it.update(Namespace="linkgate"), "reads namespace linkgate"),
     (deaf, lambda it: it.update(MetricName="Unhealthy"), "which metrics.UNITS does not know"),
     (deaf, lambda it: it.update(Unit="Seconds"), "reads unit Seconds"),
@@ -65,8 +65,8 @@ SPOILED: list[tuple[Callable[[Stack, Line], list[str]], Callable[[Properties], o
 @pytest.mark.parametrize(("check", "spoil", "problem"), SPOILED)
 def test_an_alarm_that_would_not_ring_is_named(
     draft: Stack,
-    written: Line,
-    check: Callable[[Stack, Line], list[str]],
+    written: Record,
+    check: Callable[[Stack, Record], list[str]],
     spoil: Callable[[Properties], object],
     problem: str,
 ) -> None:
@@ -74,6 +74,6 @@ def test_an_alarm_that_would_not_ring_is_named(
     assert any(problem in found for found in check(draft, written)), check(draft, written)
 
 
-def test_a_metric_that_no_function_emits_is_named(draft: Stack, written: Line) -> None:
+def test_a_metric_that_no_function_emits_is_named(draft: Stack, written: Record) -> None:
     del draft.resources["PatrolFunction"]
     assert any("UnhealthyEndpoints, which no function emits" in found for found in deaf(draft, written))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bench.cost import Cost, page, table
-from tests.house import SERVICE, House
+from tests.application import SERVICE, Application
 from tests.infrastructure.stack import ROOT, Stack, schedules
 from tests.infrastructure.stage import Stage
 from tests.world import CONSUMER, endpoint_id
@@ -16,7 +16,7 @@ def test_the_page_is_what_the_script_prints() -> None:
     assert (ROOT / "docs" / "cost.md").read_text() == page(table()), "python -m bench.cost > docs/cost.md"
 
 
-def healthy(house: House) -> None:
+def healthy(house: Application) -> None:
     """Ten endpoints in two zones, all of them well."""
     house.allow_list.put(SERVICE, CONSUMER, effect="allow")
     house.canary.extra = {

@@ -9,7 +9,7 @@ from linkgate import metrics
 from linkgate.model import State
 
 from lab.alarms.series import Datapoint
-from tests.house import SERVICE, House
+from tests.application import SERVICE, Application
 from tests.infrastructure.dashboards import Written, crowded, dark, headings, unshown
 from tests.infrastructure.monitor import Series
 from tests.infrastructure.stack import Stack
@@ -28,7 +28,7 @@ ROWS = [
 ]
 
 
-def happen(house: House) -> None:
+def happen(house: Application) -> None:
     """One endpoint that answers and one that does not, in two zones; one to be cut; a service that fails."""
     second = service_id(2)
     house.world.offer(second)

@@ -9,7 +9,7 @@ import pytest
 from linkgate.model import State
 
 from tests import gallery
-from tests.house import SERVICE
+from tests.application import SERVICE
 from tests.infrastructure.stack import Stack
 from tests.infrastructure.stage import MINUTE, Stage
 from tests.world import CONSUMER, OTHER, START, endpoint_id
@@ -76,12 +76,12 @@ def unanswerable(stage: Stage) -> None:
     """Bells that cannot be answered ring every minute."""
     stage.house.world.broken[SERVICE] = RuntimeError("nobody thought of it")
     stage.house.connect(LATE)
-    stage.each_minute.append(lambda: stage.house.ring(LATE))
+    stage.each_minute.append(lambda: stage.house.send(LATE))
 
 
 def unstarted(stage: Stage) -> None:
     stage.faulty.add("ApproveFunction")
-    stage.each_minute.append(lambda: stage.house.ring(A))
+    stage.each_minute.append(lambda: stage.house.send(A))
 
 
 def answerable(stage: Stage) -> None:

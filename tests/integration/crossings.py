@@ -14,7 +14,7 @@ from typing import Any
 
 from linkgate.aws.connections import Connections
 from linkgate.health import status
-from linkgate.health.diagnosis import Crossing, Diagnosis, diagnose
+from linkgate.health.diagnosis import Diagnosis, ProbeResult, diagnose
 from linkgate.health.targets import Probe, Target, targets_of
 from linkgate.model import Connection, State, Status
 from linkgate.patrol.canaries import Canaries
@@ -112,13 +112,13 @@ class Watch:
         """Every probe of every name."""
         return targets_of(self.connection, [Probe.parse(probe) for probe in self.probes], self.private_name)
 
-    def crossings(self) -> list[Crossing]:
+    def crossings(self) -> list[ProbeResult]:
         """One round of the canary over all targets."""
         canaries = Canaries(lambda region: self.canary, "linkgate-canary")  # type: ignore[arg-type,return-value]
         found = canaries.send({"linkgate-canary": [self.targets()]}, lambda: 3600)
         assert not found.absent
         return [
-            Crossing(verdict, target.name.kind, target.name.zone)
+            ProbeResult(verdict, target.name.kind, target.name.zone)
             for target, verdicts in found.verdicts.items()
             for verdict in verdicts
         ]

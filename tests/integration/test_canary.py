@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
-from linkgate.health.diagnosis import Crossing, Diagnosis, Kind, diagnose
+from linkgate.health.diagnosis import Diagnosis, Kind, ProbeResult, diagnose
 from linkgate.model import State
 
 from lab import deploy
@@ -131,7 +131,7 @@ def test_nearly_all_causes_and_what_is_seen_beside_them_are_true(table: list[Row
 # ------------------------------------------------------------------ what packets alone do not tell
 
 
-def causes_of(crossings: list[Crossing], kind: Kind | None = None) -> set[str]:
+def causes_of(crossings: list[ProbeResult], kind: Kind | None = None) -> set[str]:
     return {one.verdict.cause for one in crossings if kind is None or one.kind is kind}
 
 

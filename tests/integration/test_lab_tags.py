@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from linkgate.aws.connections import Connections
-from linkgate.aws.services import Gates
+from linkgate.aws.services import EndpointServices
 from linkgate.model import Connection, Sync
 from linkgate.policy.principals import Change, Wanted, plan
 
@@ -48,11 +48,11 @@ def again(ec2: Any, connection: Connection) -> Connection:
 
 def test_sync_makes_the_principals_what_is_wanted_and_then_rests(client: Client, ec2: Any) -> None:
     service = create_service(ec2, ("*", CONSUMER_ROOT))["ServiceId"]
-    gates, asked = Gates(ec2), Wanted(principals=ROOTS)
-    assert gates.principals(service) == {"*", CONSUMER_ROOT}
-    assert gates.permit(service, plan(Sync.EXACT, gates.principals(service), asked)) == ""
-    assert gates.principals(service) == ROOTS
-    assert not plan(Sync.EXACT, gates.principals(service), asked)
+    services, asked = EndpointServices(ec2), Wanted(principals=ROOTS)
+    assert services.principals(service) == {"*", CONSUMER_ROOT}
+    assert services.permit(service, plan(Sync.EXACT, services.principals(service), asked)) == ""
+    assert services.principals(service) == ROOTS
+    assert not plan(Sync.EXACT, services.principals(service), asked)
 
 
 def test_an_account_may_ask_once_it_is_permitted_and_stays_connected_when_it_no_longer_is(
@@ -61,21 +61,21 @@ def test_an_account_may_ask_once_it_is_permitted_and_stays_connected_when_it_no_
     service, consumer = create_service(ec2, ()), client("ec2", CONSUMER)
     asked = {"ServiceNames": [service["ServiceName"]]}
     assert refused(consumer.describe_vpc_endpoint_services, **asked) == "InvalidServiceName"
-    assert Gates(ec2).permit(service["ServiceId"], Change(add=frozenset({CONSUMER_ROOT}))) == ""
+    assert EndpointServices(ec2).permit(service["ServiceId"], Change(add=frozenset({CONSUMER_ROOT}))) == ""
     endpoint = create_endpoint(consumer, service)["VpcEndpointId"]
     ec2.accept_vpc_endpoint_connections(ServiceId=service["ServiceId"], VpcEndpointIds=[endpoint])
     await_(lambda: states(ec2, service)[endpoint] == "available")
-    assert Gates(ec2).permit(service["ServiceId"], Change(remove=frozenset({CONSUMER_ROOT}))) == ""
+    assert EndpointServices(ec2).permit(service["ServiceId"], Change(remove=frozenset({CONSUMER_ROOT}))) == ""
     assert states(ec2, service)[endpoint] == "available"
     assert refused(consumer.describe_vpc_endpoint_services, **asked) == "InvalidServiceName"
 
 
 def test_a_principal_that_ec2_refuses_holds_nobody_else_up(ec2: Any) -> None:
     service = create_service(ec2, ())["ServiceId"]
-    refusal = Gates(ec2).permit(service, Change(add=ROOTS | {"arn:aws:iam::12:root"}))
+    refusal = EndpointServices(ec2).permit(service, Change(add=ROOTS | {"arn:aws:iam::12:root"}))
     assert "arn:aws:iam::12:root" in refusal
     assert "InvalidPrincipal" in refusal
-    assert Gates(ec2).principals(service) == ROOTS
+    assert EndpointServices(ec2).principals(service) == ROOTS
 
 
 def test_a_role_sees_and_changes_the_principals_of_tagged_services_alone(
@@ -85,11 +85,11 @@ def test_a_role_sees_and_changes_the_principals_of_tagged_services_alone(
     other = create_service(ec2, ())["ServiceId"]
     role = assume(lab, client, [{"Action": PERMISSIONS, "Resource": ANY_SERVICE, **MANAGED}])
     change = Change(add=frozenset({CONSUMER_ROOT}))
-    assert Gates(role).permit(managed, change) == ""
-    assert Gates(role).principals(managed) == {CONSUMER_ROOT}
-    assert "UnauthorizedOperation" in Gates(role).permit(other, change)
+    assert EndpointServices(role).permit(managed, change) == ""
+    assert EndpointServices(role).principals(managed) == {CONSUMER_ROOT}
+    assert "UnauthorizedOperation" in EndpointServices(role).permit(other, change)
     assert refused(role.describe_vpc_endpoint_service_permissions, ServiceId=other) == "UnauthorizedOperation"
-    assert Gates(ec2).principals(other) == frozenset()
+    assert EndpointServices(ec2).principals(other) == frozenset()
 
 
 def test_tags_on_a_connection_are_shown_with_it_and_written_over(client: Client, ec2: Any) -> None:

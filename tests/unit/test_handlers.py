@@ -25,7 +25,7 @@ from functions.canary import app as canary
 from functions.patrol import app as patrol
 from functions.sweep import app as sweep
 from tests import gallery
-from tests.house import SERVICE, House
+from tests.application import SERVICE, Application
 from tests.unit.listeners import HOST, accepting, listening, refusing
 from tests.world import CONSUMER, OTHER, endpoint_id, service_id
 
@@ -50,9 +50,9 @@ class Context:
 
 
 @pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch) -> House:
+def app(monkeypatch: pytest.MonkeyPatch) -> Application:
     """The house behind every door, with CONSUMER allowed everywhere."""
-    made = House()
+    made = Application()
     made.allow_list.put("*", CONSUMER, effect="allow")
     monkeypatch.setattr(approve, "application", lambda: (SETTINGS, made.approver))
     monkeypatch.setattr(sweep, "application", lambda: (SETTINGS, made.sweeper))
@@ -111,20 +111,20 @@ def denied() -> ClientError:
 # ------------------------------------------------------------------ approve
 
 
-def test_messages_that_were_answered_do_not_come_back(house: House, said: Said) -> None:
-    house.world.connect(A, SERVICE)
+def test_messages_that_were_answered_do_not_come_back(app: Application, said: Said) -> None:
+    app.world.connect(A, SERVICE)
     answer = approve.handler(gallery.records(naming(A), naming(A), gallery.text("pipe-garbage")), Context())
     assert answer == {"batchItemFailures": []}
-    assert house.state(A) is State.PENDING
+    assert app.state(A) is State.PENDING
     assert said.metrics() == {"Decisions": 1, "UnreadableNotifications": 1}
 
 
-def test_only_the_messages_of_a_service_that_failed_come_back(house: House, said: Said) -> None:
-    house.world.offer(SECOND)
-    house.allow_list.put(SECOND, "@settings", mode="enforce")
-    house.world.broken[SECOND] = RuntimeError("nobody thought of it")
-    house.world.connect(A, SERVICE)
-    house.world.connect(B, SECOND)
+def test_only_the_messages_of_a_service_that_failed_come_back(app: Application, said: Said) -> None:
+    app.world.offer(SECOND)
+    app.allow_list.put(SECOND, "@settings", mode="enforce")
+    app.world.broken[SECOND] = RuntimeError("nobody thought of it")
+    app.world.connect(A, SERVICE)
+    app.world.connect(B, SECOND)
     answer = approve.handler(gallery.records(naming(A), naming(B), naming(A, B), naming(B)), Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": name} for name in ("m1", "m2", "m3")]}
     assert said.metrics()["Failures"] >= 1
@@ -132,51 +132,51 @@ def test_only_the_messages_of_a_service_that_failed_come_back(house: House, said
     assert message == "a service could not be judged: RuntimeError: nobody thought of it"
 
 
-def test_when_every_message_fails_each_comes_back_by_its_name(house: House) -> None:
-    house.world.broken[SERVICE] = RuntimeError("nobody thought of it")
-    house.world.connect(A, SERVICE)
+def test_when_every_message_fails_each_comes_back_by_its_name(app: Application) -> None:
+    app.world.broken[SERVICE] = RuntimeError("nobody thought of it")
+    app.world.connect(A, SERVICE)
     answer = approve.handler(gallery.records(naming(A), naming(A)), Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m1"}]}
 
 
-def test_an_unreadable_notification_is_logged_with_its_body(house: House, said: Said) -> None:
+def test_an_unreadable_notification_is_logged_with_its_body(app: Application, said: Said) -> None:
     approve.handler(gallery.records("}{ nothing to see", naming(A)), Context())
     (line,) = [line for line in said.read().lines if "bodies" in line]
     assert line["message"] == "no id in a notification: looking at every managed service"
     assert line["bodies"] == ["}{ nothing to see"]
 
 
-def test_an_unmanaged_service_is_named_in_one_sentence(house: House, said: Said) -> None:
-    house.world.offer(SECOND, managed=False)
-    house.world.connect(A, SECOND)
+def test_an_unmanaged_service_is_named_in_one_sentence(app: Application, said: Said) -> None:
+    app.world.offer(SECOND, managed=False)
+    app.world.connect(A, SECOND)
     approve.handler(gallery.records(naming(A)), Context())
     assert said.messages("WARNING") == [f"{SECOND} does not carry the tag linkgate = managed: nothing is done for it"]
 
 
-def test_every_decision_is_logged_with_its_reason(house: House, said: Said) -> None:
-    house.world.connect(A, SERVICE)
+def test_every_decision_is_logged_with_its_reason(app: Application, said: Said) -> None:
+    app.world.connect(A, SERVICE)
     approve.handler(gallery.records(naming(A)), Context())
     (line,) = [line for line in said.read().lines if "decision" in line]
     assert line["message"] == f"{A} of {CONSUMER} on {SERVICE}: accept (allowed)"
-    (entry,) = [one.entry for one in house.ledger.lines(A)]
+    (entry,) = [one.entry for one in app.ledger.lines(A)]
     assert (line["endpoint_id"], line["decision"], line["row"], line["mode"]) == (A, entry, f"*/{CONSUMER}", "enforce")
 
 
-def test_an_endpoint_that_was_never_visible_is_named_in_the_end(house: House, said: Said) -> None:
+def test_an_endpoint_that_was_never_visible_is_named_in_the_end(app: Application, said: Said) -> None:
     approve.handler(gallery.records(json.dumps(Bell(frozenset({A}), attempt=9).event())), Context())
     assert said.messages("WARNING") == [f"EC2 still does not show {A}, or others are busy with it: left to the sweep"]
 
 
-def test_a_missing_table_is_named_in_the_log_and_its_messages_come_back(house: House, said: Said) -> None:
-    house.world.broken[SERVICE] = SettingsError("table ledger does not exist in this account and Region")
-    house.world.connect(A, SERVICE)
+def test_a_missing_table_is_named_in_the_log_and_its_messages_come_back(app: Application, said: Said) -> None:
+    app.world.broken[SERVICE] = SettingsError("table ledger does not exist in this account and Region")
+    app.world.connect(A, SERVICE)
     assert approve.handler(gallery.records(naming(A)), Context())["batchItemFailures"] == [{"itemIdentifier": "m0"}]
     assert "table ledger does not exist in this account and Region" in said.messages("ERROR")[0]
 
 
-def test_a_refusal_of_ec2_is_logged_and_counted_and_its_message_is_done_with(house: House, said: Said) -> None:
-    house.world.connect(A, SERVICE)
-    house.world.forbidden.add(SERVICE)
+def test_a_refusal_of_ec2_is_logged_and_counted_and_its_message_is_done_with(app: Application, said: Said) -> None:
+    app.world.connect(A, SERVICE)
+    app.world.forbidden.add(SERVICE)
     assert approve.handler(gallery.records(naming(A)), Context()) == {"batchItemFailures": []}
     assert said.metrics() == {"Decisions": 1}
     (message,) = said.messages("ERROR")
@@ -185,17 +185,17 @@ def test_a_refusal_of_ec2_is_logged_and_counted_and_its_message_is_done_with(hou
     assert said.metrics()["RefusedConnections"] == 1
 
 
-def test_a_message_that_nobody_could_answer_for_long_comes_back(house: House, said: Said) -> None:
-    house.world.connect(A, SERVICE)
-    house.world.broken[SERVICE] = Unavailable("no route")
-    rung = [Bell(frozenset({A}), attempt=9), Bell(frozenset({B}), attempt=9)]
-    answer = approve.handler(gallery.records(*[json.dumps(bell.event()) for bell in rung]), Context())
+def test_a_message_that_nobody_could_answer_for_long_comes_back(app: Application, said: Said) -> None:
+    app.world.connect(A, SERVICE)
+    app.world.broken[SERVICE] = Unavailable("no route")
+    requeued = [Bell(frozenset({A}), attempt=9), Bell(frozenset({B}), attempt=9)]
+    answer = approve.handler(gallery.records(*[json.dumps(bell.event()) for bell in requeued]), Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert said.metrics() == {"Failures": 1}
 
 
-def test_an_approver_that_fails_as_a_whole_is_counted(house: House, said: Said) -> None:
-    house.world.silence = denied()
+def test_an_approver_that_fails_as_a_whole_is_counted(app: Application, said: Said) -> None:
+    app.world.silence = denied()
     with pytest.raises(ClientError):
         approve.handler(gallery.records(naming(A)), Context())
     assert said.metrics() == {"Failures": 1}
@@ -205,15 +205,15 @@ def test_an_approver_that_fails_as_a_whole_is_counted(house: House, said: Said) 
 
 
 def test_a_batch_of_the_stream_rings_for_the_services_it_touches_and_names_its_malformed_rows(
-    house: House, said: Said
+    app: Application, said: Said
 ) -> None:
     sample = gallery.sample("stream")
     service = sample["Records"][0]["dynamodb"]["Keys"]["service"]["S"]
-    house.world.offer(service)
-    house.world.connect(A, service)
+    app.world.offer(service)
+    app.world.connect(A, service)
     sweep.handler(sample, Context())
-    assert [bell.endpoints for bell in house.bells.waiting()] == [{A}]
-    ((kind, detail),) = house.bus.told
+    assert [bell.endpoints for bell in app.bells.waiting()] == [{A}]
+    ((kind, detail),) = app.bus.told
     assert (kind, detail["row"], detail["attribute"]) == (
         "Allow List Row Invalid",
         f"{service}/333333333333",
@@ -223,10 +223,10 @@ def test_a_batch_of_the_stream_rings_for_the_services_it_touches_and_names_its_m
     assert any("attribute 'expires' is not known here" in message for message in said.messages("WARNING"))
 
 
-def test_the_schedule_looks_at_everything_and_counts_it(house: House, said: Said) -> None:
-    house.world.connect(A, SERVICE, "444444444444")
-    house.world.services[SERVICE].acceptance_required = False
-    house.world.advance(4 * 86400)
+def test_the_schedule_looks_at_everything_and_counts_it(app: Application, said: Said) -> None:
+    app.world.connect(A, SERVICE, "444444444444")
+    app.world.services[SERVICE].acceptance_required = False
+    app.world.advance(4 * 86400)
     sweep.handler(gallery.sample("schedule"), Context())
     assert said.metrics() == {
         "InvalidRows": 0,
@@ -249,44 +249,44 @@ KEYS = {"service": {"S": SERVICE}, "consumer": {"S": "222222222222"}}
 
 
 @pytest.mark.parametrize("name", sorted(gallery.malformed()))
-def test_every_malformed_row_is_named_as_soon_as_it_is_written(name: str, house: House, said: Said) -> None:
+def test_every_malformed_row_is_named_as_soon_as_it_is_written(name: str, app: Application, said: Said) -> None:
     typed = gallery.sample(f"malformed-{name}")
     keys = {key: typed.pop(key) for key in ("service", "consumer")}
     sweep.handler(edited("INSERT", keys, **typed), Context())
-    assert [kind for kind, _ in house.bus.told] == ["Allow List Row Invalid"]
+    assert [kind for kind, _ in app.bus.told] == ["Allow List Row Invalid"]
     assert said.metrics()["InvalidRows"] == 1
 
 
-def test_a_malformed_row_that_was_deleted_is_not_named(house: House, said: Said) -> None:
+def test_a_malformed_row_that_was_deleted_is_not_named(app: Application, said: Said) -> None:
     sweep.handler(edited("REMOVE", KEYS, effect={"S": "permit"}), Context())
-    assert house.bus.told == []
+    assert app.bus.told == []
     assert said.metrics() == {"InvalidRows": 0}
 
 
-def test_a_row_of_nothing_but_its_key_is_named(house: House) -> None:
+def test_a_row_of_nothing_but_its_key_is_named(app: Application) -> None:
     sweep.handler(edited("INSERT", KEYS), Context())
-    assert [kind for kind, _ in house.bus.told] == ["Allow List Row Invalid"]
+    assert [kind for kind, _ in app.bus.told] == ["Allow List Row Invalid"]
 
 
 @pytest.mark.parametrize("event", [edited("INSERT", KEYS, effect={"S": "allow"}), gallery.sample("schedule")])
-def test_a_sweep_that_fails_is_counted_and_tried_again(house: House, said: Said, event: dict[str, Any]) -> None:
-    house.world.silence = Unavailable("no route")
+def test_a_sweep_that_fails_is_counted_and_tried_again(app: Application, said: Said, event: dict[str, Any]) -> None:
+    app.world.silence = Unavailable("no route")
     with pytest.raises(Unavailable):
         sweep.handler(event, Context())
     assert said.metrics() == {"Failures": 1}
 
 
 @pytest.fixture
-def half_blind(house: House) -> House:
+def half_blind(app: Application) -> Application:
     """A house with two services, of which EC2 shows the connections of one."""
-    house.world.offer(SECOND)
-    house.world.hidden[SECOND] = Unavailable("no route")
-    house.world.connect(A, SERVICE)
-    return house
+    app.world.offer(SECOND)
+    app.world.hidden[SECOND] = Unavailable("no route")
+    app.world.connect(A, SERVICE)
+    return app
 
 
 def test_what_one_edit_could_not_do_is_tried_again_after_the_rest_was_done_and_told(
-    half_blind: House, said: Said
+    half_blind: Application, said: Said
 ) -> None:
     keys = {"service": {"S": "*"}, "consumer": {"S": "222222222222"}}
     with pytest.raises(Unavailable):
@@ -295,57 +295,59 @@ def test_what_one_edit_could_not_do_is_tried_again_after_the_rest_was_done_and_t
     assert said.metrics() == {"InvalidRows": 1, "Failures": 1}
 
 
-def test_what_one_scheduled_sweep_could_not_do_is_counted_and_left_to_the_next(half_blind: House, said: Said) -> None:
+def test_what_one_scheduled_sweep_could_not_do_is_counted_and_left_to_the_next(
+    half_blind: Application, said: Said
+) -> None:
     sweep.handler(gallery.sample("schedule"), Context())
     assert [bell.endpoints for bell in half_blind.bells.waiting()] == [{A}]
     assert (said.metrics()["Failures"], said.metrics()["PendingRequests"]) == (1, 1)
     assert said.messages("ERROR") == [f"could not sweep {SECOND}: Unavailable: no route"]
 
 
-def test_looks_from_the_queue_cut_what_a_grace_was_given_to(house: House, said: Said) -> None:
-    house.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="5s")
-    house.allow_list.put(SERVICE, OTHER, effect="allow")
-    house.connect(A, OTHER)
-    house.work(100)
-    key = house.allow_list.delete(SERVICE, OTHER)
+def test_looks_from_the_queue_cut_what_a_grace_was_given_to(app: Application, said: Said) -> None:
+    app.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="5s")
+    app.allow_list.put(SERVICE, OTHER, effect="allow")
+    app.connect(A, OTHER)
+    app.work(100)
+    key = app.allow_list.delete(SERVICE, OTHER)
     keys = {"service": {"S": key.service}, "consumer": {"S": key.consumer}}
     sweep.handler(edited("REMOVE", keys, effect={"S": "allow"}), Context())
-    house.world.advance(6)
-    bodies = [json.dumps(bell.event()) for bell in house.looks.take()]
+    app.world.advance(6)
+    bodies = [json.dumps(bell.event()) for bell in app.looks.take()]
     assert len(bodies) == 1
     sweep.handler(gallery.records(*bodies), Context())
-    assert house.known(A).status is Status.CUT
+    assert app.known(A).status is Status.CUT
     assert said.metrics()["Cuts"] == 1
 
 
-def test_a_change_of_a_service_that_cloudtrail_tells_of_is_a_look_at_everything(house: House, said: Said) -> None:
+def test_a_change_of_a_service_that_cloudtrail_tells_of_is_a_look_at_everything(app: Application, said: Said) -> None:
     call = {"eventName": "ModifyVpcEndpointServiceConfiguration", "requestParameters": {"ServiceId": SERVICE}}
-    house.world.services[SERVICE].acceptance_required = False
+    app.world.services[SERVICE].acceptance_required = False
     sweep.handler(
         gallery.records(json.dumps({"detail-type": "AWS API Call via CloudTrail", "detail": call})), Context()
     )
     assert said.metrics()["MisconfiguredGates"] == 1
 
 
-def test_a_sweep_while_another_is_at_work_asks_for_a_look_a_little_later(house: House, said: Said) -> None:
-    house.world.connect(A, SERVICE)
-    assert house.sweeper.lease.take("another run")
+def test_a_sweep_while_another_is_at_work_asks_for_a_look_a_little_later(app: Application, said: Said) -> None:
+    app.world.connect(A, SERVICE)
+    assert app.sweeper.lease.take("another run")
     sweep.handler(gallery.sample("schedule"), Context())
-    assert (house.bells.waiting(), len(house.looks.waiting())) == ([], 1)
-    house.sweeper.lease.give_back("another run")
-    house.work(10)
-    assert house.known(A).entry
+    assert (app.bells.waiting(), len(app.looks.waiting())) == ([], 1)
+    app.sweeper.lease.give_back("another run")
+    app.work(10)
+    assert app.known(A).entry
 
 
-def test_a_tripped_breaker_is_counted_while_it_keeps_somebody(house: House, said: Said) -> None:
-    house.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="1s", max_cuts="0")
-    house.allow_list.put(SERVICE, OTHER, effect="allow")
-    house.connect(A, OTHER)
-    house.work(100)
-    house.allow_list.delete(SERVICE, OTHER)
+def test_a_tripped_breaker_is_counted_while_it_keeps_somebody(app: Application, said: Said) -> None:
+    app.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="1s", max_cuts="0")
+    app.allow_list.put(SERVICE, OTHER, effect="allow")
+    app.connect(A, OTHER)
+    app.work(100)
+    app.allow_list.delete(SERVICE, OTHER)
     for _ in range(3):
         sweep.handler(gallery.sample("schedule"), Context())
-        house.world.advance(300)
+        app.world.advance(300)
         assert said.metrics()["TrippedBreakers"] == 1
     assert A in said.messages("WARNING")[-1]
 
@@ -357,15 +359,15 @@ TIMES = {"DnsTime": 1.25, "TcpTime": 0.5, "TotalTime": 1.75}
 
 
 @pytest.fixture
-def accepted(house: House, said: Said) -> House:
+def accepted(app: Application, said: Said) -> Application:
     """A house with one available connection."""
-    house.connect(A)
-    house.work(10)
+    app.connect(A)
+    app.work(10)
     said.read()
-    return house
+    return app
 
 
-def test_a_round_is_counted_for_the_stack_and_for_each_service(accepted: House, said: Said) -> None:
+def test_a_round_is_counted_for_the_stack_and_for_each_service(accepted: Application, said: Said) -> None:
     accepted.world.offer(SECOND)
     patrol.handler(gallery.sample("schedule"), Context())
     wanted = {"ProbedEndpoints": 1.0} | dict.fromkeys(TROUBLES, 0.0)
@@ -381,7 +383,7 @@ def finer(said: Said, dimension: str) -> dict[str, dict[str, float]]:
     return {line[dimension]: {name: line[name][0] for name in names if name in line} for line in lines}
 
 
-def test_an_endpoint_has_a_metric_of_its_own_only_while_it_fails(accepted: House, said: Said) -> None:
+def test_an_endpoint_has_a_metric_of_its_own_only_while_it_fails(accepted: Application, said: Said) -> None:
     patrol.handler(gallery.sample("schedule"), Context())
     assert finer(said, "Endpoint") == {}
     accepted.canary.causes[A] = "tcp_timeout"
@@ -392,7 +394,7 @@ def test_an_endpoint_has_a_metric_of_its_own_only_while_it_fails(accepted: House
     assert said.metrics()["UnhealthyEndpoints"] == 1
 
 
-def test_unhealthy_addresses_are_counted_by_zone(accepted: House, said: Said) -> None:
+def test_unhealthy_addresses_are_counted_by_zone(accepted: Application, said: Said) -> None:
     regional = accepted.world.links[A].dns_names[0]
     zonal = {zone: regional.replace("-abcdefgh.", f"-abcdefgh-{zone}.") for zone in ("eu-west-1a", "eu-west-1b")}
     accepted.world.links[A].dns_names = (regional, *zonal.values())
@@ -404,7 +406,7 @@ def test_unhealthy_addresses_are_counted_by_zone(accepted: House, said: Said) ->
     }
 
 
-def test_the_days_of_a_certificate_are_told_where_there_is_one(accepted: House, said: Said) -> None:
+def test_the_days_of_a_certificate_are_told_where_there_is_one(accepted: Application, said: Said) -> None:
     patrol.handler(gallery.sample("schedule"), Context())
     assert "CertificateDaysLeft" not in said.metrics()
     accepted.canary.extra = {"tls_days_left": 12.5}
@@ -412,7 +414,7 @@ def test_the_days_of_a_certificate_are_told_where_there_is_one(accepted: House, 
     assert (said.metrics()["CertificateDaysLeft"], said.metrics(SERVICE)["CertificateDaysLeft"]) == (12.5, 12.5)
 
 
-def test_what_the_canary_could_not_probe_is_counted(accepted: House, said: Said) -> None:
+def test_what_the_canary_could_not_probe_is_counted(accepted: Application, said: Said) -> None:
     accepted.canary.causes[A] = "probe_error"
     patrol.handler(gallery.sample("schedule"), Context())
     assert said.metrics() == dict.fromkeys(("ProbedEndpoints", *TROUBLES), 0) | {
@@ -422,7 +424,7 @@ def test_what_the_canary_could_not_probe_is_counted(accepted: House, said: Said)
     assert said.messages("WARNING") == [f"{A} could not be probed: as told"]
 
 
-def test_an_endpoint_that_gets_in_although_it_must_stay_out_is_counted(accepted: House, said: Said) -> None:
+def test_an_endpoint_that_gets_in_although_it_must_stay_out_is_counted(accepted: Application, said: Said) -> None:
     accepted.world.turn(A, State.REJECTED)
     accepted.ledger.alter(A, status=Status.CUT)
     for opened in (0, 1):
@@ -432,19 +434,19 @@ def test_an_endpoint_that_gets_in_although_it_must_stay_out_is_counted(accepted:
     assert said.metrics()["ProbedEndpoints"] == 0
 
 
-def test_a_round_with_nothing_to_probe_is_counted_too(house: House, said: Said) -> None:
+def test_a_round_with_nothing_to_probe_is_counted_too(app: Application, said: Said) -> None:
     patrol.handler(gallery.sample("schedule"), Context())
     assert said.metrics() == {"ProbedEndpoints": 0} | dict.fromkeys(TROUBLES, 0)
 
 
-def test_a_visit_counts_how_long_it_took_and_is_no_round(accepted: House, said: Said) -> None:
+def test_a_visit_counts_how_long_it_took_and_is_no_round(accepted: Application, said: Said) -> None:
     kind, detail = accepted.bus.told[-1]
     patrol.handler(gallery.records(json.dumps({"detail-type": kind, "detail": detail})), Context())
     assert said.metrics() == {"TimeToVerified": 10_000}
     assert accepted.known(A).status is Status.VERIFIED
 
 
-def test_a_visit_by_a_canary_that_fails_is_counted_and_repeated_later(accepted: House, said: Said) -> None:
+def test_a_visit_by_a_canary_that_fails_is_counted_and_repeated_later(accepted: Application, said: Said) -> None:
     accepted.canary.error = Unavailable("the canary failed")
     patrol.handler(gallery.records(naming(A)), Context())
     assert said.metrics() == {"Failures": 1}
@@ -452,7 +454,7 @@ def test_a_visit_by_a_canary_that_fails_is_counted_and_repeated_later(accepted: 
     assert said.messages("ERROR") == ["could not send linkgate-own: Unavailable: the canary failed"]
 
 
-def test_a_visit_that_ec2_does_not_answer_is_counted_and_tried_again(accepted: House, said: Said) -> None:
+def test_a_visit_that_ec2_does_not_answer_is_counted_and_tried_again(accepted: Application, said: Said) -> None:
     accepted.world.silence = Unavailable("no route")
     with pytest.raises(Unavailable):
         patrol.handler(gallery.records(naming(A)), Context())
@@ -460,7 +462,7 @@ def test_a_visit_that_ec2_does_not_answer_is_counted_and_tried_again(accepted: H
 
 
 def test_a_round_that_could_not_look_at_everything_is_counted_and_leaves_the_alarm_on_silence_alone(
-    accepted: House, said: Said
+    accepted: Application, said: Said
 ) -> None:
     accepted.world.offer(SECOND)
     accepted.world.hidden[SECOND] = Unavailable("no route")
@@ -471,14 +473,14 @@ def test_a_round_that_could_not_look_at_everything_is_counted_and_leaves_the_ala
     assert said.messages("ERROR") == [f"could not patrol {SECOND}: Unavailable: no route"]
 
 
-def test_a_round_without_its_own_canary_leaves_the_alarm_on_silence_alone(accepted: House, said: Said) -> None:
+def test_a_round_without_its_own_canary_leaves_the_alarm_on_silence_alone(accepted: Application, said: Said) -> None:
     accepted.canary.error = Unavailable("the canary failed")
     patrol.handler(gallery.sample("schedule"), Context())
     assert "ProbedEndpoints" not in said.metrics()
     assert (said.metrics()["Failures"], said.metrics()["UnprobedEndpoints"]) == (1, 1)
 
 
-def test_a_round_without_another_stacks_canary_is_a_round_all_the_same(accepted: House, said: Said) -> None:
+def test_a_round_without_another_stacks_canary_is_a_round_all_the_same(accepted: Application, said: Said) -> None:
     foreign = f"arn:aws:lambda:eu-west-1:{OTHER}:function:linkgate-canary"
     accepted.allow_list.put("*", f"@canary:{CONSUMER}", function=foreign)
     accepted.canary.errors[foreign] = Unavailable("gone")
@@ -488,7 +490,7 @@ def test_a_round_without_another_stacks_canary_is_a_round_all_the_same(accepted:
     assert "Failures" not in said.metrics()
 
 
-def test_a_round_that_cannot_find_its_services_is_counted_and_tried_again(accepted: House, said: Said) -> None:
+def test_a_round_that_cannot_find_its_services_is_counted_and_tried_again(accepted: Application, said: Said) -> None:
     accepted.world.silence = Unavailable("no route")
     with pytest.raises(Unavailable):
         patrol.handler(gallery.sample("schedule"), Context())
@@ -498,20 +500,20 @@ def test_a_round_that_cannot_find_its_services_is_counted_and_tried_again(accept
 # ------------------------------------------------------------------ canary
 
 
-def patrolled(house: House, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+def patrolled(app: Application, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
     """One round over A, whose name is an address of loopback, by the real canary: JSON in, JSON out."""
 
     def invoked(region: str, FunctionName: str, Payload: str) -> dict[str, Any]:
         return {"Payload": BytesIO(json.dumps(canary.handler(json.loads(Payload), Context())).encode())}
 
     monkeypatch.setattr(canary, "application", lambda: Limits.parse(HOST, str(port), "127.0.0.0/8"))
-    monkeypatch.setattr(house.canary, "_invoked", invoked)
-    house.world.links[A].dns_names = (HOST,)
-    replace(house.patrol, default_probe=(Probe(f"tcp://:{port}"),)).walk(lambda: 900)
+    monkeypatch.setattr(app.canary, "_invoked", invoked)
+    app.world.links[A].dns_names = (HOST,)
+    replace(app.patrol, default_probe=(Probe(f"tcp://:{port}"),)).walk(lambda: 900)
 
 
 def test_patrol_understands_what_the_canary_says_of_an_endpoint_that_answers(
-    accepted: House, monkeypatch: pytest.MonkeyPatch
+    accepted: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with listening(accepting) as listener:
         patrolled(accepted, monkeypatch, listener.port)
@@ -521,7 +523,7 @@ def test_patrol_understands_what_the_canary_says_of_an_endpoint_that_answers(
 
 
 def test_patrol_understands_what_the_canary_says_of_an_endpoint_that_does_not(
-    accepted: House, monkeypatch: pytest.MonkeyPatch
+    accepted: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with refusing() as port:
         for _ in range(3):

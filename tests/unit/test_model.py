@@ -12,6 +12,7 @@ from linkgate.model import (
     Budget,
     Connection,
     Decision,
+    DecisionContext,
     Effect,
     Lineage,
     MalformedRow,
@@ -21,7 +22,6 @@ from linkgate.model import (
     RowKey,
     Rule,
     ServiceSettings,
-    Standing,
     State,
     Status,
     Verdict,
@@ -34,7 +34,7 @@ KEY = RowKey("vpce-svc-1", "*")
 DECISION = Decision(Outcome.ACCEPT, Reason.ALLOWED, Mode.ENFORCE, "0" * 64)
 VERDICT = Verdict("vpce-1", "vpce-svc-1", "name", "tcp://:443")
 MADE = [
-    *(CONNECTION, DECISION, VERDICT, ServiceSettings(), Lineage(), Standing()),
+    *(CONNECTION, DECISION, VERDICT, ServiceSettings(), Lineage(), DecisionContext()),
     *(Rule(KEY, Effect.ALLOW), MalformedRow(KEY, "limit", "limit is wrong"), SettingsRow(KEY, {})),
     *(ReleaseRow(KEY, frozenset()), CanaryRow(KEY, "222222222222", "arn")),
 ]
@@ -152,7 +152,7 @@ def test_a_rule_without_conditions_or_words_has_none() -> None:
 
 
 def test_who_stands_alone_has_nothing_else_live_is_outside_and_shut_out_by_nobody() -> None:
-    assert Standing(live=0, lineage=Lineage((), None, ""), strays=()) == ALONE
+    assert DecisionContext(live=0, lineage=Lineage((), None, ""), unmatched=()) == ALONE
     assert Lineage((), None, "") == OUTSIDE
 
 

@@ -167,21 +167,21 @@ OUTSIDE = Lineage()
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DecisionContext:
     """What a decision takes into account beside the connection, the rows and the time.
 
-    `live` counts the other connections that the consumer's account has on the service, live or about to be; `strays`
+    `live` counts the other connections that the consumer's account has on the service, live or about to be; `unmatched`
     are rows whose keys are of no known form and that may have been meant for this service.
     """
 
     live: int = 0
     lineage: Lineage = OUTSIDE
-    strays: tuple[RowKey, ...] = ()
+    unmatched: tuple[RowKey, ...] = ()
     breaker: bool = False
     """Whether as many connections were rejected within the hour as max_rejects lets through."""
 
 
-ALONE = Standing()
+ALONE = DecisionContext()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from linkgate.errors import Throttled
 from linkgate.events.bell import ENDPOINTS_PER_BELL, Bell
 from linkgate.model import Connection, Outcome, State
 
-from tests.house import SERVICE, House
+from tests.application import SERVICE, Application
 from tests.world import REGION, START, endpoint_id, service_id
 
 OTHER = service_id(7)
@@ -45,11 +45,11 @@ def named(some: Iterable[Bell]) -> list[str]:
 
 
 def test_a_run_takes_no_more_than_it_looks_at_and_loses_nothing() -> None:
-    rung = bells(LOOKS + 150)
-    taken, rest = at_once(rung)
+    requeued = bells(LOOKS + 150)
+    taken, rest = at_once(requeued)
     assert len(taken) == LOOKS
     assert [len(bell.endpoints) for bell in rest] == [ENDPOINTS_PER_BELL, 50]
-    assert named(taken + rest) == named(rung)
+    assert named(taken + rest) == named(requeued)
 
 
 def test_of_what_was_put_off_a_run_takes_what_its_calls_hold_the_fullest_services_first() -> None:
@@ -58,7 +58,7 @@ def test_of_what_was_put_off_a_run_takes_what_its_calls_hold_the_fullest_service
     taken, rest = at_once([*few, *many])
     assert taken == many
     assert named(rest) == named(few)
-    assert {(one.services, one.attempt, one.cause) for one in rest} == {(MINE, 1, "Connect")}
+    assert {(one.services, one.attempt, one.origin) for one in rest} == {(MINE, 1, "Connect")}
 
 
 def test_of_equally_full_services_one_is_taken_whole() -> None:
@@ -69,7 +69,7 @@ def test_of_equally_full_services_one_is_taken_whole() -> None:
 
 
 def test_bells_that_name_nothing_are_always_answered() -> None:
-    nothing, whole = Bell(cause="sweep"), Bell(services=MINE)
+    nothing, whole = Bell(origin="sweep"), Bell(services=MINE)
     taken, _ = at_once([*bells(CALLS, PER_CALL, 1, OTHER), *bells(LOOKS, first=10_000), nothing, whole])
     assert {nothing, whole} <= set(taken)
 
@@ -146,49 +146,49 @@ def test_in_a_storm_what_is_only_looked_at_waits_for_nobody() -> None:
 
 
 def test_a_call_that_is_throttled_rings_again_and_no_other_is_tried() -> None:
-    house = House()
-    house.world.offer(OTHER)
+    app = Application()
+    app.world.offer(OTHER)
     for service in (SERVICE, OTHER):
-        house.allow_list.put(service, "@settings", mode="enforce")
-        house.allow_list.put(service, "*", effect="allow")
-    house.world.connect(endpoint_id(1), SERVICE)
-    house.world.connect(endpoint_id(2), OTHER)
-    house.world.refusals[endpoint_id(1)] = [Refusal("RequestLimitExceeded", "not now")]
-    report = house.approver.answer([Bell(frozenset({endpoint_id(1), endpoint_id(2)}))])
-    assert (report.throttled, house.world.acts) == (True, [])
-    assert {(bell.endpoints, bell.services) for bell in house.bells.waiting()} == {
+        app.allow_list.put(service, "@settings", mode="enforce")
+        app.allow_list.put(service, "*", effect="allow")
+    app.world.connect(endpoint_id(1), SERVICE)
+    app.world.connect(endpoint_id(2), OTHER)
+    app.world.refusals[endpoint_id(1)] = [Refusal("RequestLimitExceeded", "not now")]
+    report = app.approver.answer([Bell(frozenset({endpoint_id(1), endpoint_id(2)}))])
+    assert (report.throttled, app.world.acts) == (True, [])
+    assert {(bell.endpoints, bell.services) for bell in app.bells.waiting()} == {
         (frozenset({endpoint_id(1)}), MINE),
         (frozenset({endpoint_id(2)}), frozenset({OTHER})),
     }
-    house.work(10)
-    assert set(house.world.acts) == {(Outcome.ACCEPT, endpoint_id(1)), (Outcome.ACCEPT, endpoint_id(2))}
+    app.work(10)
+    assert set(app.world.acts) == {(Outcome.ACCEPT, endpoint_id(1)), (Outcome.ACCEPT, endpoint_id(2))}
 
 
 def test_what_was_put_off_says_what_rang_for_it() -> None:
-    house = House()
-    house.allow_list.put(SERVICE, "*", effect="allow")
+    app = Application()
+    app.allow_list.put(SERVICE, "*", effect="allow")
     for number in range(CALLS * PER_CALL + 1):
-        house.world.connect(endpoint_id(number), SERVICE)
-    house.approver.answer([Bell(cause="a look")])
-    assert [(len(one.endpoints), one.cause) for one in house.bells.waiting()] == [(1, "a look")]
-    assert house.bells.next_due() == house.world.now + timedelta(seconds=SOON)
+        app.world.connect(endpoint_id(number), SERVICE)
+    app.approver.answer([Bell(origin="a look")])
+    assert [(len(one.endpoints), one.origin) for one in app.bells.waiting()] == [(1, "a look")]
+    assert app.bells.next_due() == app.world.now + timedelta(seconds=SOON)
 
 
 def test_what_is_too_much_for_a_run_rings_at_once_for_another() -> None:
-    house = House()
-    house.approver.answer(bells(LOOKS + 1))
-    due = [bell for bell in house.bells.waiting() if not bell.absent]
-    assert (named(due), house.bells.next_due()) == ([endpoint_id(LOOKS)], house.world.now)
+    app = Application()
+    app.approver.answer(bells(LOOKS + 1))
+    due = [bell for bell in app.bells.waiting() if not bell.absent]
+    assert (named(due), app.bells.next_due()) == ([endpoint_id(LOOKS)], app.world.now)
 
 
 def test_what_was_put_off_together_keeps_what_rang_for_each() -> None:
-    house = House()
-    house.allow_list.put(SERVICE, "*", effect="review")
+    app = Application()
+    app.allow_list.put(SERVICE, "*", effect="review")
     for number in range(STORM):
-        house.world.connect(endpoint_id(number), SERVICE)
+        app.world.connect(endpoint_id(number), SERVICE)
     alice = "CloudTrail AcceptVpcEndpointConnections arn:aws:iam::1:user/alice"
-    house.approver.answer([*bells(STORM), replace(bells(1)[0], cause=alice), *bells(1)])
-    assert {one.cause: len(one.endpoints) for one in house.bells.waiting()} == {alice: 1, "Connect": STORM - 1}
+    app.approver.answer([*bells(STORM), replace(bells(1)[0], origin=alice), *bells(1)])
+    assert {one.origin: len(one.endpoints) for one in app.bells.waiting()} == {alice: 1, "Connect": STORM - 1}
 
 
 def test_what_had_no_room_in_a_look_at_a_whole_service_is_asked_for_as_if_for_the_first_time() -> None:

@@ -4,14 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from linkgate.approve.context import ROLE_MISSING, Census, Kept, Standings, place_of
+from linkgate.approve.context import ROLE_MISSING, ContextReader, LedgerState, ServiceContext, queue_position
 from linkgate.errors import Unavailable
 from linkgate.ledger.breaker import Breaker, Counted, Spent, cuts_name, rejects_name, spend
-from linkgate.ledger.sets import Register, Slots, guard_name, move, written
-from linkgate.model import Connection, Decision, Lineage, Mode, Outcome, Reason, RowKey, Standing, State
+from linkgate.ledger.sets import NamedSets, Slots, block_name, move, written
+from linkgate.model import Connection, Decision, DecisionContext, Lineage, Mode, Outcome, Reason, RowKey, State
 from linkgate.policy.decide import Rows
 
-from tests.fakes import FakeStore
+from tests.fakes import FakeTable
 from tests.organization import FakeOrganization
 from tests.world import CONSUMER, OTHER, REGION, START, endpoint_id, service_id
 
@@ -33,8 +33,8 @@ class Asked(FakeOrganization):
 
 
 @pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
+def store() -> FakeTable:
+    return FakeTable()
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def live(endpoint: str = A, owner: str = CONSUMER) -> Connection:
     return replace(asking(endpoint, owner), state=State.AVAILABLE)
 
 
-def claim(store: FakeStore, service: str, owner: str, *endpoints: str) -> None:
+def claim(store: FakeTable, service: str, owner: str, *endpoints: str) -> None:
     store.write(*move(service, owner, take=Slots(frozenset(endpoints))))
 
 
@@ -60,12 +60,12 @@ def rows(*keys: tuple[str, str]) -> Rows:
     return {RowKey(*key): {"service": key[0], "consumer": key[1], "effect": "allow"} for key in keys}
 
 
-def found(store: FakeStore, organization: FakeOrganization | None, table: Rows, *owners: str) -> Standings:
+def found(store: FakeTable, organization: FakeOrganization | None, table: Rows, *owners: str) -> ServiceContext:
     return census(store, organization).of(SERVICE, owners or (CONSUMER,), table)
 
 
-def census(store: FakeStore, organization: FakeOrganization | None = None) -> Census:
-    return Census(Register(store), Breaker(store), organization)
+def census(store: FakeTable, organization: FakeOrganization | None = None) -> ContextReader:
+    return ContextReader(NamedSets(store), Breaker(store), organization)
 
 
 def decision(outcome: Outcome, mode: Mode = Mode.ENFORCE) -> Decision:
@@ -75,7 +75,7 @@ def decision(outcome: Outcome, mode: Mode = Mode.ENFORCE) -> Decision:
 # ------------------------------------------------------------------ slots
 
 
-def test_every_other_connection_of_the_account_counts_and_its_own_does_not(store: FakeStore) -> None:
+def test_every_other_connection_of_the_account_counts_and_its_own_does_not(store: FakeTable) -> None:
     claim(store, SERVICE, CONSUMER, A, B)
     claim(store, SERVICE, OTHER, C)
     claim(store, SECOND, CONSUMER, endpoint_id(9))
@@ -83,10 +83,10 @@ def test_every_other_connection_of_the_account_counts_and_its_own_does_not(store
     counted = [standing.of(asking(endpoint, owner), START).live for endpoint, owner in [(A, CONSUMER), (C, CONSUMER)]]
     assert counted == [1, 2]
     assert [standing.of(asking(endpoint, OTHER), START).live for endpoint in (A, C)] == [1, 0]
-    assert standing.of(live(A, "444444444444"), START) == Standing()
+    assert standing.of(live(A, "444444444444"), START) == DecisionContext()
 
 
-def test_what_is_decided_counts_for_the_next(store: FakeStore) -> None:
+def test_what_is_decided_counts_for_the_next(store: FakeTable) -> None:
     standing = found(store, None, {})
     counted = []
     for outcome in (Outcome.ACCEPT, Outcome.ACCEPT, Outcome.HOLD, Outcome.ACCEPT, Outcome.REJECT):
@@ -95,7 +95,7 @@ def test_what_is_decided_counts_for_the_next(store: FakeStore) -> None:
     assert counted == [1, 1, 0, 1, 0]
 
 
-def test_slots_that_are_known_already_are_not_read_and_stay_as_they_are(store: FakeStore) -> None:
+def test_slots_that_are_known_already_are_not_read_and_stay_as_they_are(store: FakeTable) -> None:
     claim(store, SERVICE, CONSUMER, B)
     known = {CONSUMER: Slots(frozenset({B, C}))}
     standing = census(store).of(SERVICE, [CONSUMER, OTHER], {}, slots=known)
@@ -104,7 +104,7 @@ def test_slots_that_are_known_already_are_not_read_and_stay_as_they_are(store: F
     assert known == {CONSUMER: Slots(frozenset({B, C}))}
 
 
-def test_a_slot_of_a_younger_one_that_still_waits_does_not_count_against_an_older_one(store: FakeStore) -> None:
+def test_a_slot_of_a_younger_one_that_still_waits_does_not_count_against_an_older_one(store: FakeTable) -> None:
     claim(store, SERVICE, CONSUMER, B, C)
     standing = found(store, None, {})
     standing.wait([asking(A), asking(B, seconds=1)])
@@ -112,10 +112,10 @@ def test_a_slot_of_a_younger_one_that_still_waits_does_not_count_against_an_olde
     assert standing.of(live(A), START).live == 2
 
 
-def test_who_waits_longer_for_a_slot_is_named_the_oldest_first_until_it_is_decided_on(store: FakeStore) -> None:
+def test_who_waits_longer_for_a_slot_is_named_the_oldest_first_until_it_is_decided_on(store: FakeTable) -> None:
     older = [asking(C, seconds=1), asking(A, seconds=2)]
     young = asking(B, seconds=3)
-    store.write(*move(SERVICE, CONSUMER, take=Slots(waiting=frozenset(map(place_of, [*older, young])))))
+    store.write(*move(SERVICE, CONSUMER, take=Slots(waiting=frozenset(map(queue_position, [*older, young])))))
     standing = found(store, None, {}, CONSUMER, OTHER)
     assert standing.older(young) == [C, A]
     assert standing.older(asking(B, OTHER, seconds=3)) == []
@@ -132,7 +132,7 @@ BUDGET: Rows = {
 }
 
 
-def test_rejections_within_the_hour_are_counted_but_for_those_that_are_released(store: FakeStore) -> None:
+def test_rejections_within_the_hour_are_counted_but_for_those_that_are_released(store: FakeTable) -> None:
     standing = found(store, None, BUDGET)
     tripped = []
     for endpoint in (C, A, B):
@@ -145,13 +145,13 @@ def test_rejections_within_the_hour_are_counted_but_for_those_that_are_released(
 
 
 @pytest.mark.parametrize("said", [decision(Outcome.REJECT, Mode.OBSERVE), decision(Outcome.HOLD)])
-def test_what_is_not_told_to_ec2_spends_nothing(store: FakeStore, said: Decision) -> None:
+def test_what_is_not_told_to_ec2_spends_nothing(store: FakeTable, said: Decision) -> None:
     standing = found(store, None, BUDGET)
     standing.decided(asking(), said, START)
     assert standing.spent == Spent()
 
 
-def test_what_others_counted_is_read(store: FakeStore) -> None:
+def test_what_others_counted_is_read(store: FakeTable) -> None:
     store.write(spend(rejects_name(SERVICE), Spent(), START))
     store.write(spend(cuts_name(SECOND), Spent(), START))
     assert found(store, None, BUDGET).spent.within_the_hour(START) == 1
@@ -161,28 +161,28 @@ def test_what_others_counted_is_read(store: FakeStore) -> None:
     assert counted == {SERVICE: (once, Spent()), SECOND: (Spent(), once)}
 
 
-def test_a_percentage_of_rejections_is_one_of_the_slots_that_are_held(store: FakeStore) -> None:
+def test_a_percentage_of_rejections_is_one_of_the_slots_that_are_held(store: FakeTable) -> None:
     claim(store, SERVICE, CONSUMER, A, B)
     claim(store, SERVICE, OTHER, C)
     key = RowKey(SERVICE, "@settings")
     assert found(store, None, {key: {**BUDGET[key], "max_rejects": "67%"}}).rejects == 2
 
 
-def test_what_is_kept_of_a_service_is_not_read_again(store: FakeStore) -> None:
-    Register(store).add(guard_name(SERVICE), [written(RowKey(SERVICE, "b"))])
-    kept = Kept((RowKey(SERVICE, "a"),), rejects=Counted(Spent().one_more(START)))
+def test_what_is_kept_of_a_service_is_not_read_again(store: FakeTable) -> None:
+    NamedSets(store).add(block_name(SERVICE), [written(RowKey(SERVICE, "b"))])
+    kept = LedgerState((RowKey(SERVICE, "a"),), rejects=Counted(Spent().one_more(START)))
     standing = census(store).of(SERVICE, [CONSUMER], BUDGET, kept)
-    assert (standing.strays, standing.spent) == (kept.strays, kept.rejects.spent)
+    assert (standing.unmatched, standing.spent) == (kept.unmatched, kept.rejects.spent)
 
 
 # ------------------------------------------------------------------ what shuts
 
 
-def test_rows_that_shut_the_service_or_every_service_are_counted_in_their_order(store: FakeStore) -> None:
+def test_rows_that_shut_the_service_or_every_service_are_counted_in_their_order(store: FakeTable) -> None:
     keys = [RowKey(SERVICE, "b"), RowKey(SERVICE, "a"), RowKey("production", CONSUMER), RowKey(SECOND, "c")]
     for service, key in zip((SERVICE, SERVICE, "*", SECOND), keys, strict=True):
-        Register(store).add(guard_name(service), [written(key)])
-    assert found(store, None, {}).of(asking(), START).strays == (keys[2], keys[1], keys[0])
+        NamedSets(store).add(block_name(service), [written(key)])
+    assert found(store, None, {}).of(asking(), START).unmatched == (keys[2], keys[1], keys[0])
 
 
 # ------------------------------------------------------------------ places in the organisation
@@ -198,7 +198,7 @@ def test_rows_that_shut_the_service_or_every_service_are_counted_in_their_order(
     ],
     ids=["empty", "accounts", "another service's", "mis-keyed"],
 )
-def test_where_no_row_is_about_an_ou_nobody_is_asked(store: FakeStore, organization: Asked, table: Rows) -> None:
+def test_where_no_row_is_about_an_ou_nobody_is_asked(store: FakeTable, organization: Asked, table: Rows) -> None:
     organization.silence = Unavailable("AWS Organizations: throttled")
     assert found(store, organization, table).of(asking(), START).lineage == Lineage()
     assert found(store, None, table).of(asking(), START).lineage == Lineage()
@@ -207,7 +207,7 @@ def test_where_no_row_is_about_an_ou_nobody_is_asked(store: FakeStore, organizat
 
 @pytest.mark.parametrize("key", [(SERVICE, UNIT), ("*", UNIT), (SERVICE, ORGANIZATION), ("*", "o-zzzzzzzzzz")])
 def test_where_a_row_is_about_an_ou_each_account_is_asked_about_once(
-    store: FakeStore, organization: Asked, key: tuple[str, str]
+    store: FakeTable, organization: Asked, key: tuple[str, str]
 ) -> None:
     standing = found(store, organization, rows(key), OTHER, CONSUMER, CONSUMER, OTHER)
     assert standing.of(asking(A, CONSUMER), START).lineage == Lineage((UNIT, ORGANIZATION))
@@ -216,7 +216,7 @@ def test_where_a_row_is_about_an_ou_each_account_is_asked_about_once(
 
 
 def test_what_organizations_does_not_answer_is_unknown_for_that_account_alone(
-    store: FakeStore, organization: Asked
+    store: FakeTable, organization: Asked
 ) -> None:
     class Part(Asked):
         def lineage(self, account: str) -> tuple[str, ...]:
@@ -230,7 +230,7 @@ def test_what_organizations_does_not_answer_is_unknown_for_that_account_alone(
     assert standing.of(asking(B, OTHER), START).lineage == unknown
 
 
-def test_without_a_role_every_place_is_unknown_since_the_row_cannot_be_judged(store: FakeStore) -> None:
+def test_without_a_role_every_place_is_unknown_since_the_row_cannot_be_judged(store: FakeTable) -> None:
     standing = found(store, None, rows((SERVICE, UNIT)), CONSUMER, OTHER)
     unknown = Lineage(unknown=Reason.MALFORMED_ROW, why=ROLE_MISSING)
     assert [standing.of(asking(A, owner), START).lineage for owner in (CONSUMER, OTHER)] == [unknown, unknown]

@@ -4,18 +4,18 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from linkgate.approve.approver import Approver
-from linkgate.approve.context import Census
+from linkgate.approve.context import ContextReader
 from linkgate.aws.allowlist import AllowList
 from linkgate.events.bell import Bell
 from linkgate.ledger.breaker import Breaker
 from linkgate.ledger.ledger import Ledger
-from linkgate.ledger.sets import Register
-from linkgate.ledger.table import Store
+from linkgate.ledger.sets import NamedSets
+from linkgate.ledger.table import LedgerTable
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 
-from tests.house import SERVICE, House
+from tests.application import SERVICE, Application
 from tests.unit.tables import ALLOW_LIST, LEDGER, REGION, dynamodb
 from tests.world import endpoint_id, service_id
 
@@ -37,7 +37,7 @@ def fill(rows: int) -> None:
 
 def batch(resource: "DynamoDBServiceResource") -> tuple[int, Counter[str]]:
     """How many of 40 new connections of as many accounts are accepted, and what that asks of DynamoDB."""
-    house, asked = House(), Counter[str]()
+    house, asked = Application(), Counter[str]()
 
     def count(model: Any, **_: object) -> None:
         asked[model.name] += 1
@@ -45,13 +45,13 @@ def batch(resource: "DynamoDBServiceResource") -> tuple[int, Counter[str]]:
     for service in (SERVICE, "*"):
         resource.Table(ALLOW_LIST).put_item(Item={"service": service, "consumer": "@settings", "mode": "enforce"})
     resource.meta.client.meta.events.register("before-call.dynamodb.*", count)
-    store = Store(resource, LEDGER)
+    store = LedgerTable(resource, LEDGER)
     approver = Approver(
-        house.gates,
+        house.services,
         house.connections,
         AllowList(resource, ALLOW_LIST),
         Ledger(store),
-        Census(Register(store), Breaker(store), house.organization),
+        ContextReader(NamedSets(store), Breaker(store), house.organization),
         house.bus,
         house.bells,
         house.world.clock,

@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 from linkgate.model import Outcome, State, Status
 
+from tests.application import SERVICE, Application
 from tests.faults import Faults, Machine
-from tests.house import SERVICE, House
 from tests.world import CONSUMER, OTHER, endpoint_id
 
 LIMITED = "444444444444"
@@ -16,21 +16,21 @@ SETTLED = 600
 ALLOWED, DENIED, FIRST, SECOND, HELD, UNWANTED, GONE = map(endpoint_id, range(1, 8))
 
 
-def story(fatal: int = 0, after: bool = False) -> tuple[House, Faults, Machine]:
+def story(fatal: int = 0, after: bool = False) -> tuple[Application, Faults, Machine]:
     """Everything that approve and sweep do, with a death at one of its calls."""
-    house = House()
-    house.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="5s")
+    app = Application()
+    app.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="5s")
     for owner, attributes in {
         CONSUMER: {"effect": "allow"},
         OTHER: {"effect": "deny"},
         LIMITED: {"effect": "allow", "limit": "1"},
     }.items():
-        house.allow_list.put(SERVICE, owner, **attributes)
-    house.allow_list.put(SERVICE, UNWANTED, effect="allow")
-    house.allow_list.put(SERVICE, GONE, effect="allow")
-    house.world.connect(FIRST, SERVICE, LIMITED, state=State.AVAILABLE)
-    house.settle()
-    faults, machine = Faults(house, fatal, after), Machine(house)
+        app.allow_list.put(SERVICE, owner, **attributes)
+    app.allow_list.put(SERVICE, UNWANTED, effect="allow")
+    app.allow_list.put(SERVICE, GONE, effect="allow")
+    app.world.connect(FIRST, SERVICE, LIMITED, state=State.AVAILABLE)
+    app.settle()
+    faults, machine = Faults(app, fatal, after), Machine(app)
     for endpoint, owner in (
         (ALLOWED, CONSUMER),
         (DENIED, OTHER),
@@ -39,31 +39,31 @@ def story(fatal: int = 0, after: bool = False) -> tuple[House, Faults, Machine]:
         (UNWANTED, "666666666666"),
         (GONE, "777777777777"),
     ):
-        house.world.connect(endpoint, SERVICE, owner)
+        app.world.connect(endpoint, SERVICE, owner)
         faults.armed = False
-        house.ring(endpoint, cause="Connect")
+        app.send(endpoint, origin="Connect")
         faults.armed = True
     machine.run(SETTLED)
-    house.world.turn(FIRST, State.DELETED)
-    house.world.turn(GONE, State.DELETED)
-    row = house.allow_list.delete(SERVICE, UNWANTED)
-    machine.edit(lambda: house.sweeper.edited({row: None}, f"edit {house.world.now}"))
-    stray = house.allow_list.put(SERVICE, "12345", effect="review")
-    machine.edit(lambda: house.sweeper.edited({stray: house.allow_list.table[stray]}, f"edit {house.world.now}"))
+    app.world.turn(FIRST, State.DELETED)
+    app.world.turn(GONE, State.DELETED)
+    row = app.allow_list.delete(SERVICE, UNWANTED)
+    machine.edit(lambda: app.sweeper.edited({row: None}, f"edit {app.world.now}"))
+    stray = app.allow_list.put(SERVICE, "12345", effect="review")
+    machine.edit(lambda: app.sweeper.edited({stray: app.allow_list.table[stray]}, f"edit {app.world.now}"))
     machine.run(SETTLED)
-    house.allow_list.delete(SERVICE, "12345")
-    machine.edit(lambda: house.sweeper.edited({stray: None}, f"edit {house.world.now}"))
+    app.allow_list.delete(SERVICE, "12345")
+    machine.edit(lambda: app.sweeper.edited({stray: None}, f"edit {app.world.now}"))
     machine.run(2 * SETTLED)
     faults.armed = False
-    return house, faults, machine
+    return app, faults, machine
 
 
 @functools.cache
 def calls() -> tuple[str, ...]:
     """Every call of a run in which nobody dies, as the code makes them."""
-    house, faults, machine = story()
+    app, faults, machine = story()
     assert machine.deaths == 0
-    assert states(house) == EXPECTED
+    assert states(app) == EXPECTED
     return tuple(faults.calls)
 
 
@@ -86,16 +86,16 @@ ACTS = {
 }
 
 
-def states(house: House) -> dict[str, tuple[State | None, Status]]:
-    return {endpoint: (house.state(endpoint), house.known(endpoint).status) for endpoint in EXPECTED}
+def states(app: Application) -> dict[str, tuple[State | None, Status]]:
+    return {endpoint: (app.state(endpoint), app.known(endpoint).status) for endpoint in EXPECTED}
 
 
 def test_the_story_makes_enough_calls_of_every_kind() -> None:
     kinds = Counter(calls())
     assert len(calls()) * 2 >= 30
     assert {name for name, count in kinds.items() if count} >= {
-        "FakeGates.managed",
-        "FakeGates.wire",
+        "FakeEndpointServices.managed",
+        "FakeEndpointServices.ensure_notifications",
         "FakeConnections.named",
         "FakeConnections.of",
         "FakeConnections._accept",
@@ -103,11 +103,11 @@ def test_the_story_makes_enough_calls_of_every_kind() -> None:
         "FakeAllowList.rows",
         "FakeAllowList._query",
         "FakeAllowList.whole_table",
-        "FakeStore.read",
-        "FakeStore.query_but",
-        "FakeStore.write",
-        "FakeBus.tell",
-        "FakeRinger.ring",
+        "FakeTable.read",
+        "FakeTable.query_but",
+        "FakeTable.write",
+        "FakeBus.publish",
+        "FakeQueue.send",
     }
 
 
@@ -115,27 +115,27 @@ def test_the_story_makes_enough_calls_of_every_kind() -> None:
 @pytest.mark.parametrize("part", range(4))
 def test_whenever_a_function_dies_the_world_and_the_ledger_agree_in_the_end(part: int, after: bool) -> None:
     for fatal in range(1 + part, len(calls()) + 1, 4):
-        house, faults, machine = story(fatal, after)
+        app, faults, machine = story(fatal, after)
         where = f"{'after' if after else 'before'} call {fatal}, {faults.calls[fatal - 1]}"
         assert machine.deaths == 1, where
-        assert states(house) == EXPECTED, where
-        assert Counter(house.world.acts) == Counter(ACTS), where
+        assert states(app) == EXPECTED, where
+        assert Counter(app.world.acts) == Counter(ACTS), where
         for endpoint in EXPECTED:
-            known = house.known(endpoint)
+            known = app.known(endpoint)
             assert known.settled, where
             assert known.claimed is known.status.live, where
-            lines = house.ledger.lines(endpoint)
+            lines = app.ledger.lines(endpoint)
             assert all(line.answer for line in lines if line.reason != "by_hand"), where
             assert not any(line.reason == "by_hand" for line in lines), where
             done = [
                 line.outcome for line in lines if line.mode == "enforce" and line.answer.startswith(("done", "found"))
             ]
-            did = [str(outcome) for outcome, one in house.world.acts if one == endpoint]
+            did = [str(outcome) for outcome, one in app.world.acts if one == endpoint]
             assert [one for one in done if one != "hold"] == [
                 "cut" if (one, endpoint) == ("reject", UNWANTED) else one for one in did
             ], where
-        claims = house.register.claims(SERVICE)
+        claims = app.register.claims(SERVICE)
         assert {one for slots in claims.values() for one in slots.held} == {ALLOWED, SECOND}, where
-        told = Counter((kind, str(detail.get("decision_id", detail))) for kind, detail in house.bus.told)
+        told = Counter((kind, str(detail.get("decision_id", detail))) for kind, detail in app.bus.told)
         assert all(count <= 2 for count in told.values()), where
-        assert "Endpoint Connection Cut" in house.bus.kinds(UNWANTED), where
+        assert "Endpoint Connection Cut" in app.bus.kinds(UNWANTED), where

@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from linkgate.approve.tracker import Witness
+from linkgate.approve.tracker import Tracker
 from linkgate.errors import Contended, Unavailable
 from linkgate.model import ALONE, Decision, Mode, Outcome, Reason, State, Status
 
-from tests.house import SERVICE, House
+from tests.application import SERVICE, Application
 from tests.world import OTHER, endpoint_id
 
 A, B = endpoint_id(1), endpoint_id(2)
@@ -17,9 +17,9 @@ CLOSED = "Endpoint Connection Closed"
 
 
 @pytest.fixture
-def house() -> House:
+def app() -> Application:
     """A house that accepted two connections."""
-    made = House()
+    made = Application()
     made.allow_list.put(SERVICE, "*", effect="allow")
     for endpoint in (A, B):
         made.connect(endpoint)
@@ -29,11 +29,11 @@ def house() -> House:
     return made
 
 
-def look(house: House) -> dict[str, Unavailable | None]:
+def look(app: Application) -> dict[str, Unavailable | None]:
     """What EC2 shows of every connection, recorded; the endpoints that somebody else is busy with."""
-    shown = house.connections.of(SERVICE)
-    known = house.ledger.current(connection.endpoint for connection in shown)
-    return Witness(house.ledger, house.bus, house.world.clock).record(shown, known).busy
+    shown = app.connections.of(SERVICE)
+    known = app.ledger.current(connection.endpoint for connection in shown)
+    return Tracker(app.ledger, app.bus, app.world.clock).record(shown, known).busy
 
 
 @pytest.mark.parametrize(
@@ -49,95 +49,95 @@ def look(house: House) -> dict[str, Unavailable | None]:
         (State.EXPIRED, Status.CLOSED),
     ],
 )
-def test_each_state_has_its_status(house: House, state: State, status: Status) -> None:
-    house.world.turn(A, state)
-    look(house)
-    assert (house.known(A).status, house.known(A).state) == (status, state)
+def test_each_state_has_its_status(app: Application, state: State, status: Status) -> None:
+    app.world.turn(A, state)
+    look(app)
+    assert (app.known(A).status, app.known(A).state) == (status, state)
     told = {Status.CLOSED: [CLOSED], Status.REJECTED: ["Endpoint Connection Rejected"]}
-    assert house.bus.kinds(A) == told.get(status, [])
+    assert app.bus.kinds(A) == told.get(status, [])
 
 
-def test_a_state_that_nobody_has_heard_of_changes_nothing(house: House) -> None:
-    before = house.known(A)
-    house.world.turn(A, State.UNKNOWN)
-    look(house)
-    assert house.known(A) == before
+def test_a_state_that_nobody_has_heard_of_changes_nothing(app: Application) -> None:
+    before = app.known(A)
+    app.world.turn(A, State.UNKNOWN)
+    look(app)
+    assert app.known(A) == before
 
 
 @pytest.mark.parametrize("status", [Status.VERIFIED, Status.UNHEALTHY])
-def test_health_stays_what_patrol_found_while_the_connection_lives(house: House, status: Status) -> None:
-    house.ledger.alter(A, status=status)
-    house.world.turn(A, State.PARTIAL)
-    look(house)
-    assert (house.known(A).status, house.known(A).state) == (status, State.PARTIAL)
+def test_health_stays_what_patrol_found_while_the_connection_lives(app: Application, status: Status) -> None:
+    app.ledger.alter(A, status=status)
+    app.world.turn(A, State.PARTIAL)
+    look(app)
+    assert (app.known(A).status, app.known(A).state) == (status, State.PARTIAL)
 
 
-def test_what_is_known_already_is_not_written_again(house: House) -> None:
+def test_what_is_known_already_is_not_written_again(app: Application) -> None:
     def rival() -> None:
         raise AssertionError("a write")
 
-    house.ledger.store.rival = rival
-    look(house)
+    app.ledger.store.rival = rival
+    look(app)
 
 
-def test_an_endpoint_that_lives_again_after_a_rejection_is_accepted(house: House) -> None:
-    house.world.turn(A, State.REJECTED)
-    look(house)
-    house.world.turn(A, State.AVAILABLE)
-    look(house)
-    assert house.known(A).status is Status.ACCEPTED
+def test_an_endpoint_that_lives_again_after_a_rejection_is_accepted(app: Application) -> None:
+    app.world.turn(A, State.REJECTED)
+    look(app)
+    app.world.turn(A, State.AVAILABLE)
+    look(app)
+    assert app.known(A).status is Status.ACCEPTED
 
 
-def test_several_closed_endpoints_are_told_each_once(house: House) -> None:
+def test_several_closed_endpoints_are_told_each_once(app: Application) -> None:
     for endpoint in (A, B):
-        house.world.turn(endpoint, State.DELETED)
-    look(house)
-    look(house)
-    assert sorted(detail["endpoint_id"] for _, detail in house.bus.told) == [A, B]
+        app.world.turn(endpoint, State.DELETED)
+    look(app)
+    look(app)
+    assert sorted(detail["endpoint_id"] for _, detail in app.bus.told) == [A, B]
 
 
-def contend(house: House, endpoint: str) -> None:
+def contend(app: Application, endpoint: str) -> None:
     """Somebody else changes an endpoint's status between our look and our write."""
-    house.ledger.alter(endpoint, status=Status.UNHEALTHY)
+    app.ledger.alter(endpoint, status=Status.UNHEALTHY)
 
 
-def test_a_closed_endpoint_is_told_even_if_another_write_is_contended(house: House) -> None:
+def test_a_closed_endpoint_is_told_even_if_another_write_is_contended(app: Application) -> None:
     for endpoint in (A, B):
-        house.world.turn(endpoint, State.DELETED)
-    shown = house.connections.of(SERVICE)
-    known = house.ledger.current([A, B])
-    contend(house, B)
+        app.world.turn(endpoint, State.DELETED)
+    shown = app.connections.of(SERVICE)
+    known = app.ledger.current([A, B])
+    contend(app, B)
     with suppress(Contended):
-        Witness(house.ledger, house.bus, house.world.clock).record(shown, known)
-    look(house)
-    assert {detail["endpoint_id"] for _, detail in house.bus.told} == {A, B}
+        Tracker(app.ledger, app.bus, app.world.clock).record(shown, known)
+    look(app)
+    assert {detail["endpoint_id"] for _, detail in app.bus.told} == {A, B}
 
 
-def test_a_vanished_endpoint_is_told_even_if_another_write_is_contended(house: House) -> None:
-    known = house.ledger.current([A, B])
-    contend(house, B)
-    witness = Witness(house.ledger, house.bus, house.world.clock)
+def test_a_vanished_endpoint_is_told_even_if_another_write_is_contended(app: Application) -> None:
+    known = app.ledger.current([A, B])
+    contend(app, B)
+    witness = Tracker(app.ledger, app.bus, app.world.clock)
     with suppress(Contended):
         witness.gone(known.values())
-    witness.gone(house.ledger.current([A, B]).values())
-    assert {detail["endpoint_id"] for _, detail in house.bus.told} == {A, B}
+    witness.gone(app.ledger.current([A, B]).values())
+    assert {detail["endpoint_id"] for _, detail in app.bus.told} == {A, B}
 
 
 @pytest.mark.parametrize("shown", [True, False])
-def test_what_could_not_be_told_is_not_written_and_told_at_the_next_look(house: House, shown: bool) -> None:
+def test_what_could_not_be_told_is_not_written_and_told_at_the_next_look(app: Application, shown: bool) -> None:
     def once() -> None:
         if shown:
-            look(house)
+            look(app)
         else:
-            Witness(house.ledger, house.bus, house.world.clock).gone(house.ledger.current([A]).values())
+            Tracker(app.ledger, app.bus, app.world.clock).gone(app.ledger.current([A]).values())
 
-    house.world.turn(A, State.DELETED)
-    house.bus.refusal = Unavailable("the bus refused 1 of 1 events")
+    app.world.turn(A, State.DELETED)
+    app.bus.refusal = Unavailable("the bus refused 1 of 1 events")
     once()
-    assert house.known(A).status is Status.ACCEPTED
+    assert app.known(A).status is Status.ACCEPTED
     once()
     once()
-    assert (house.known(A).status, house.bus.kinds(A)) == (Status.CLOSED, [CLOSED])
+    assert (app.known(A).status, app.bus.kinds(A)) == (Status.CLOSED, [CLOSED])
 
 
 # ------------------------------------------------------------------ decisions that somebody left open
@@ -146,12 +146,12 @@ def test_what_could_not_be_told_is_not_written_and_told_at_the_next_look(house: 
 REASONS = {Outcome.ACCEPT: Reason.ALLOWED, Outcome.REJECT: Reason.DENIED, Outcome.HOLD: Reason.REVIEW}
 
 
-def left_open(house: House, mode: Mode, outcome: Outcome) -> str:
+def left_open(app: Application, mode: Mode, outcome: Outcome) -> str:
     """A decision on A that nobody answered, a second old; its sort key."""
-    asking = replace(house.connections.named([A])[0], state=State.PENDING_ACCEPTANCE)
+    asking = replace(app.connections.named([A])[0], state=State.PENDING_ACCEPTANCE)
     decision = Decision(outcome, REASONS[outcome], mode, "hash")
-    entry = house.ledger.decided(asking, decision, {}, ALONE, house.known(A), "", house.world.now)
-    house.world.advance(1)
+    entry = app.ledger.decided(asking, decision, {}, ALONE, app.known(A), "", app.world.now)
+    app.world.advance(1)
     return entry
 
 
@@ -169,51 +169,51 @@ FOUND = {
 
 @pytest.mark.parametrize(("mode", "outcome", "state"), FOUND)
 def test_an_open_decision_is_told_as_done_only_if_it_was_to_be_done_and_came_true(
-    house: House, mode: Mode, outcome: Outcome, state: State
+    app: Application, mode: Mode, outcome: Outcome, state: State
 ) -> None:
-    left_open(house, mode, outcome)
-    house.world.turn(A, state)
-    house.world.advance(60)
-    assert look(house) == {}
-    assert house.bus.kinds(A) == FOUND[mode, outcome, state]
-    ours = [line for line in house.ledger.lines(A) if line.reason != "by_hand"]
+    left_open(app, mode, outcome)
+    app.world.turn(A, state)
+    app.world.advance(60)
+    assert look(app) == {}
+    assert app.bus.kinds(A) == FOUND[mode, outcome, state]
+    ours = [line for line in app.ledger.lines(A) if line.reason != "by_hand"]
     assert ours[-1].answer == f"found {state} at a later look"
-    assert house.known(A).settled
+    assert app.known(A).settled
 
 
-def test_an_open_decision_on_an_endpoint_shown_as_deleted_is_answered_and_told_as_closed(house: House) -> None:
-    left_open(house, Mode.ENFORCE, Outcome.ACCEPT)
-    house.world.turn(A, State.DELETED)
-    house.world.advance(60)
-    look(house)
-    assert (house.known(A).status, house.bus.kinds(A)) == (Status.CLOSED, [CLOSED])
-    assert house.ledger.lines(A)[-1].answer == "found deleted at a later look"
+def test_an_open_decision_on_an_endpoint_shown_as_deleted_is_answered_and_told_as_closed(app: Application) -> None:
+    left_open(app, Mode.ENFORCE, Outcome.ACCEPT)
+    app.world.turn(A, State.DELETED)
+    app.world.advance(60)
+    look(app)
+    assert (app.known(A).status, app.bus.kinds(A)) == (Status.CLOSED, [CLOSED])
+    assert app.ledger.lines(A)[-1].answer == "found deleted at a later look"
 
 
-def test_what_was_done_and_could_not_be_told_stays_open_until_it_is(house: House) -> None:
-    left_open(house, Mode.ENFORCE, Outcome.ACCEPT)
-    house.world.advance(60)
-    house.bus.refusal = Unavailable("the bus refused 1 of 1 events")
-    assert isinstance(look(house)[A], Unavailable)
-    assert not house.known(A).settled
-    look(house)
-    assert house.bus.kinds(A) == ["Endpoint Connection Accepted"]
+def test_what_was_done_and_could_not_be_told_stays_open_until_it_is(app: Application) -> None:
+    left_open(app, Mode.ENFORCE, Outcome.ACCEPT)
+    app.world.advance(60)
+    app.bus.refusal = Unavailable("the bus refused 1 of 1 events")
+    assert isinstance(look(app)[A], Unavailable)
+    assert not app.known(A).settled
+    look(app)
+    assert app.bus.kinds(A) == ["Endpoint Connection Accepted"]
 
 
-def test_an_endpoint_on_which_somebody_is_acting_is_left_and_named(house: House) -> None:
-    left_open(house, Mode.ENFORCE, Outcome.ACCEPT)
-    before = house.known(A)
-    house.world.turn(A, State.DELETED)
-    assert look(house) == {A: None}
-    assert (house.known(A), house.bus.told) == (before, [])
+def test_an_endpoint_on_which_somebody_is_acting_is_left_and_named(app: Application) -> None:
+    left_open(app, Mode.ENFORCE, Outcome.ACCEPT)
+    before = app.known(A)
+    app.world.turn(A, State.DELETED)
+    assert look(app) == {A: None}
+    assert (app.known(A), app.bus.told) == (before, [])
 
 
-def test_an_endpoint_whose_decision_ec2_refused_belongs_to_nobody(house: House) -> None:
-    entry = left_open(house, Mode.ENFORCE, Outcome.REJECT)
-    until = house.world.now + timedelta(hours=1)
-    house.ledger.refused(A, entry, "InvalidState: late", 1, until)
-    assert look(house) == {}
-    assert (house.known(A).status, house.known(A).settled) == (Status.ACCEPTED, True)
+def test_an_endpoint_whose_decision_ec2_refused_belongs_to_nobody(app: Application) -> None:
+    entry = left_open(app, Mode.ENFORCE, Outcome.REJECT)
+    until = app.world.now + timedelta(hours=1)
+    app.ledger.refused(A, entry, "InvalidState: late", 1, until)
+    assert look(app) == {}
+    assert (app.known(A).status, app.known(A).settled) == (Status.ACCEPTED, True)
 
 
 # ------------------------------------------------------------------ other hands
@@ -226,64 +226,64 @@ def trail(event: str, endpoint: str, by: str = ALICE) -> str:
     return f"CloudTrail {event}VpcEndpointConnections {by}"
 
 
-def by_hand(house: House, endpoint: str) -> list[tuple[str, str]]:
+def by_hand(app: Application, endpoint: str) -> list[tuple[str, str]]:
     """What other hands did to an endpoint, and whose they were, by the ledger."""
-    items = [item for place, item in sorted(house.ledger.store.items.items()) if place.subject == endpoint]
+    items = [item for place, item in sorted(app.ledger.store.items.items()) if place.subject == endpoint]
     return [(str(item["outcome"]), str(item["who"])) for item in items if item.get("reason") == "by_hand"]
 
 
-def test_who_accepted_by_hand_is_recorded_where_cloudtrail_says(house: House) -> None:
+def test_who_accepted_by_hand_is_recorded_where_cloudtrail_says(app: Application) -> None:
     endpoint = endpoint_id(3)
-    house.allow_list.put(SERVICE, OTHER, effect="review")
-    house.connect(endpoint, OTHER)
-    house.work(100)
-    house.bus.told.clear()
-    house.world.turn(endpoint, State.AVAILABLE)
-    house.ring(endpoint, cause=trail("Accept", endpoint))
-    house.work()
-    assert by_hand(house, endpoint) == [("accept", ALICE)]
-    (told,) = house.bus.told
+    app.allow_list.put(SERVICE, OTHER, effect="review")
+    app.connect(endpoint, OTHER)
+    app.work(100)
+    app.bus.told.clear()
+    app.world.turn(endpoint, State.AVAILABLE)
+    app.send(endpoint, origin=trail("Accept", endpoint))
+    app.work()
+    assert by_hand(app, endpoint) == [("accept", ALICE)]
+    (told,) = app.bus.told
     assert (told[0], told[1]["reason"], told[1]["who"]) == ("Endpoint Connection Accepted", "by_hand", ALICE)
-    assert (house.known(endpoint).status, house.known(endpoint).claimed) == (Status.ACCEPTED, True)
+    assert (app.known(endpoint).status, app.known(endpoint).claimed) == (Status.ACCEPTED, True)
 
 
-def test_cloudtrail_that_comes_late_still_says_who_it_was(house: House) -> None:
-    house.world.turn(A, State.REJECTED)
-    house.ring(A, cause="Reject")
-    house.work()
-    assert by_hand(house, A) == [("reject", "")]
-    house.ring(A, cause=trail("Accept", A, "arn:aws:iam::111111111111:user/bob"))
-    house.work(300)
-    assert by_hand(house, A) == [("reject", "")]
-    house.ring(A, cause=trail("Reject", A))
-    house.work(300)
-    assert by_hand(house, A) == [("reject", ALICE)]
+def test_cloudtrail_that_comes_late_still_says_who_it_was(app: Application) -> None:
+    app.world.turn(A, State.REJECTED)
+    app.send(A, origin="Reject")
+    app.work()
+    assert by_hand(app, A) == [("reject", "")]
+    app.send(A, origin=trail("Accept", A, "arn:aws:iam::111111111111:user/bob"))
+    app.work(300)
+    assert by_hand(app, A) == [("reject", "")]
+    app.send(A, origin=trail("Reject", A))
+    app.work(300)
+    assert by_hand(app, A) == [("reject", ALICE)]
 
 
-def test_our_own_acts_are_nobody_elses(house: House) -> None:
+def test_our_own_acts_are_nobody_elses(app: Application) -> None:
     ours = "arn:aws:sts::111111111111:assumed-role/linkgate-approve/x"
     for endpoint in (A, B):
-        house.ring(endpoint, cause=trail("Accept", endpoint, ours))
-    house.work(300)
-    house.settle()
-    assert (by_hand(house, A), by_hand(house, B)) == ([], [])
+        app.send(endpoint, origin=trail("Accept", endpoint, ours))
+    app.work(300)
+    app.settle()
+    assert (by_hand(app, A), by_hand(app, B)) == ([], [])
 
 
-def test_what_was_there_before_linkgate_is_nobodys_act(house: House) -> None:
+def test_what_was_there_before_linkgate_is_nobodys_act(app: Application) -> None:
     for number, state in enumerate((State.AVAILABLE, State.REJECTED)):
-        house.world.connect(endpoint_id(10 + number), SERVICE, OTHER, state=state)
-    house.settle()
-    house.work(100)
-    assert [by_hand(house, endpoint_id(10 + number)) for number in (0, 1)] == [[], []]
-    assert house.bus.kinds(endpoint_id(10)) == []
+        app.world.connect(endpoint_id(10 + number), SERVICE, OTHER, state=state)
+    app.settle()
+    app.work(100)
+    assert [by_hand(app, endpoint_id(10 + number)) for number in (0, 1)] == [[], []]
+    assert app.bus.kinds(endpoint_id(10)) == []
 
 
-def test_a_cut_stays_a_cut_when_it_is_seen_again(house: House) -> None:
-    house.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="1s")
-    house.allow_list.delete(SERVICE, "*")
-    house.settle()
-    house.work(60)
-    house.ring(A, cause="Reject")
-    house.work(100)
-    house.settle()
-    assert (house.known(A).status, by_hand(house, A)) == (Status.CUT, [])
+def test_a_cut_stays_a_cut_when_it_is_seen_again(app: Application) -> None:
+    app.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="1s")
+    app.allow_list.delete(SERVICE, "*")
+    app.settle()
+    app.work(60)
+    app.send(A, origin="Reject")
+    app.work(100)
+    app.settle()
+    assert (app.known(A).status, by_hand(app, A)) == (Status.CUT, [])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
-from linkgate.aws.services import EVENTS, PRINCIPALS_PER_CALL, Gate, Gates, lost
+from linkgate.aws.services import EVENTS, PRINCIPALS_PER_CALL, EndpointService, EndpointServices, lost
 from linkgate.errors import Throttled, Unavailable
 from linkgate.model import RowKey
 from linkgate.policy.principals import Change
@@ -22,7 +22,7 @@ SERVICES, NOTES, WIRE = (
     "create_vpc_endpoint_connection_notification",
 )
 MANAGED = {"Filters": [{"Name": "tag:linkgate", "Values": ["managed"]}]}
-GOOD = Gate(SERVICE, acceptance_required=True, state="Available", private_dns_state="")
+GOOD = EndpointService(SERVICE, acceptance_required=True, state="Available", private_dns_state="")
 
 
 Ec2 = tuple[Any, Stubber]
@@ -43,11 +43,11 @@ def note(service: str = SERVICE, **values: Any) -> dict[str, Any]:
     } | values
 
 
-def wire(ec2: Ec2, *notes: dict[str, Any], services: tuple[str, ...] = (SERVICE,)) -> dict[str, str]:
+def ensured(ec2: Ec2, *notes: dict[str, Any], services: tuple[str, ...] = (SERVICE,)) -> dict[str, str]:
     """What remains unwired, where EC2 has these notifications."""
     client, stubber = ec2
     stubber.add_response(NOTES, {"ConnectionNotificationSet": list(notes)}, {})
-    return Gates(client).wire({name: GOOD for name in services}, TOPIC)
+    return EndpointServices(client).ensure_notifications({name: GOOD for name in services}, TOPIC)
 
 
 def expect_wiring(ec2: Ec2, service: str = SERVICE) -> None:
@@ -66,58 +66,61 @@ def test_managed_services_are_those_with_the_tag_from_every_page(ec2: Ec2) -> No
     }
     stubber.add_response(SERVICES, {"ServiceConfigurations": [configuration], "NextToken": "more"}, MANAGED)
     stubber.add_response(SERVICES, {"ServiceConfigurations": [{"ServiceId": OTHER}]}, {**MANAGED, "NextToken": "more"})
-    assert Gates(client).managed() == {
-        SERVICE: Gate(SERVICE, True, "Available", "verified", "api.example.com"),
-        OTHER: Gate(OTHER, False, "", ""),
+    assert EndpointServices(client).managed() == {
+        SERVICE: EndpointService(SERVICE, True, "Available", "verified", "api.example.com"),
+        OTHER: EndpointService(OTHER, False, "", ""),
     }
 
 
 def test_without_a_tagged_service_nothing_is_managed(ec2: Ec2) -> None:
     ec2[1].add_response(SERVICES, {}, MANAGED)
-    assert Gates(ec2[0]).managed() == {}
+    assert EndpointServices(ec2[0]).managed() == {}
 
 
 def test_a_throttled_look_at_services_is_asked_again_later(ec2: Ec2) -> None:
     ec2[1].add_client_error(SERVICES, "RequestLimitExceeded")
     with pytest.raises(Throttled):
-        Gates(ec2[0]).managed()
+        EndpointServices(ec2[0]).managed()
 
 
 @pytest.mark.parametrize(
-    ("gate", "problems"),
+    ("endpoint_service", "problems"),
     [
         (GOOD, []),
-        (Gate(SERVICE, True, "available", "verified"), []),
-        (Gate(SERVICE, True, "AVAILABLE", "Verified"), []),
-        (Gate(SERVICE, False, "Available", ""), ["AcceptanceRequired is off: EC2 accepts every connection by itself"]),
-        (Gate(SERVICE, True, "Pending", ""), ["the service is Pending, not Available"]),
-        (Gate(SERVICE, True, "", ""), ["the service is in no state, not Available"]),
+        (EndpointService(SERVICE, True, "available", "verified"), []),
+        (EndpointService(SERVICE, True, "AVAILABLE", "Verified"), []),
         (
-            Gate(SERVICE, True, "Available", "pendingVerification"),
+            EndpointService(SERVICE, False, "Available", ""),
+            ["AcceptanceRequired is off: EC2 accepts every connection by itself"],
+        ),
+        (EndpointService(SERVICE, True, "Pending", ""), ["the service is Pending, not Available"]),
+        (EndpointService(SERVICE, True, "", ""), ["the service is in no state, not Available"]),
+        (
+            EndpointService(SERVICE, True, "Available", "pendingVerification"),
             ["the private DNS name is pendingVerification, not verified"],
         ),
     ],
 )
-def test_what_leaves_a_gate_open_or_shut_is_said(gate: Gate, problems: list[str]) -> None:
-    assert list(gate.problems()) == problems
+def test_what_leaves_a_gate_open_or_shut_is_said(endpoint_service: EndpointService, problems: list[str]) -> None:
+    assert list(endpoint_service.problems()) == problems
 
 
 def test_every_problem_of_a_gate_is_said() -> None:
-    assert len(Gate(SERVICE, False, "Failed", "failed").problems()) == 3
+    assert len(EndpointService(SERVICE, False, "Failed", "failed").problems()) == 3
 
 
 # ------------------------------------------------------------------ wiring
 
 
 def test_a_service_that_rings_already_is_left_alone(ec2: Ec2) -> None:
-    assert wire(ec2, note()) == {}
+    assert ensured(ec2, note()) == {}
 
 
 def test_a_service_that_does_not_ring_is_wired_for_every_event(ec2: Ec2) -> None:
     client, stubber = ec2
     stubber.add_response(NOTES, {"ConnectionNotificationSet": []}, {})
     expect_wiring(ec2)
-    assert Gates(client).wire({SERVICE: GOOD}, TOPIC) == {}
+    assert EndpointServices(client).ensure_notifications({SERVICE: GOOD}, TOPIC) == {}
 
 
 @pytest.mark.parametrize(
@@ -132,25 +135,25 @@ def test_the_notifications_of_others_do_not_count(ec2: Ec2, strange: dict[str, A
     client, stubber = ec2
     stubber.add_response(NOTES, {"ConnectionNotificationSet": [strange]}, {})
     expect_wiring(ec2)
-    assert Gates(client).wire({SERVICE: GOOD}, TOPIC) == {}
+    assert EndpointServices(client).ensure_notifications({SERVICE: GOOD}, TOPIC) == {}
 
 
 @pytest.mark.parametrize("broken", [note(ConnectionNotificationState="Disabled"), note(ConnectionEvents=["Connect"])])
 def test_a_notification_that_is_disabled_or_carries_too_little_is_said_and_not_doubled(
     ec2: Ec2, broken: dict[str, Any]
 ) -> None:
-    assert wire(ec2, broken) == {SERVICE: "its connection notification is disabled or does not carry every event"}
+    assert ensured(ec2, broken) == {SERVICE: "its connection notification is disabled or does not carry every event"}
 
 
 def test_one_whole_notification_is_enough_beside_a_broken_one(ec2: Ec2) -> None:
-    assert wire(ec2, note(), note(ConnectionNotificationState="Disabled")) == {}
+    assert ensured(ec2, note(), note(ConnectionNotificationState="Disabled")) == {}
 
 
 def test_notifications_are_read_from_every_page(ec2: Ec2) -> None:
     client, stubber = ec2
     stubber.add_response(NOTES, {"ConnectionNotificationSet": [note()], "NextToken": "more"}, {})
     stubber.add_response(NOTES, {"ConnectionNotificationSet": [note(OTHER)]}, {"NextToken": "more"})
-    assert Gates(client).wire({SERVICE: GOOD, OTHER: GOOD}, TOPIC) == {}
+    assert EndpointServices(client).ensure_notifications({SERVICE: GOOD, OTHER: GOOD}, TOPIC) == {}
 
 
 def test_a_service_that_cannot_be_wired_is_said_and_the_others_are_wired() -> None:
@@ -158,16 +161,16 @@ def test_a_service_that_cannot_be_wired_is_said_and_the_others_are_wired() -> No
         stubber.add_response(NOTES, {"ConnectionNotificationSet": []}, {})
         stubber.add_client_error(WIRE, "InvalidParameter", "the topic's policy does not allow it")
         expect_wiring((client, stubber), OTHER)
-        unwired = Gates(client).wire({SERVICE: GOOD, OTHER: GOOD}, TOPIC)
-    assert unwired.keys() == {SERVICE}
-    assert "the topic's policy does not allow it" in unwired[SERVICE]
+        unnotified = EndpointServices(client).ensure_notifications({SERVICE: GOOD, OTHER: GOOD}, TOPIC)
+    assert unnotified.keys() == {SERVICE}
+    assert "the topic's policy does not allow it" in unnotified[SERVICE]
 
 
 def test_a_throttled_look_at_notifications_is_asked_again_later(ec2: Ec2) -> None:
     client, stubber = ec2
     stubber.add_client_error(NOTES, "RequestLimitExceeded")
     with pytest.raises(Throttled):
-        Gates(client).wire({SERVICE: GOOD}, TOPIC)
+        EndpointServices(client).ensure_notifications({SERVICE: GOOD}, TOPIC)
 
 
 # ------------------------------------------------------------------ services nobody looks after
@@ -204,7 +207,7 @@ def permits(ec2: Ec2, *, add: list[str] | None = None, remove: list[str] | None 
 
 
 def permit(ec2: Ec2, *add: str, remove: tuple[str, ...] = ()) -> str:
-    return Gates(ec2[0]).permit(SERVICE, Change(frozenset(add), frozenset(remove)))
+    return EndpointServices(ec2[0]).permit(SERVICE, Change(frozenset(add), frozenset(remove)))
 
 
 def test_the_principals_of_a_service_are_read_from_every_page(ec2: Ec2) -> None:
@@ -216,12 +219,12 @@ def test_the_principals_of_a_service_are_read_from_every_page(ec2: Ec2) -> None:
     ]
     stubber.add_response(PERMISSIONS, answers[0], asked)
     stubber.add_response(PERMISSIONS, answers[1], {**asked, "NextToken": "more"})
-    assert Gates(client).principals(SERVICE) == {"*", ROOTS[1]}
+    assert EndpointServices(client).principals(SERVICE) == {"*", ROOTS[1]}
 
 
 def test_a_service_that_lets_nobody_ask_has_no_principals(ec2: Ec2) -> None:
     ec2[1].add_response(PERMISSIONS, {})
-    assert Gates(ec2[0]).principals(SERVICE) == frozenset()
+    assert EndpointServices(ec2[0]).principals(SERVICE) == frozenset()
 
 
 @pytest.mark.parametrize("call", [PERMISSIONS, PERMIT])
@@ -229,13 +232,13 @@ def test_a_throttled_call_about_principals_is_made_again_later(ec2: Ec2, call: s
     client, stubber = ec2
     stubber.add_client_error(call, "RequestLimitExceeded")
     with pytest.raises(Throttled):
-        Gates(client).principals(SERVICE) if call == PERMISSIONS else permit(ec2, ROOTS[0])
+        EndpointServices(client).principals(SERVICE) if call == PERMISSIONS else permit(ec2, ROOTS[0])
 
 
 def test_a_look_at_principals_without_permission_is_a_wrong_deployment(ec2: Ec2) -> None:
     ec2[1].add_client_error(PERMISSIONS, "UnauthorizedOperation")
     with pytest.raises(ClientError):
-        Gates(ec2[0]).principals(SERVICE)
+        EndpointServices(ec2[0]).principals(SERVICE)
 
 
 def test_no_change_asks_nothing(ec2: Ec2) -> None:
@@ -277,4 +280,4 @@ def test_several_refusals_are_one_sentence_that_counts_them(ec2: Ec2) -> None:
 
 def test_a_change_that_does_not_reach_ec2_is_made_again_later() -> None:
     with unreachable("ec2") as client, pytest.raises(Unavailable):
-        Gates(client).permit(SERVICE, Change(add=frozenset(ROOTS)))
+        EndpointServices(client).permit(SERVICE, Change(add=frozenset(ROOTS)))

@@ -18,7 +18,7 @@ ADA = "arn:aws:sts::111111111111:assumed-role/engineer/ada"
 class Rung(NamedTuple):
     endpoints: set[str]
     services: set[str]
-    cause: str
+    origin: str
 
 
 NOTIFIED, UNKNOWN = "Endpoint Connection Notification", "unknown message"
@@ -38,13 +38,13 @@ SAMPLES = {
 }
 
 
-def rung(bell: Bell) -> Rung:
-    return Rung(set(bell.endpoints), set(bell.services), bell.cause)
+def requeued(bell: Bell) -> Rung:
+    return Rung(set(bell.endpoints), set(bell.services), bell.origin)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_sample_rings_for_what_it_is_about_and_says_what_rang(name: str) -> None:
-    assert rung(parse(gallery.text(name))) == SAMPLES[name]
+    assert requeued(parse(gallery.text(name))) == SAMPLES[name]
 
 
 def test_every_sample_of_a_notification_or_a_trail_is_tried() -> None:
@@ -95,7 +95,7 @@ def test_an_id_is_found_whatever_stands_around_it(around: str) -> None:
 
 def test_an_endpoints_dns_name_holds_the_endpoint_and_its_service() -> None:
     found = parse(f"{ENDPOINT}-sznn09sg.{SERVICE}.eu-west-1.vpce.amazonaws.com")
-    assert rung(found)[:2] == ({ENDPOINT}, {SERVICE})
+    assert requeued(found)[:2] == ({ENDPOINT}, {SERVICE})
 
 
 def test_a_message_inside_a_message_inside_a_message_is_still_found() -> None:
@@ -127,7 +127,7 @@ def test_a_bell_of_our_own_is_read_as_it_was_written(bell: Bell) -> None:
 def test_a_bell_rung_again_is_the_same_question_about_some_endpoints_once_more(
     bell: Bell, some: frozenset[str]
 ) -> None:
-    assert bell.again(some) == Bell(some, bell.services, bell.cause, bell.attempt + 1)
+    assert bell.again(some) == Bell(some, bell.services, bell.origin, bell.attempt + 1)
 
 
 @given(st.text())
@@ -140,7 +140,17 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-members = ("detail", "detail-type", "endpoints", "services", "cause", "attempt", "requestParameters", "userIdentity")
+members = (
+    "detail",
+    "detail-type",
+    "endpoints",
+    "services",
+    "origin",
+    "cause",
+    "attempt",
+    "requestParameters",
+    "userIdentity",
+)
 kinds = st.sampled_from(["Bell", "AWS API Call via CloudTrail", "Endpoint Connection Notification"])
 
 

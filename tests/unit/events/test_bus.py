@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from linkgate.errors import Throttled, Unavailable
 from linkgate.events.bus import Bus, Event, about, decision_event, finished_event
 from linkgate.health.causes import CAUSES
-from linkgate.ledger.items import Current
+from linkgate.ledger.items import EndpointRecord
 from linkgate.model import Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
 
 from tests import gallery
@@ -57,7 +57,7 @@ def closed(count: int) -> list[Event]:
 def test_an_event_is_told_with_its_source_version_and_kind(edge: Edge) -> None:
     events = [Event("Endpoint Connection Closed", about(ASKING))]
     expect(edge, events)
-    edge[0].tell(events)
+    edge[0].publish(events)
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 11, 25])
@@ -65,31 +65,31 @@ def test_events_are_told_ten_a_call_and_nothing_is_told_of_nothing(edge: Edge, c
     events = closed(count)
     for start in range(0, count, 10):
         expect(edge, events[start : start + 10])
-    edge[0].tell(events)
+    edge[0].publish(events)
 
 
 def test_a_bus_that_did_not_take_every_event_is_unavailable(edge: Edge) -> None:
     expect(edge, closed(3), failed=1)
     with pytest.raises(Unavailable, match="refused 1 of 3 events"):
-        edge[0].tell(closed(3))
+        edge[0].publish(closed(3))
 
 
 @pytest.mark.parametrize(("code", "kind"), [("ThrottlingException", Throttled), ("InternalException", Unavailable)])
 def test_a_bus_that_cannot_take_events_now_is_told_them_later(edge: Edge, code: str, kind: type[Unavailable]) -> None:
     edge[1].add_client_error(PUT, code, http_status_code=400 if kind is Throttled else 500)
     with pytest.raises(kind, match=code):
-        edge[0].tell(closed(1))
+        edge[0].publish(closed(1))
 
 
 def test_a_bus_that_may_not_be_told_is_a_wrong_deployment(edge: Edge) -> None:
     edge[1].add_client_error(PUT, "AccessDeniedException")
     with pytest.raises(ClientError, match="AccessDeniedException"):
-        edge[0].tell(closed(1))
+        edge[0].publish(closed(1))
 
 
 def test_a_bus_out_of_reach_is_told_later() -> None:
     with unreachable("events") as client, pytest.raises(Unavailable):
-        Bus(client, "linkgate").tell(closed(1))
+        Bus(client, "linkgate").publish(closed(1))
 
 
 DECISIONS = {
@@ -125,22 +125,22 @@ def test_a_decision_is_told_as_what_was_done_or_would_have_been(outcome: Outcome
         "note": "a note",
         "people": {"ticket": "NET-17"},
     }
-    FakeBus().tell([event])
+    FakeBus().publish([event])
 
 
 def test_a_decision_without_a_row_is_told_with_an_empty_one() -> None:
     decision = Decision(Outcome.HOLD, Reason.NOT_LISTED, Mode.ENFORCE, "hash")
     event = decision_event(ASKING, decision, ENTRY)
     assert event.detail["row"] == ""
-    FakeBus().tell([event])
+    FakeBus().publish([event])
 
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_a_decision_that_an_earlier_run_acted_on_is_told_as_done(outcome: Outcome) -> None:
-    known = Current(ENDPOINT, SERVICE, Status.ACCEPTED, State.AVAILABLE, owner=CONSUMER, region=REGION)
+    known = EndpointRecord(ENDPOINT, SERVICE, Status.ACCEPTED, State.AVAILABLE, owner=CONSUMER, region=REGION)
     event = finished_event(known, (outcome, REASONS[outcome], ""), ENTRY)
     assert event.kind == DECISIONS[outcome, Mode.ENFORCE]
-    FakeBus().tell([event])
+    FakeBus().publish([event])
 
 
 # ------------------------------------------------------------------ schemas
@@ -148,7 +148,7 @@ def test_a_decision_that_an_earlier_run_acted_on_is_told_as_done(outcome: Outcom
 KINDS = {
     *DECISIONS.values(),
     *("Endpoint Connection Closed", "Endpoint Verified", "Endpoint Unhealthy", "Endpoint Recovered"),
-    *("Allow List Row Invalid", "Gate Misconfigured", "Breaker Tripped"),
+    *("Allow List Row Invalid", "Endpoint Service Misconfigured", "Breaker Tripped"),
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from linkgate.health.causes import CAUSES, DERIVED, ORDER
-from linkgate.health.diagnosis import STATES, Crossing, Diagnosis, Kind, diagnose
+from linkgate.health.diagnosis import STATES, Diagnosis, Kind, ProbeResult, diagnose
 from linkgate.model import State, Verdict
 
 A, B, ELSEWHERE = "10.2.1.4", "10.2.2.4", "10.2.9.9"
@@ -20,7 +20,7 @@ UNKNOWN = "cause_of_a_newer_canary"
 
 def one(
     kind: Kind, address: str, cause: str = "", scheme: str = "http", retransmits: int = 0, detail: str = ""
-) -> Crossing:
+) -> ProbeResult:
     """A crossing of the name of this kind; that of a zonal name belongs to its address."""
     names = {Kind.REGIONAL: REGIONAL, Kind.PRIVATE: PRIVATE, Kind.ZONAL: f"zone{address[5:6]}.{REGIONAL}"}
     verdict = Verdict(
@@ -33,25 +33,25 @@ def one(
         detail=detail or (f"{cause} at {address}" if cause else ""),
         retransmits=retransmits,
     )
-    return Crossing(verdict, kind, ZONES[address] if kind is Kind.ZONAL else "")
+    return ProbeResult(verdict, kind, ZONES[address] if kind is Kind.ZONAL else "")
 
 
-def everything(private: bool = True) -> list[Crossing]:
+def everything(private: bool = True) -> list[ProbeResult]:
     """All names at both addresses, over HTTP and HTTPS, and all is well."""
     kinds = [Kind.REGIONAL, Kind.ZONAL, *([Kind.PRIVATE] if private else [])]
     return [one(kind, address, "", scheme) for kind in kinds for address in (A, B) for scheme in PORTS]
 
 
-def spoilt(crossings: Sequence[Crossing], cause: str, **where: object) -> list[Crossing]:
+def spoilt(crossings: Sequence[ProbeResult], cause: str, **where: object) -> list[ProbeResult]:
     """The same crossings, but those at an address, of a kind or over a scheme fail with a cause."""
     traits = {"address": lambda c: c.verdict.address, "kind": lambda c: c.kind, "scheme": lambda c: c.verdict.url[:5]}
 
-    def is_meant(crossing: Crossing) -> bool:
+    def is_meant(crossing: ProbeResult) -> bool:
         return crossing.verdict.good and all(
             str(traits[trait](crossing)).rstrip(":") == str(value) for trait, value in where.items()
         )
 
-    def worse(crossing: Crossing) -> Crossing:
+    def worse(crossing: ProbeResult) -> ProbeResult:
         scheme = crossing.verdict.url.split(":")[0]
         found = one(crossing.kind, crossing.verdict.address, cause, scheme, crossing.verdict.retransmits)
         return replace(found, zone=crossing.zone)
@@ -59,18 +59,18 @@ def spoilt(crossings: Sequence[Crossing], cause: str, **where: object) -> list[C
     return [worse(crossing) if is_meant(crossing) else crossing for crossing in crossings]
 
 
-def again(crossings: Sequence[Crossing], packets: int) -> list[Crossing]:
+def again(crossings: Sequence[ProbeResult], packets: int) -> list[ProbeResult]:
     """The same crossings, each with packets that were sent again."""
     return [replace(found, verdict=replace(found.verdict, retransmits=packets)) for found in crossings]
 
 
 def seen(
-    crossings: Sequence[Crossing], state: State = State.AVAILABLE, private_dns_state: str = "verified"
+    crossings: Sequence[ProbeResult], state: State = State.AVAILABLE, private_dns_state: str = "verified"
 ) -> Diagnosis:
     return diagnose(crossings, state, private_dns_state)
 
 
-def causes(crossings: Sequence[Crossing]) -> tuple[str, ...]:
+def causes(crossings: Sequence[ProbeResult]) -> tuple[str, ...]:
     found = seen(crossings)
     return (found.cause, *found.also)
 
@@ -368,7 +368,7 @@ private_dns_states = st.sampled_from(["", "verified", "pendingVerification", "fa
 
 @given(rounds, states, private_dns_states, st.integers())
 def test_the_order_of_crossings_says_nothing(
-    crossings: list[Crossing], state: State, private_dns_state: str, seed: int
+    crossings: list[ProbeResult], state: State, private_dns_state: str, seed: int
 ) -> None:
     shuffled = list(crossings)
     Random(seed).shuffle(shuffled)
@@ -377,7 +377,7 @@ def test_the_order_of_crossings_says_nothing(
 
 @given(rounds, states, private_dns_states)
 def test_every_cause_was_seen_or_is_one_that_only_a_comparison_shows(
-    crossings: list[Crossing], state: State, private_dns_state: str
+    crossings: list[ProbeResult], state: State, private_dns_state: str
 ) -> None:
     found = diagnose(crossings, state, private_dns_state)
     known = {one.verdict.cause for one in crossings} | DERIVED | set(STATES.values()) | {"probe_error", ""}
@@ -388,7 +388,7 @@ def test_every_cause_was_seen_or_is_one_that_only_a_comparison_shows(
 
 @given(rounds, private_dns_states)
 def test_it_is_healthy_exactly_if_a_crossing_was_made_and_none_failed(
-    crossings: list[Crossing], private_dns_state: str
+    crossings: list[ProbeResult], private_dns_state: str
 ) -> None:
     told = [one.verdict for one in crossings if one.verdict.good or one.verdict.cause in ORDER]
     healthy = bool(told) and all(verdict.good for verdict in told)
@@ -396,7 +396,7 @@ def test_it_is_healthy_exactly_if_a_crossing_was_made_and_none_failed(
 
 
 @given(rounds, private_dns_states)
-def test_who_answered_is_not_blamed(crossings: list[Crossing], private_dns_state: str) -> None:
+def test_who_answered_is_not_blamed(crossings: list[ProbeResult], private_dns_state: str) -> None:
     found = seen(crossings, private_dns_state=private_dns_state)
     answering = {one.verdict.address for one in crossings if one.verdict.good}
     assert found.verdict is None or not found.verdict.good
@@ -409,6 +409,6 @@ def test_who_answered_is_not_blamed(crossings: list[Crossing], private_dns_state
 
 
 @given(rounds)
-def test_one_more_crossing_that_is_well_never_makes_it_sicker(crossings: list[Crossing]) -> None:
+def test_one_more_crossing_that_is_well_never_makes_it_sicker(crossings: list[ProbeResult]) -> None:
     before, after = seen(crossings), seen([*crossings, one(Kind.REGIONAL, A)])
     assert after == Diagnosis() or before.cause

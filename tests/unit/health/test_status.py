@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from linkgate.health.diagnosis import Crossing, Diagnosis, Kind
+from linkgate.health.diagnosis import Diagnosis, Kind, ProbeResult
 from linkgate.health.evidence import Evidence
 from linkgate.health.status import REFRESH, ROUNDS, SPREAD_SECONDS, grown, is_open, outdated, record, status_after
 from linkgate.model import Status, Verdict
@@ -98,10 +98,10 @@ def test_an_address_is_unhealthy_once_and_not_because_nobody_tried_it() -> None:
 # ------------------------------------------------------------------ what is kept
 
 
-def crossing(cause: str = "", total: float = 1.0, zone: str = "", address: str = "10.1.0.7") -> Crossing:
+def crossing(cause: str = "", total: float = 1.0, zone: str = "", address: str = "10.1.0.7") -> ProbeResult:
     url = f"tcp://{zone or 'name'}.example:443"
     verdict = Verdict("vpce-1", "vpce-svc-1", "n", url, address, cause, "", {"total": total})
-    return Crossing(verdict, Kind.ZONAL if zone else Kind.REGIONAL, zone)
+    return ProbeResult(verdict, Kind.ZONAL if zone else Kind.REGIONAL, zone)
 
 
 def test_of_a_good_round_the_slowest_crossing_is_kept_with_the_zone_of_its_address() -> None:

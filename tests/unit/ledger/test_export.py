@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 from linkgate.ledger.export import lines, main
 from linkgate.ledger.ledger import Ledger
-from linkgate.ledger.table import Store
+from linkgate.ledger.table import LedgerTable
 from linkgate.model import ALONE, Connection, State, Status
 from linkgate.policy.decide import decide
 
-from tests.fakes import FakeStore
+from tests.fakes import FakeTable
 from tests.unit.tables import LEDGER, dynamodb
 from tests.world import CONSUMER, REGION, START, endpoint_id, service_id
 
@@ -20,7 +20,7 @@ ASKING = Connection(SERVICE, ENDPOINT, CONSUMER, REGION, State.PENDING_ACCEPTANC
 
 def test_every_item_is_a_line_of_json() -> None:
     with dynamodb() as resource:
-        store = Store(resource, LEDGER)
+        store = LedgerTable(resource, LEDGER)
         ledger = Ledger(store)
         entry = ledger.decided(ASKING, decide(ASKING, {}, START), {}, ALONE, None, "Connect", START)
         ledger.answered(ASKING, entry, "nothing to do", Status.HELD, ASKING.state, START)
@@ -38,7 +38,7 @@ def test_without_a_table_the_command_says_how_it_is_used(capsys: pytest.CaptureF
 
 @pytest.mark.parametrize("days", [None, 30])
 def test_lines_expire_after_the_retention_and_what_is_current_never_does(days: int | None) -> None:
-    store = FakeStore()
+    store = FakeTable()
     ledger = Ledger(store, timedelta(days=days) if days else None)
     ledger.decided(ASKING, decide(ASKING, {}, START), {}, ALONE, None, "Connect", START)
     expires = {place.entry == "current": item.get("expires") for place, item in store.items.items()}

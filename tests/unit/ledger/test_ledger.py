@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 from boto3.dynamodb.conditions import Key
 from linkgate.errors import Contended, SettingsError
-from linkgate.ledger.items import LEASE, Current, pause, replay, stamp
+from linkgate.ledger.items import LEASE, EndpointRecord, pause, replay, stamp
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.sets import NOTHING
-from linkgate.ledger.table import Store
+from linkgate.ledger.table import LedgerTable
 from linkgate.model import ALONE, Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
 from linkgate.policy.decide import Rows, decide
 
@@ -46,11 +46,11 @@ class Books:
     ledger: Ledger
     lines: Lines
 
-    def known(self, endpoint: str = ENDPOINT) -> Current | None:
+    def known(self, endpoint: str = ENDPOINT) -> EndpointRecord | None:
         return self.ledger.current([endpoint]).get(endpoint)
 
-    def decide(self, decision: Decision = ACCEPTED, now: datetime = START, cause: str = "Connect") -> str:
-        return self.ledger.decided(ASKING, decision, ROWS, ALONE, self.known(), cause, now)
+    def decide(self, decision: Decision = ACCEPTED, now: datetime = START, origin: str = "Connect") -> str:
+        return self.ledger.decided(ASKING, decision, ROWS, ALONE, self.known(), origin, now)
 
     def answer(self, entry: str, status: Status = Status.ACCEPTED, now: datetime = LATER) -> None:
         self.ledger.answered(ASKING, entry, "done", status, State.PENDING, now)
@@ -69,7 +69,7 @@ def books(request: pytest.FixtureRequest) -> Iterator[Books]:
             found = table.query(KeyConditionExpression=Key("endpoint_id").eq(endpoint))["Items"]
             return [line_of(item) for item in found if item["entry"] != "current"]
 
-        yield Books(Ledger(Store(resource, LEDGER)), lines)
+        yield Books(Ledger(LedgerTable(resource, LEDGER)), lines)
 
 
 # ------------------------------------------------------------------ deciding
@@ -82,7 +82,7 @@ def test_of_an_endpoint_never_seen_nothing_is_known(books: Books) -> None:
 
 def test_a_decision_is_written_down_open_before_it_is_acted_on(books: Books) -> None:
     entry = books.decide()
-    expected = Current(
+    expected = EndpointRecord(
         endpoint=ENDPOINT,
         service=SERVICE,
         status=Status.HELD,
@@ -308,7 +308,7 @@ def test_the_same_decision_after_the_same_history_has_the_same_id_and_otherwise_
 
 def test_what_is_seen_of_a_new_endpoint_is_recorded(books: Books) -> None:
     books.ledger.seen(replace(ASKING, state=State.AVAILABLE), Status.ACCEPTED, None, START)
-    assert books.known() == Current(
+    assert books.known() == EndpointRecord(
         endpoint=ENDPOINT,
         service=SERVICE,
         status=Status.ACCEPTED,
@@ -475,7 +475,7 @@ def test_the_endpoints_of_a_service_are_found_by_status(books: Books) -> None:
 
 def test_a_line_holds_enough_to_make_its_decision_again() -> None:
     with dynamodb() as resource:
-        entry = Ledger(Store(resource, LEDGER)).decided(ASKING, ACCEPTED, ROWS, ALONE, None, "Connect", START)
+        entry = Ledger(LedgerTable(resource, LEDGER)).decided(ASKING, ACCEPTED, ROWS, ALONE, None, "Connect", START)
         item = resource.Table(LEDGER).get_item(Key={"endpoint_id": ENDPOINT, "entry": entry})["Item"]
     assert replay(str(item["facts"])) == ACCEPTED
     assert item["applied"] == [f"{SERVICE}/{CONSUMER}"]
@@ -486,7 +486,7 @@ def test_a_policy_too_long_for_an_item_is_recorded_without_its_facts() -> None:
     notes = {"service": SERVICE, "consumer": "*", "effect": "allow", "note": "n" * 250_000}
     rows = {RowKey(SERVICE, "*"): notes}
     with dynamodb() as resource:
-        entry = Ledger(Store(resource, LEDGER)).decided(ASKING, HELD, rows, ALONE, None, "Connect", START)
+        entry = Ledger(LedgerTable(resource, LEDGER)).decided(ASKING, HELD, rows, ALONE, None, "Connect", START)
         item = resource.Table(LEDGER).get_item(Key={"endpoint_id": ENDPOINT, "entry": entry})["Item"]
     assert (item["facts"], item["reason"]) == ("", "not_listed")
 
@@ -496,13 +496,13 @@ def test_a_row_as_long_as_a_row_can_be_does_not_stop_decisions() -> None:
     rows: Rows = {RowKey(SERVICE, "*"): longest}
     with dynamodb() as resource:
         resource.Table(ALLOW_LIST).put_item(Item=longest)
-        Ledger(Store(resource, LEDGER)).decided(
+        Ledger(LedgerTable(resource, LEDGER)).decided(
             ASKING, decide(ASKING, rows, START), rows, ALONE, None, "Connect", START
         )
 
 
 def test_a_table_that_does_not_exist_is_named_by_every_call() -> None:
-    known = Current(ENDPOINT, SERVICE, Status.HELD, State.PENDING)
+    known = EndpointRecord(ENDPOINT, SERVICE, Status.HELD, State.PENDING)
     calls: list[Callable[[Ledger], object]] = [
         lambda ledger: ledger.current([ENDPOINT]),
         lambda ledger: ledger.of(SERVICE, Status.HELD),
@@ -514,20 +514,22 @@ def test_a_table_that_does_not_exist_is_named_by_every_call() -> None:
         lambda ledger: ledger.probed(known, Status.VERIFIED, "1", {}, START),
         lambda ledger: ledger.healed(replace(known, claimed=True), NOTHING),
         lambda ledger: ledger.whole(SERVICE),
-        lambda ledger: ledger.doubted(known, "since"),
+        lambda ledger: ledger.mark_unwanted(known, "since"),
         lambda ledger: ledger.untagged(known),
         lambda ledger: ledger.attributed(replace(known, by_hand="a line"), "somebody"),
     ]
     with dynamodb() as resource:
         for call in calls:
             with pytest.raises(SettingsError, match="table missing does not exist in this account and Region"):
-                call(Ledger(Store(resource, "missing")))
+                call(Ledger(LedgerTable(resource, "missing")))
 
 
 # ------------------------------------------------------------------ what is known
 
 
-OPEN = Current(ENDPOINT, SERVICE, Status.HELD, State.PENDING_ACCEPTANCE, settled=False, open_until=stamp(START + LEASE))
+OPEN = EndpointRecord(
+    ENDPOINT, SERVICE, Status.HELD, State.PENDING_ACCEPTANCE, settled=False, open_until=stamp(START + LEASE)
+)
 
 
 @pytest.mark.parametrize(("seconds", "is_open"), [(0, True), (59, True), (60, False), (61, False)])
@@ -552,7 +554,7 @@ def test_a_pause_doubles_with_every_refusal_up_to_an_hour() -> None:
 
 @pytest.mark.parametrize(("status", "fresh"), [(Status.ACCEPTED, True), (Status.REJECTED, True), (Status.HELD, False)])
 def test_an_answer_of_ec2_is_fresh_for_a_minute(status: Status, fresh: bool) -> None:
-    known = Current(ENDPOINT, SERVICE, status, State.PENDING, answered_at=stamp(START))
+    known = EndpointRecord(ENDPOINT, SERVICE, status, State.PENDING, answered_at=stamp(START))
     assert known.fresh_at(START + timedelta(seconds=59)) is fresh
     assert not known.fresh_at(START + timedelta(seconds=60))
 

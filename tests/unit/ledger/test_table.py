@@ -8,26 +8,26 @@ import pytest
 from botocore.stub import Stubber
 from linkgate.aws.dynamodb import TRIES
 from linkgate.errors import Contended, SettingsError, Unavailable
-from linkgate.ledger.table import Absent, Condition, Is, Place, Present, Room, Store, Write
+from linkgate.ledger.table import Absent, Condition, Is, ItemKey, LedgerTable, Present, Room, Write
 
-from tests.fakes import FakeStore
+from tests.fakes import FakeTable
 from tests.unit.tables import LEDGER, dynamodb
 from tests.world import endpoint_id, service_id
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
 
-HERE, THERE = Place("here"), Place("there", "2026#line")
+HERE, THERE = ItemKey("here"), ItemKey("there", "2026#line")
 SERVICE = service_id(1)
 
 
 @pytest.fixture(params=["fake", "dynamodb"])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest) -> Iterator[LedgerTable]:
     if request.param == "fake":
-        yield FakeStore()
+        yield FakeTable()
         return
     with dynamodb() as resource:
-        yield Store(resource, LEDGER)
+        yield LedgerTable(resource, LEDGER)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def resource() -> Iterator["DynamoDBServiceResource"]:
         yield found
 
 
-def item(store: Store, place: Place = HERE) -> dict[str, Any] | None:
+def item(store: LedgerTable, place: ItemKey = HERE) -> dict[str, Any] | None:
     """An item without its keys; None if there is none."""
     found = store.read([place])
     return {name: value for name, value in found[0].items() if name not in ("endpoint_id", "entry")} if found else None
@@ -45,36 +45,36 @@ def item(store: Store, place: Place = HERE) -> dict[str, Any] | None:
 # ------------------------------------------------------------------ reading and writing
 
 
-def test_what_was_never_written_is_not_there(store: Store) -> None:
+def test_what_was_never_written_is_not_there(store: LedgerTable) -> None:
     assert store.read([HERE, THERE]) == []
     assert store.read([]) == []
 
 
-def test_a_write_makes_an_item_and_the_next_changes_what_it_names(store: Store) -> None:
+def test_a_write_makes_an_item_and_the_next_changes_what_it_names(store: LedgerTable) -> None:
     store.write(Write(HERE, {"kept": "old", "changed": 1, "nested": {"list": ["a", True]}}))
     store.write(Write(HERE, {"changed": 2}))
     assert item(store) == {"kept": "old", "changed": 2, "nested": {"list": ["a", True]}}
 
 
-def test_an_item_has_its_key(store: Store) -> None:
+def test_an_item_has_its_key(store: LedgerTable) -> None:
     store.write(Write(THERE, {"name": "value"}))
     assert store.read([THERE, HERE]) == [{"endpoint_id": "there", "entry": "2026#line", "name": "value"}]
 
 
-def test_many_items_are_read_at_once_each_once(store: Store) -> None:
-    places = [Place(endpoint_id(number)) for number in range(205)]
+def test_many_items_are_read_at_once_each_once(store: LedgerTable) -> None:
+    places = [ItemKey(endpoint_id(number)) for number in range(205)]
     for place in places:
         store.write(Write(place, {"name": place.subject}))
     found = store.read([*places, *places, HERE])
     assert sorted(one["endpoint_id"] for one in found) == sorted(place.subject for place in places)
 
 
-def test_the_index_lists_a_service_in_one_status(store: Store) -> None:
+def test_the_index_lists_a_service_in_one_status(store: LedgerTable) -> None:
     for number, (service, status) in enumerate(
         [(SERVICE, "HELD"), (SERVICE, "HELD"), (SERVICE, "CLAIMS"), (service_id(2), "HELD")]
     ):
-        store.write(Write(Place(endpoint_id(number)), {"service": service, "status": status}))
-    store.write(Write(Place(endpoint_id(0), "a line"), {"service": SERVICE}))
+        store.write(Write(ItemKey(endpoint_id(number)), {"service": service, "status": status}))
+    store.write(Write(ItemKey(endpoint_id(0), "a line"), {"service": SERVICE}))
     listed = list(store.query(SERVICE, "HELD"))
     assert sorted(one["endpoint_id"] for one in listed) == [endpoint_id(0), endpoint_id(1)]
     assert list(store.query(service_id(3), "HELD")) == []
@@ -83,19 +83,19 @@ def test_the_index_lists_a_service_in_one_status(store: Store) -> None:
 # ------------------------------------------------------------------ sets
 
 
-def test_members_are_added_to_a_set_that_may_not_exist_yet(store: Store) -> None:
+def test_members_are_added_to_a_set_that_may_not_exist_yet(store: LedgerTable) -> None:
     store.write(Write(HERE, {"status": "CLAIMS"}, add={"members": frozenset("ab")}))
     store.write(Write(HERE, add={"members": frozenset("bc")}))
     assert item(store) == {"status": "CLAIMS", "members": set("abc")}
 
 
-def test_members_are_taken_from_a_set(store: Store) -> None:
+def test_members_are_taken_from_a_set(store: LedgerTable) -> None:
     store.write(Write(HERE, add={"members": frozenset("abc")}))
     store.write(Write(HERE, {"name": "value"}, drop={"members": frozenset("bx")}))
     assert item(store) == {"name": "value", "members": set("ac")}
 
 
-def test_a_set_that_loses_its_last_member_is_gone(store: Store) -> None:
+def test_a_set_that_loses_its_last_member_is_gone(store: LedgerTable) -> None:
     store.write(Write(HERE, {"name": "value"}, add={"members": frozenset("a")}))
     store.write(Write(HERE, drop={"members": frozenset("ab")}))
     assert item(store) == {"name": "value"}
@@ -103,7 +103,7 @@ def test_a_set_that_loses_its_last_member_is_gone(store: Store) -> None:
     assert item(store) == {"name": "value"}
 
 
-def test_a_set_is_written_whole(store: Store) -> None:
+def test_a_set_is_written_whole(store: LedgerTable) -> None:
     store.write(Write(HERE, add={"members": frozenset("abc")}))
     store.write(Write(HERE, {"members": frozenset("xy")}))
     assert item(store) == {"members": set("xy")}
@@ -143,7 +143,7 @@ NOWHERE: dict[Condition, bool] = {
 }
 
 
-def tried(store: Store, *writes: Write) -> bool:
+def tried(store: LedgerTable, *writes: Write) -> bool:
     """Whether a write was made."""
     try:
         store.write(*writes)
@@ -155,7 +155,7 @@ def tried(store: Store, *writes: Write) -> bool:
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize(("condition", "holds"), EXISTING.items(), ids=str)
 def test_a_condition_on_an_item_decides_whether_it_is_changed(
-    store: Store, condition: Condition, holds: bool, together: bool
+    store: LedgerTable, condition: Condition, holds: bool, together: bool
 ) -> None:
     store.write(Write(HERE, KEPT))
     writes = [Write(HERE, {"new": 1}, [condition]), *([Write(THERE, {"new": 1})] if together else [])]
@@ -167,7 +167,7 @@ def test_a_condition_on_an_item_decides_whether_it_is_changed(
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize(("condition", "holds"), NOWHERE.items(), ids=str)
 def test_a_condition_on_an_item_that_does_not_exist_decides_whether_it_is_made(
-    store: Store, condition: Condition, holds: bool, together: bool
+    store: LedgerTable, condition: Condition, holds: bool, together: bool
 ) -> None:
     writes = [Write(HERE, {"new": 1}, [condition]), *([Write(THERE, {"new": 1})] if together else [])]
     assert tried(store, *writes) is holds
@@ -175,14 +175,14 @@ def test_a_condition_on_an_item_that_does_not_exist_decides_whether_it_is_made(
     assert (item(store, THERE) is not None) is (holds and together)
 
 
-def test_every_condition_must_hold(store: Store) -> None:
+def test_every_condition_must_hold(store: LedgerTable) -> None:
     store.write(Write(HERE, KEPT))
     assert not tried(store, Write(HERE, {"new": 1}, [Present("name"), Is("off", True)]))
     assert not tried(store, Write(HERE, {"new": 1}, [Is("off", True), Present("name")]))
     assert tried(store, Write(HERE, {"new": 1}, [Present("name"), Is("off", False), Absent("missing")]))
 
 
-def test_two_conditions_on_one_attribute_and_a_change_of_it(store: Store) -> None:
+def test_two_conditions_on_one_attribute_and_a_change_of_it(store: LedgerTable) -> None:
     store.write(Write(HERE, KEPT))
     conditions: list[Condition] = [Present("name"), Is("name", "value"), Room("members", "c", 3)]
     assert tried(store, Write(HERE, {"name": "new"}, conditions, add={"members": frozenset("c")}))
@@ -190,8 +190,8 @@ def test_two_conditions_on_one_attribute_and_a_change_of_it(store: Store) -> Non
 
 
 @pytest.mark.parametrize("broken", [0, 1, 2])
-def test_of_several_changes_all_are_made_or_none(store: Store, broken: int) -> None:
-    places = [HERE, THERE, Place("elsewhere")]
+def test_of_several_changes_all_are_made_or_none(store: LedgerTable, broken: int) -> None:
+    places = [HERE, THERE, ItemKey("elsewhere")]
     conditions = [[Present("missing" if number == broken else "endpoint_id")] for number in range(3)]
     store.write(*(Write(place, KEPT) for place in places))
     writes = [
@@ -202,7 +202,7 @@ def test_of_several_changes_all_are_made_or_none(store: Store, broken: int) -> N
     assert [item(store, place) for place in places] == [KEPT, KEPT, KEPT]
 
 
-def test_room_is_left_until_the_limit_is_reached_and_again_when_somebody_goes(store: Store) -> None:
+def test_room_is_left_until_the_limit_is_reached_and_again_when_somebody_goes(store: LedgerTable) -> None:
     def take(member: str) -> bool:
         return tried(store, Write(HERE, {}, [Room("members", member, 2)], {"members": frozenset({member})}))
 
@@ -235,9 +235,9 @@ class Slow:
         answer: Any = self.resource.batch_get_item(RequestItems=asked) if now else {"Responses": {}}
         return {**answer, "UnprocessedKeys": {LEDGER: {**table, "Keys": later}} if later else {}}
 
-    def store(self) -> Store:
+    def store(self) -> LedgerTable:
         resource: Any = self
-        return Store(resource, LEDGER, self.waits.append)
+        return LedgerTable(resource, LEDGER, self.waits.append)
 
 
 @pytest.mark.parametrize(("keys", "calls"), [(0, []), (1, [1]), (100, [100]), (101, [100, 1]), (250, [100, 100, 50])])
@@ -245,15 +245,15 @@ def test_each_call_asks_for_a_hundred_unique_keys_at_most(
     resource: "DynamoDBServiceResource", keys: int, calls: list[int]
 ) -> None:
     slow = Slow(resource, 100)
-    places = [Place(endpoint_id(number)) for number in range(keys)]
+    places = [ItemKey(endpoint_id(number)) for number in range(keys)]
     assert slow.store().read([*places, *places]) == []
     assert slow.calls == calls
 
 
 def test_unprocessed_keys_are_asked_for_again_a_little_later_each_time(resource: "DynamoDBServiceResource") -> None:
-    places = [Place(endpoint_id(number)) for number in range(10)]
+    places = [ItemKey(endpoint_id(number)) for number in range(10)]
     for place in places:
-        Store(resource, LEDGER).write(Write(place, {"name": "value"}))
+        LedgerTable(resource, LEDGER).write(Write(place, {"name": "value"}))
     slow = Slow(resource, 3)
     assert {one["endpoint_id"] for one in slow.store().read(places)} == {place.subject for place in places}
     assert slow.calls == [10, 7, 4, 1]
@@ -268,15 +268,15 @@ def test_a_table_that_never_processes_its_keys_is_unavailable(resource: "DynamoD
 
 
 def test_every_page_of_the_index_is_read(resource: "DynamoDBServiceResource") -> None:
-    store = Store(resource, LEDGER)
+    store = LedgerTable(resource, LEDGER)
     for number in range(12):
         about = {"service": SERVICE, "status": "HELD", "text": "x" * 200_000}
-        store.write(Write(Place(endpoint_id(number)), about))
+        store.write(Write(ItemKey(endpoint_id(number)), about))
     assert len(list(store.query(SERVICE, "HELD"))) == 12
 
 
 def test_a_table_that_does_not_exist_is_named(resource: "DynamoDBServiceResource") -> None:
-    store = Store(resource, "missing")
+    store = LedgerTable(resource, "missing")
     calls: list[Callable[[], object]] = [
         lambda: store.read([HERE]),
         lambda: list(store.query(SERVICE, "HELD")),
@@ -304,7 +304,7 @@ class Stubbed:
     def __init__(self, resource: "DynamoDBServiceResource") -> None:
         self.stubber = Stubber(resource.meta.client)
         self.waits: list[float] = []
-        self.store = Store(resource, LEDGER, self.waits.append)
+        self.store = LedgerTable(resource, LEDGER, self.waits.append)
 
     def write(self) -> None:
         with self.stubber:
@@ -370,10 +370,10 @@ def test_what_is_wrong_with_an_item_itself_passes_through(stubbed: Stubbed) -> N
 def test_one_change_alone_is_no_transaction_which_would_cost_twice(resource: "DynamoDBServiceResource") -> None:
     with Stubber(resource.meta.client) as stubber:
         stubber.add_response("update_item", {})
-        Store(resource, LEDGER).write(Write(HERE, {"name": "value"}))
+        LedgerTable(resource, LEDGER).write(Write(HERE, {"name": "value"}))
         stubber.add_client_error("update_item", "ConditionalCheckFailedException")
         with pytest.raises(Contended):
-            Store(resource, LEDGER).write(Write(HERE, {"name": "value"}, [Absent("name")]))
+            LedgerTable(resource, LEDGER).write(Write(HERE, {"name": "value"}, [Absent("name")]))
         stubber.assert_no_pending_responses()
 
 
@@ -382,26 +382,26 @@ def test_one_change_alone_is_no_transaction_which_would_cost_twice(resource: "Dy
 
 def about(number: int, *conditions: Condition, items: int = 1) -> list[Write]:
     """A change of a subject of its own."""
-    places = [Place(endpoint_id(number), f"item {item}") for item in range(items)]
+    places = [ItemKey(endpoint_id(number), f"item {item}") for item in range(items)]
     return [Write(place, {"name": "value"}, conditions) for place in places]
 
 
-def made(store: Store, numbers: range, items: int = 1) -> list[int]:
+def made(store: LedgerTable, numbers: range, items: int = 1) -> list[int]:
     """Whose items are all there."""
     wanted = {number: {write.place for write in about(number, items=items)} for number in numbers}
     found = store.read(place for places in wanted.values() for place in places)
-    there = {Place(item["endpoint_id"], item["entry"]) for item in found}
+    there = {ItemKey(item["endpoint_id"], item["entry"]) for item in found}
     return [number for number, places in wanted.items() if places <= there]
 
 
-def test_many_changes_are_all_made(store: Store) -> None:
+def test_many_changes_are_all_made(store: LedgerTable) -> None:
     changes = [about(number, Absent("name"), items=3) for number in range(70)]
     assert store.write_each(changes) == [None] * 70
     assert made(store, range(70), items=3) == list(range(70))
     assert store.write_each([]) == []
 
 
-def test_a_change_whose_condition_does_not_hold_concerns_itself_alone(store: Store) -> None:
+def test_a_change_whose_condition_does_not_hold_concerns_itself_alone(store: LedgerTable) -> None:
     store.write(*about(2), *about(3))
     changes = [[*about(number, Absent("name")), *about(100 + number)] for number in range(6)]
     found = store.write_each(changes)
@@ -409,7 +409,7 @@ def test_a_change_whose_condition_does_not_hold_concerns_itself_alone(store: Sto
     assert made(store, range(100, 106)) == [100, 101, 104, 105]
 
 
-def test_of_two_changes_of_one_item_the_second_is_made_after_the_first(store: Store) -> None:
+def test_of_two_changes_of_one_item_the_second_is_made_after_the_first(store: LedgerTable) -> None:
     changes = [[Write(HERE, {"name": word}, [Absent("name")])] for word in ("first", "second")]
     first, second, third = store.write_each([*changes, [Write(THERE, {"name": "third"})]])
     assert (first, third) == (None, None)
@@ -426,7 +426,7 @@ def test_a_call_takes_a_hundred_items_and_no_change_is_torn(
         "provide-client-params.dynamodb.TransactWriteItems",
         lambda params, **_: asked.append(len(params["TransactItems"])),
     )
-    Store(resource, LEDGER).write_each([about(number, items=items) for number in range(50)])
+    LedgerTable(resource, LEDGER).write_each([about(number, items=items) for number in range(50)])
     assert asked == calls
 
 

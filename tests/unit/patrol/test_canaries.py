@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError, InvalidRegionError, ReadTimeoutErro
 from hypothesis import given
 from hypothesis import strategies as st
 from linkgate.errors import Unavailable
-from linkgate.health.diagnosis import Crossing, diagnose
+from linkgate.health.diagnosis import ProbeResult, diagnose
 from linkgate.health.targets import Probe, Target, shut_target, targets_of
 from linkgate.health.verdict import LONGEST_TEXT
 from linkgate.model import Connection, State, Verdict
@@ -342,4 +342,4 @@ def test_whatever_a_canary_says_only_a_plain_good_verdict_with_an_address_is_a_c
 ) -> None:
     verdict = verdict_on(said | {"endpoint_id": A, "url": TARGET.url})
     assert not verdict.good or (said["cause"] == "" and verdict.address == said["address"])
-    assert diagnose([Crossing(verdict)], State.AVAILABLE).cause or verdict.good
+    assert diagnose([ProbeResult(verdict)], State.AVAILABLE).cause or verdict.good

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 from linkgate.model import Connection, State
-from linkgate.patrol.routing import Reach, region_of
+from linkgate.patrol.routing import CanaryRouting, region_of
 
 from tests.fakes import FakeAllowList
 from tests.world import CONSUMER, OTHER, PROVIDER, endpoint_id, service_id
@@ -24,7 +24,7 @@ def connection(owner: str = CONSUMER) -> Connection:
 
 
 def reached(table: FakeAllowList, owner: str = CONSUMER, own: str = OWN, account: str = CONSUMER) -> str:
-    return Reach(table.canaries([SERVICE]), own, account).canary_of(connection(owner))
+    return CanaryRouting(table.canaries([SERVICE]), own, account).canary_of(connection(owner))
 
 
 @pytest.mark.parametrize(("stronger", "weaker"), list(pairwise(KEYS)))

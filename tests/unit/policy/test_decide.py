@@ -9,6 +9,7 @@ import pytest
 from linkgate.model import (
     Budget,
     Connection,
+    DecisionContext,
     Lineage,
     MalformedRow,
     Mode,
@@ -18,7 +19,6 @@ from linkgate.model import (
     Reconcile,
     RowKey,
     ServiceSettings,
-    Standing,
     State,
     Sync,
 )
@@ -71,7 +71,7 @@ def test_a_decision_names_every_row_that_applied_and_every_miss_the_most_specifi
         f"S {CONSUMER}": ALLOW,
         f"S {FOREIGN}": ALLOW,
     }
-    decision = decide(ASKING, rows(table), NOW, Standing(lineage=PLACED))
+    decision = decide(ASKING, rows(table), NOW, DecisionContext(lineage=PLACED))
     applied = [f"S {CONSUMER}", f"* {CONSUMER}", f"* {FAR}", f"S {ORGANIZATION}", "* *"]
     assert decision.applied == tuple(map(key, applied))
     assert decision.near_misses == (
@@ -89,13 +89,13 @@ def test_neither_settings_nor_rows_with_other_keys_are_rows_that_apply_even_if_t
     table = rows({"S @settings": {"mode": "on"}, "S *": ALLOW})
     decision = decide(ASKING, table, NOW)
     assert (decision.row, decision.applied) == (key("S @settings"), (key("S *"),))
-    shut = decide(ASKING, rows({"S *": ALLOW}), NOW, Standing(strays=(RowKey(SERVICE, "payments"),)))
+    shut = decide(ASKING, rows({"S *": ALLOW}), NOW, DecisionContext(unmatched=(RowKey(SERVICE, "payments"),)))
     assert (shut.row, shut.applied) == (RowKey(SERVICE, "payments"), (key("S *"),))
 
 
 def test_what_may_be_somebody_elses_row_is_not_among_those_that_applied_but_may_be_named() -> None:
     table = rows({f"S {FOREIGN}": DENY, f"S {NEAR}": OVER, "S *": ALLOW | {"owner": "all"}})
-    decision = decide(ASKING, table, NOW, Standing(lineage=ASLEEP))
+    decision = decide(ASKING, table, NOW, DecisionContext(lineage=ASLEEP))
     assert (decision.row, decision.applied, decision.near_misses) == (key(f"S {FOREIGN}"), (key("S *"),), ())
     assert decision.note == "Organizations is asleep"
 
@@ -119,7 +119,7 @@ def test_a_decision_held_by_a_malformed_row_says_what_is_wrong_with_it_and_no_ot
 
 
 def test_a_decision_held_by_a_row_with_other_keys_says_so() -> None:
-    decision = decide(ASKING, {}, NOW, Standing(strays=(RowKey("orders", "*"),)))
+    decision = decide(ASKING, {}, NOW, DecisionContext(unmatched=(RowKey("orders", "*"),)))
     assert decision.note == (
         "row orders/*: its keys are of no known form, and its effect does not read allow: "
         "it may have been meant to keep out"
@@ -136,10 +136,10 @@ def test_the_hash_is_that_of_what_was_read_rows_settings_and_strays() -> None:
     seen = {
         decide(ASKING, rows(read), NOW, standing).policy_hash
         for read in ({}, table, table | {"S @settings": {"mode": "observe"}}, table | {"* *": ALLOW})
-        for standing in (Standing(), Standing(strays=(RowKey("x", "y"),)))
+        for standing in (DecisionContext(), DecisionContext(unmatched=(RowKey("x", "y"),)))
     }
     assert len(seen) == 8
-    again = decide(replace(ASKING, region=""), rows(table), NOW + timedelta(days=1), Standing(live=7))
+    again = decide(replace(ASKING, region=""), rows(table), NOW + timedelta(days=1), DecisionContext(live=7))
     assert again.policy_hash == decide(ASKING, rows(table), NOW).policy_hash
 
 
@@ -255,7 +255,7 @@ def test_of_the_rows_about_organisations_those_of_the_accounts_place_are_read_or
 
 
 def test_the_hash_of_a_decision_is_that_of_what_it_read_of_its_place() -> None:
-    known = [decide(ASKING, UNITS, NOW, Standing(lineage=place)) for place in (PLACED, Lineage(), ASLEEP)]
+    known = [decide(ASKING, UNITS, NOW, DecisionContext(lineage=place)) for place in (PLACED, Lineage(), ASLEEP)]
     assert len({decision.policy_hash for decision in known}) == 3
 
 
@@ -281,5 +281,5 @@ def test_a_decision_is_certain_unless_nobody_can_tell_where_the_consumer_stands(
     asking = Connection(
         service_id(1), endpoint_id(1), CONSUMER, REGION, State.PENDING_ACCEPTANCE, datetime(2026, 1, 1, tzinfo=UTC)
     )
-    decision = decide(asking, {}, asking.created, Standing(lineage=Lineage(unknown=unknown)))
+    decision = decide(asking, {}, asking.created, DecisionContext(lineage=Lineage(unknown=unknown)))
     assert decision.certain is (unknown is None)

@@ -20,17 +20,17 @@ from linkgate.model import (
     OUTSIDE,
     Connection,
     Decision,
+    DecisionContext,
     Lineage,
     MalformedRow,
     Outcome,
     Reason,
     RowKey,
-    Standing,
     State,
 )
 from linkgate.policy.attributes import plain
 from linkgate.policy.decide import Rows, decide, settings_for
-from linkgate.policy.rows import Item, digest, is_unit, parse, shut_by
+from linkgate.policy.rows import Item, blocks, digest, is_unit, parse
 
 from tests.unit import values
 from tests.world import CONSUMER, OTHER, REGION, endpoint_id, service_id
@@ -92,10 +92,10 @@ def tables(
 
 connections = st.sampled_from([ASKING, ASKING, replace(ASKING, region="us-east-1"), replace(ASKING, region="")])
 lineages = st.sampled_from([PLACED, PLACED, OUTSIDE, Lineage((FAR,)), ASLEEP, NO_ROLE])
-strays = st.sampled_from(
+unmatched = st.sampled_from(
     [(), (), (), (), (), (), (RowKey(SERVICE, "x"),), (RowKey("", f"{NEAR} "), RowKey(SERVICE, "x"))]
 )
-standings = st.builds(Standing, st.integers(0, 2), lineages, strays)
+standings = st.builds(DecisionContext, st.integers(0, 2), lineages, unmatched)
 
 
 def accepts(decision: Decision) -> bool:
@@ -115,7 +115,7 @@ denies_now = st.fixed_dictionaries({"effect": st.just("deny")}, optional={**hold
 
 @given(connections, tables(), standings, mine, denies_now)
 def test_a_deny_that_applies_wins(
-    connection: Connection, rows: Rows, standing: Standing, key: RowKey, deny: Item
+    connection: Connection, rows: Rows, standing: DecisionContext, key: RowKey, deny: Item
 ) -> None:
     """Whatever else there is, but for settings that cannot be read; of an unknown OU nobody knows if it applies."""
     assume(key.consumer in (ENDPOINT, CONSUMER, "*", *standing.lineage.units))
@@ -128,7 +128,7 @@ def test_a_deny_that_applies_wins(
 
 @given(connections, tables(), standings, mine | others, denies)
 def test_adding_a_deny_adds_no_accept(
-    connection: Connection, rows: Rows, standing: Standing, key: RowKey, deny: Item
+    connection: Connection, rows: Rows, standing: DecisionContext, key: RowKey, deny: Item
 ) -> None:
     assume(key not in rows)
     before = decide(connection, rows, NOW, standing)
@@ -138,7 +138,7 @@ def test_adding_a_deny_adds_no_accept(
 
 @given(connections, tables(), standings)
 def test_only_a_deny_that_applies_denies_or_cuts_at_once(
-    connection: Connection, rows: Rows, standing: Standing
+    connection: Connection, rows: Rows, standing: DecisionContext
 ) -> None:
     decision = decide(connection, rows, NOW, standing)
     denying = [key for key in decision.applied if str(rows[key].get("effect")).strip().lower() == "deny"]
@@ -152,7 +152,7 @@ def test_only_a_deny_that_applies_denies_or_cuts_at_once(
 
 @given(connections, tables(), standings, mine, allows)
 def test_removing_an_allow_adds_no_accept_unless_that_row_itself_was_holding(
-    connection: Connection, rows: Rows, standing: Standing, key: RowKey, allow: Item
+    connection: Connection, rows: Rows, standing: DecisionContext, key: RowKey, allow: Item
 ) -> None:
     """Exactly: it decided, and held because it was full, because EC2 does not tell the Region that it depends on, or
     because nobody knows whether the consumer is in its OU; then the next row may let in. One that a freeze holds takes
@@ -168,7 +168,7 @@ def test_removing_an_allow_adds_no_accept_unless_that_row_itself_was_holding(
 
 @given(connections, tables(), standings)
 def test_nobody_is_accepted_but_by_a_row_that_says_allow(
-    connection: Connection, rows: Rows, standing: Standing
+    connection: Connection, rows: Rows, standing: DecisionContext
 ) -> None:
     decision = decide(connection, rows, NOW, standing)
     assert accepts(decision) == (decision.reason is Reason.ALLOWED)
@@ -177,15 +177,15 @@ def test_nobody_is_accepted_but_by_a_row_that_says_allow(
         assert str(rows[decision.row]["effect"]).strip().lower() == "allow"
         assert decision.row == decision.applied[0]
         assert decision.limit is None or standing.live < decision.limit
-        assert not standing.strays
+        assert not standing.unmatched
 
 
-@given(connections, tables(others, anything), st.integers(0, 2), strays)
+@given(connections, tables(others, anything), st.integers(0, 2), unmatched)
 def test_an_unlisted_consumer_is_never_accepted(
     connection: Connection, rows: Rows, live: int, shut: tuple[RowKey, ...]
 ) -> None:
     for lineage in (PLACED, OUTSIDE, ASLEEP, NO_ROLE):
-        assert not accepts(decide(connection, rows, NOW, Standing(live, lineage, shut)))
+        assert not accepts(decide(connection, rows, NOW, DecisionContext(live, lineage, shut)))
 
 
 # ------------------------------------------------------------------ a row that cannot be read
@@ -200,7 +200,7 @@ def no_worse(before: Decision, after: Decision) -> None:
 
 @given(connections, tables(), standings, mine | others, broken | values.anything)
 def test_a_row_that_cannot_be_read_adds_no_accept_and_no_cut_be_it_new_or_an_edit(
-    connection: Connection, rows: Rows, standing: Standing, key: RowKey, bad: Item
+    connection: Connection, rows: Rows, standing: DecisionContext, key: RowKey, bad: Item
 ) -> None:
     item = items({key: bad})
     assume(isinstance(parse(item[key]), MalformedRow))
@@ -209,7 +209,7 @@ def test_a_row_that_cannot_be_read_adds_no_accept_and_no_cut_be_it_new_or_an_edi
 
 @given(connections, tables(), standings, st.sampled_from([SERVICE, "*"]), values.anything | values.sensible)
 def test_settings_that_cannot_be_read_hold_and_act_on_nobody(
-    connection: Connection, rows: Rows, standing: Standing, service: str, bad: Item
+    connection: Connection, rows: Rows, standing: DecisionContext, service: str, bad: Item
 ) -> None:
     item = items({RowKey(service, "@settings"): bad})
     assume(isinstance(parse(next(iter(item.values()))), MalformedRow))
@@ -221,9 +221,9 @@ def test_settings_that_cannot_be_read_hold_and_act_on_nobody(
 
 @given(connections, tables(), standings)
 def test_a_row_whose_keys_cannot_be_read_adds_no_accept_and_no_cut(
-    connection: Connection, rows: Rows, standing: Standing
+    connection: Connection, rows: Rows, standing: DecisionContext
 ) -> None:
-    shut = replace(standing, strays=(*standing.strays, RowKey(SERVICE, "payments")))
+    shut = replace(standing, unmatched=(*standing.unmatched, RowKey(SERVICE, "payments")))
     after = decide(connection, rows, NOW, shut)
     no_worse(decide(connection, rows, NOW, standing), after)
     assert not accepts(after)
@@ -234,7 +234,7 @@ def test_a_row_whose_keys_cannot_be_read_adds_no_accept_and_no_cut(
 
 @given(connections, tables(mine | others, anything), standings, st.randoms())
 def test_the_order_of_rows_does_not_matter(
-    connection: Connection, rows: Rows, standing: Standing, random: Random
+    connection: Connection, rows: Rows, standing: DecisionContext, random: Random
 ) -> None:
     mixed = list(rows.items())
     random.shuffle(mixed)
@@ -243,7 +243,7 @@ def test_the_order_of_rows_does_not_matter(
 
 @given(connections, tables(), standings, st.dictionaries(others, anything | settings, max_size=4))
 def test_rows_of_other_services_and_consumers_change_nothing(
-    connection: Connection, rows: Rows, standing: Standing, more: Mapping[RowKey, Item]
+    connection: Connection, rows: Rows, standing: DecisionContext, more: Mapping[RowKey, Item]
 ) -> None:
     """Not even the hash of what was read. While nobody knows the consumer's place, no OU is somebody else's."""
     known = standing.lineage.unknown is None
@@ -264,7 +264,7 @@ PLACES = [
 
 @given(connections, tables(), standings, st.sampled_from([ASLEEP, NO_ROLE]))
 def test_an_unknown_place_adds_no_accept_and_no_cut_to_any_place_that_it_may_be(
-    connection: Connection, rows: Rows, standing: Standing, unknown: Lineage
+    connection: Connection, rows: Rows, standing: DecisionContext, unknown: Lineage
 ) -> None:
     decision = decide(connection, rows, NOW, replace(standing, lineage=unknown))
     known = [decide(connection, rows, NOW, replace(standing, lineage=place)) for place in PLACES]
@@ -320,17 +320,17 @@ texts = st.sampled_from([*MINE, *OTHERS, SERVICE, "@settings", "\ud800", "*" * 3
 @given(
     st.dictionaries(st.builds(RowKey, texts, texts), st.dictionaries(names, nasty, max_size=4), max_size=5),
     st.builds(replace, st.just(ASKING), service=texts, endpoint=texts, owner=texts, region=texts),
-    st.builds(Standing, st.integers(), st.builds(Lineage, st.lists(texts).map(tuple)) | lineages, strays),
+    st.builds(DecisionContext, st.integers(), st.builds(Lineage, st.lists(texts).map(tuple)) | lineages, unmatched),
     st.datetimes(timezones=st.just(UTC)),
 )
 def test_a_decision_is_made_of_anything(
-    table: Mapping[RowKey, Item], connection: Connection, standing: Standing, now: datetime
+    table: Mapping[RowKey, Item], connection: Connection, standing: DecisionContext, now: datetime
 ) -> None:
     rows = items(table)
     decision = decide(connection, rows, now, standing)
     assert json.loads(json.dumps([decision.says(), decision.note, dict(decision.people)]))
     assert set(decision.applied) <= rows.keys()
-    assert {shut_by(item) for item in rows.values()} <= {None, "*", *(key.service.strip().lower() for key in rows)}
+    assert {blocks(item) for item in rows.values()} <= {None, "*", *(key.service.strip().lower() for key in rows)}
 
 
 @pytest.mark.parametrize("value", NASTY, ids=lambda value: type(value).__name__)
@@ -343,13 +343,13 @@ def test_no_value_of_any_attribute_and_no_key_is_too_much(value: object) -> None
             assert not accepts(decision)
     for keys in ({"service": value, "consumer": CONSUMER}, {"service": SERVICE, "consumer": value}, {}):
         assert isinstance(parse({**keys, "effect": "allow"}), MalformedRow)
-        assert shut_by({**keys, "effect": "allow"}) is None
-        assert shut_by({**keys, "effect": "deny"}) in (SERVICE, "*")
+        assert blocks({**keys, "effect": "allow"}) is None
+        assert blocks({**keys, "effect": "deny"}) in (SERVICE, "*")
 
 
 @given(connections, tables(mine | others, anything), standings)
 def test_a_decision_made_again_from_what_was_stored_is_the_same(
-    connection: Connection, rows: Rows, standing: Standing
+    connection: Connection, rows: Rows, standing: DecisionContext
 ) -> None:
     stored = {key: json.loads(json.dumps(plain(row))) for key, row in rows.items()}
     assert decide(connection, stored, NOW, standing) == decide(connection, rows, NOW, standing)
@@ -357,7 +357,7 @@ def test_a_decision_made_again_from_what_was_stored_is_the_same(
 
 @given(connections, tables(mine | others, anything), standings)
 def test_a_decision_made_again_from_its_line_of_the_ledger_is_the_same(
-    connection: Connection, rows: Rows, standing: Standing
+    connection: Connection, rows: Rows, standing: DecisionContext
 ) -> None:
     decision = decide(connection, rows, NOW, standing)
     assert replay(line(connection, decision, rows, standing, "bell", NOW)["facts"]) == decision
@@ -383,7 +383,7 @@ def test_two_policies_have_one_hash_exactly_if_they_are_the_same(rows: Rows, dat
         assert {key: parse(row) for key, row in rows.items()} == {key: parse(row) for key, row in other.items()}
 
 
-@given(tables(), strays, strays)
+@given(tables(), unmatched, unmatched)
 def test_the_hash_covers_the_rows_whose_keys_cannot_be_read(
     rows: Rows, some: tuple[RowKey, ...], others: tuple[RowKey, ...]
 ) -> None:

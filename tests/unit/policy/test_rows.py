@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from linkgate.model import Budget, Effect, MalformedRow, RowKey, Rule
 from linkgate.policy.attributes import plain, shortened, shown, written
-from linkgate.policy.rows import CanaryRow, Item, ReleaseRow, SettingsRow, digest, is_unit, key_of, parse, shut_by
+from linkgate.policy.rows import CanaryRow, Item, ReleaseRow, SettingsRow, blocks, digest, is_unit, key_of, parse
 
 from tests.unit import values
 from tests.world import CONSUMER, OTHER, endpoint_id, service_id
@@ -292,7 +292,7 @@ def test_anything_else_is_no_function(function: object) -> None:
 @pytest.mark.parametrize("consumer", [CONSUMER, endpoint_id(1), NEAR, ORGANIZATION, "*", "@settings", "@release"])
 @pytest.mark.parametrize("service", [SERVICE, "*"])
 def test_a_row_whose_keys_are_of_a_known_form_shuts_nothing_however_malformed(service: str, consumer: str) -> None:
-    assert shut_by(row({"effect": "forbid"}, consumer, service)) is None
+    assert blocks(row({"effect": "forbid"}, consumer, service)) is None
 
 
 @pytest.mark.parametrize(
@@ -317,14 +317,14 @@ def test_a_row_whose_keys_are_of_a_known_form_shuts_nothing_however_malformed(se
     ],
 )
 def test_a_row_with_other_keys_shuts_the_service_that_it_names_or_all(service: str, shut: str) -> None:
-    assert shut_by(row({"effect": "deny"}, "payments", service)) == shut
+    assert blocks(row({"effect": "deny"}, "payments", service)) == shut
 
 
 @pytest.mark.parametrize("effect", ["deny", "review", "forbid", "", None, True, ["allow"], {"allow"}, Binary(b"allow")])
 def test_a_row_with_other_keys_shuts_whatever_its_effect_unless_that_reads_allow(effect: object) -> None:
-    assert shut_by(row({"effect": effect}, "payments")) == SERVICE
-    assert shut_by(row({}, "payments")) == SERVICE
-    assert [shut_by(row({"effect": word}, "payments")) for word in ("allow", " Allow ")] == [None, None]
+    assert blocks(row({"effect": effect}, "payments")) == SERVICE
+    assert blocks(row({}, "payments")) == SERVICE
+    assert [blocks(row({"effect": word}, "payments")) for word in ("allow", " Allow ")] == [None, None]
 
 
 @given(values.attributes, values.texts | st.sampled_from([CONSUMER, "*", "@settings"]), values.texts | st.just(SERVICE))

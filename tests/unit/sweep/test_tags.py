@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from linkgate.ledger.items import Current
+from linkgate.ledger.items import EndpointRecord
 from linkgate.model import Connection, State, Status
 from linkgate.sweep.tags import due, labels
 
@@ -19,7 +19,7 @@ DECISION = "0123456789abcdef"
 
 
 @dataclass(frozen=True)
-class Ticketed(Current):
+class Ticketed(EndpointRecord):
     """What the ledger knows of an endpoint, with the ticket of the row that let it in."""
 
     ticket: str = ""

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from linkgate.approve.context import ROLE_MISSING
 from linkgate.errors import Unavailable
-from linkgate.ledger.sets import guard_name, unwritten
+from linkgate.ledger.sets import block_name, unwritten
 from linkgate.model import RowKey, State, Status
 from linkgate.policy.decide import Rows
-from linkgate.policy.rows import Item, key_of, parse, shut_by
-from linkgate.sweep.sweeper import Finding
+from linkgate.policy.rows import Item, blocks, key_of, parse
+from linkgate.sweep.sweeper import SweepResult
 from linkgate.sweep.validator import MOST_TOLD, TOLD, Validator
 
 from tests import gallery
-from tests.house import SERVICE, House
+from tests.application import SERVICE, Application
 from tests.unit.values import attributes, texts
 from tests.world import CONSUMER, OTHER, endpoint_id, service_id
 
@@ -27,34 +27,34 @@ ITEM = 400_000
 
 
 @pytest.fixture
-def house() -> House:
+def app() -> Application:
     """A house with two enforced services, which let CONSUMER in."""
-    made = House()
+    made = Application()
     made.world.offer(SECOND)
     made.allow_list.put(SECOND, "@settings", mode="enforce")
     made.allow_list.put("*", CONSUMER, effect="allow")
     return made
 
 
-def told(house: House) -> list[str]:
+def told(app: Application) -> list[str]:
     """The rows that were told, in order."""
-    return [str(detail["row"]) for kind, detail in house.bus.told if kind == INVALID]
+    return [str(detail["row"]) for kind, detail in app.bus.told if kind == INVALID]
 
 
-def swept(house: House, times: int = 1) -> Finding:
+def swept(app: Application, times: int = 1) -> SweepResult:
     """Sweeps, a few minutes apart; the last finding."""
-    finding = Finding()
+    finding = SweepResult()
     for _ in range(times):
-        house.world.advance(300)
-        finding = house.sweeper.sweep("a sweep")
+        app.world.advance(300)
+        finding = app.sweeper.sweep("a sweep")
         assert finding.failed == {}
     return finding
 
 
-def guards(house: House) -> dict[str, set[RowKey]]:
+def guards(app: Application) -> dict[str, set[RowKey]]:
     """By service, the rows that shut it."""
-    names = {guard_name(service): service for service in (SERVICE, SECOND, "*")}
-    found = house.register.read(names)
+    names = {block_name(service): service for service in (SERVICE, SECOND, "*")}
+    found = app.register.read(names)
     return {names[name]: set(map(unwritten, members)) for name, members in found.items()}
 
 
@@ -62,91 +62,93 @@ def guards(house: House) -> dict[str, set[RowKey]]:
 
 
 @pytest.mark.parametrize("row", gallery.malformed().values(), ids=gallery.malformed().keys())
-def test_a_bad_edit_is_told_once_in_words_for_its_editor(house: House, row: Item) -> None:
+def test_a_bad_edit_is_told_once_in_words_for_its_editor(app: Application, row: Item) -> None:
     key = key_of(row)
-    house.allow_list.table[key] = row
-    found = house.sweeper.edited({key: row}, "an edit")
-    swept(house, 2)
+    app.allow_list.table[key] = row
+    found = app.sweeper.edited({key: row}, "an edit")
+    swept(app, 2)
     # Settings of a service that nobody tagged are a problem of its gate as well.
-    (detail,) = (detail for kind, detail in house.bus.told if kind == INVALID)
+    (detail,) = (detail for kind, detail in app.bus.told if kind == INVALID)
     assert detail["row"] == str(key)
     assert found.malformed == {str(key): f"row {key}: {detail['problem']}"}
     assert detail["summary"] == f"The allow-list's row {key}: {detail['problem']}."
     assert detail["attribute"] in (*row, "effect", "endpoints", "function")
 
 
-def test_a_bad_edit_whose_stream_was_lost_is_told_once_by_the_sweep(house: House) -> None:
-    house.allow_list.put(SERVICE, OTHER, effect="permit")
-    finding = swept(house, 3)
-    assert told(house) == [f"{SERVICE}/{OTHER}"] == list(finding.malformed)
+def test_a_bad_edit_whose_stream_was_lost_is_told_once_by_the_sweep(app: Application) -> None:
+    app.allow_list.put(SERVICE, OTHER, effect="permit")
+    finding = swept(app, 3)
+    assert told(app) == [f"{SERVICE}/{OTHER}"] == list(finding.malformed)
 
 
-def test_a_bad_row_is_told_again_after_it_changed_for_the_worse_and_not_after_a_note(house: House) -> None:
+def test_a_bad_row_is_told_again_after_it_changed_for_the_worse_and_not_after_a_note(app: Application) -> None:
     for effect, note in (("permit", "a"), ("permit", "b"), ("permits", "b"), ("permits", "c")):
-        house.edit(SERVICE, OTHER, effect=effect, note=note)
-        swept(house)
-    assert told(house) == [f"{SERVICE}/{OTHER}"] * 2
+        app.edit(SERVICE, OTHER, effect=effect, note=note)
+        swept(app)
+    assert told(app) == [f"{SERVICE}/{OTHER}"] * 2
 
 
 @pytest.mark.parametrize("mended", ["edited", "deleted"])
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_mended_row_is_forgotten_and_told_anew_when_it_breaks_again(house: House, mended: str, stream: bool) -> None:
-    house.edit(SERVICE, OTHER, effect="permit")
+def test_a_mended_row_is_forgotten_and_told_anew_when_it_breaks_again(
+    app: Application, mended: str, stream: bool
+) -> None:
+    app.edit(SERVICE, OTHER, effect="permit")
     key = RowKey(SERVICE, OTHER)
     if mended == "edited":
-        house.allow_list.put(*key, effect="allow")
+        app.allow_list.put(*key, effect="allow")
     else:
-        house.allow_list.delete(*key)
-    finding = house.sweeper.edited({key: house.allow_list.table.get(key)}, "an edit") if stream else swept(house)
-    assert (finding.malformed, house.register.read([TOLD])) == ({}, {})
-    house.edit(SERVICE, OTHER, effect="permit")
-    assert told(house) == [str(key)] * 2
+        app.allow_list.delete(*key)
+    finding = app.sweeper.edited({key: app.allow_list.table.get(key)}, "an edit") if stream else swept(app)
+    assert (finding.malformed, app.register.read([TOLD])) == ({}, {})
+    app.edit(SERVICE, OTHER, effect="permit")
+    assert told(app) == [str(key)] * 2
 
 
-def test_an_edit_forgets_nothing_of_other_rows(house: House) -> None:
-    house.edit(SERVICE, OTHER, effect="permit")
-    house.edit(SERVICE, CONSUMER, effect="allow")
-    house.edit(SECOND, OTHER, effect="permit")
-    swept(house)
-    assert told(house) == [f"{SERVICE}/{OTHER}", f"{SECOND}/{OTHER}"]
+def test_an_edit_forgets_nothing_of_other_rows(app: Application) -> None:
+    app.edit(SERVICE, OTHER, effect="permit")
+    app.edit(SERVICE, CONSUMER, effect="allow")
+    app.edit(SECOND, OTHER, effect="permit")
+    swept(app)
+    assert told(app) == [f"{SERVICE}/{OTHER}", f"{SECOND}/{OTHER}"]
 
 
-def test_what_the_bus_did_not_take_is_told_by_the_next_sweep(house: House) -> None:
-    house.bus.refusal = Unavailable("the bus refused 1 of 1 events")
-    finding = house.edit(SERVICE, OTHER, effect="permit")
+def test_what_the_bus_did_not_take_is_told_by_the_next_sweep(app: Application) -> None:
+    app.bus.refusal = Unavailable("the bus refused 1 of 1 events")
+    finding = app.edit(SERVICE, OTHER, effect="permit")
     assert set(finding.failed) == {"the validation of the allow-list"}
-    assert told(house) == []
-    swept(house, 2)
-    assert told(house) == [f"{SERVICE}/{OTHER}"]
+    assert told(app) == []
+    swept(app, 2)
+    assert told(app) == [f"{SERVICE}/{OTHER}"]
 
 
-def put_bad_rows(house: House, numbers: range) -> None:
+def put_bad_rows(app: Application, numbers: range) -> None:
     for number in numbers:
-        house.allow_list.put(SERVICE, f"{number:012}", effect="permit")
+        app.allow_list.put(SERVICE, f"{number:012}", effect="permit")
 
 
-def test_of_more_problems_than_can_be_kept_in_mind_the_rest_is_told_when_some_are_mended(house: House) -> None:
-    put_bad_rows(house, range(MOST_TOLD + 50))
-    assert len(swept(house, 2).malformed) == MOST_TOLD + 50
-    assert len(told(house)) == MOST_TOLD
+def test_of_more_problems_than_can_be_kept_in_mind_the_rest_is_told_when_some_are_mended(app: Application) -> None:
+    put_bad_rows(app, range(MOST_TOLD + 50))
+    assert len(swept(app, 2).malformed) == MOST_TOLD + 50
+    assert len(told(app)) == MOST_TOLD
     for number in range(30):
-        house.allow_list.delete(SERVICE, f"{number:012}")
-    swept(house, 3)
-    assert len(told(house)) == len(set(told(house))) == MOST_TOLD + 30
+        app.allow_list.delete(SERVICE, f"{number:012}")
+    swept(app, 3)
+    assert len(told(app)) == len(set(told(app))) == MOST_TOLD + 30
 
 
-def test_when_too_many_were_told_by_runs_side_by_side_no_more_are(house: House) -> None:
-    house.register.add(TOLD, [f'["*", "{number}", "0"]' for number in range(MOST_TOLD + 3)])
-    house.sweeper.edited({key_of(row): row for row in gallery.malformed().values()}, "an edit")
-    assert told(house) == []
+def test_when_too_many_were_told_by_runs_side_by_side_no_more_are(app: Application) -> None:
+    app.register.add(TOLD, [f'["*", "{number}", "0"]' for number in range(MOST_TOLD + 3)])
+    app.sweeper.edited({key_of(row): row for row in gallery.malformed().values()}, "an edit")
+    assert told(app) == []
 
 
 @pytest.mark.parametrize("length", [20, 1000])
-def test_what_is_kept_in_mind_fits_into_an_item_however_many_rows_are_wrong(house: House, length: int) -> None:
+def test_what_is_kept_in_mind_fits_into_an_item_however_many_rows_are_wrong(app: Application, length: int) -> None:
     for number in range(12_000 if length < 100 else 1000):
-        house.allow_list.put(SERVICE, f"{number:05}".ljust(length, "x"), effect="deny")
-    swept(house)
-    sets = house.register.read([TOLD, guard_name(SERVICE)])
+        app.allow_list.put(SERVICE, f"{number:05}".ljust(length, "x"), effect="deny")
+    swept(app)
+    sets = app.register.read([TOLD, block_name(SERVICE)])
     assert {name: sum(map(len, members)) < ITEM for name, members in sets.items()} == dict.fromkeys(sets, True)
 
 
@@ -154,7 +156,7 @@ def test_what_is_kept_in_mind_fits_into_an_item_however_many_rows_are_wrong(hous
 def test_whatever_is_written_an_edit_and_a_sweep_say_the_same_and_never_fail(
     service: str, consumer: str, values: Item
 ) -> None:
-    made = House()
+    made = Application()
     row = {**values, "service": service, "consumer": consumer}
     key = key_of(row)
     made.allow_list.table[key] = row
@@ -205,19 +207,19 @@ def test_a_row_with_wrong_keys_may_have_meant_the_service_that_it_names_or_else_
     key: tuple[str, str], service: str | None, effect: Item
 ) -> None:
     row = {"service": key[0], "consumer": key[1], **effect}
-    assert shut_by(row) == service
+    assert blocks(row) == service
 
 
 @pytest.mark.parametrize("key", STRAYS, ids=repr)
 @pytest.mark.parametrize("effect", ["allow", " Allow ", "ALLOW"])
 def test_a_row_that_was_to_let_somebody_in_shuts_nothing(key: tuple[str, str], effect: str) -> None:
-    assert shut_by({"service": key[0], "consumer": key[1], "effect": effect, "limit": "many"}) is None
+    assert blocks({"service": key[0], "consumer": key[1], "effect": effect, "limit": "many"}) is None
 
 
 @given(texts, texts, attributes)
 def test_only_what_nobody_would_ever_fetch_shuts_a_service(service: str, consumer: str, values: Item) -> None:
     row = {**values, "service": service, "consumer": consumer}
-    if shut_by(row):
+    if blocks(row):
         problem = parse(row)
         assert getattr(problem, "attribute", "") in ("service", "consumer")
 
@@ -227,162 +229,166 @@ WRONG = [(SERVICE, "everybody"), (f" {SERVICE}", OTHER), ("production", OTHER)]
 
 def shut(key: tuple[str, str]) -> set[str]:
     """The services among the house's two that a row with these keys shuts."""
-    meant = shut_by({"service": key[0], "consumer": key[1]})
+    meant = blocks({"service": key[0], "consumer": key[1]})
     return {SERVICE, SECOND} if meant == "*" else {meant or ""}
 
 
-def ask(house: House) -> None:
+def ask(app: Application) -> None:
     """CONSUMER asks for an endpoint on either service."""
-    house.connect(A, service=SERVICE)
-    house.connect(B, service=SECOND)
-    house.work(10)
+    app.connect(A, service=SERVICE)
+    app.connect(B, service=SECOND)
+    app.work(10)
 
 
-def let_in(house: House) -> set[str]:
-    return {service for endpoint, service in ((A, SERVICE), (B, SECOND)) if house.state(endpoint) is State.AVAILABLE}
+def let_in(app: Application) -> set[str]:
+    return {service for endpoint, service in ((A, SERVICE), (B, SECOND)) if app.state(endpoint) is State.AVAILABLE}
 
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("key", WRONG)
 def test_exactly_the_services_that_a_stray_row_may_have_meant_are_shut(
-    house: House, key: tuple[str, str], stream: bool
+    app: Application, key: tuple[str, str], stream: bool
 ) -> None:
-    row = house.allow_list.put(*key, effect="deny")
+    row = app.allow_list.put(*key, effect="deny")
     if stream:
-        house.sweeper.edited({row: house.allow_list.table[row]}, "an edit")
+        app.sweeper.edited({row: app.allow_list.table[row]}, "an edit")
     else:
-        swept(house)
-    ask(house)
-    assert let_in(house) == {SERVICE, SECOND} - shut(key)
+        swept(app)
+    ask(app)
+    assert let_in(app) == {SERVICE, SECOND} - shut(key)
     for endpoint, service in ((A, SERVICE), (B, SECOND)):
         if service in shut(key):
-            known = house.known(endpoint)
+            known = app.known(endpoint)
             assert (known.status, known.reason, known.row) == (Status.HELD, "malformed_row", str(row))
 
 
 @pytest.mark.parametrize("key", WRONG)
-def test_a_stray_row_that_reads_allow_is_told_and_shuts_nothing(house: House, key: tuple[str, str]) -> None:
-    house.edit(*key, effect="allow")
-    swept(house)
-    ask(house)
-    assert let_in(house) == {SERVICE, SECOND}
-    assert told(house) == ["/".join(key)]
+def test_a_stray_row_that_reads_allow_is_told_and_shuts_nothing(app: Application, key: tuple[str, str]) -> None:
+    app.edit(*key, effect="allow")
+    swept(app)
+    ask(app)
+    assert let_in(app) == {SERVICE, SECOND}
+    assert told(app) == ["/".join(key)]
 
 
-def test_while_shut_a_deny_still_rejects_and_who_is_live_stays(house: House) -> None:
-    house.connect(C)
-    house.work(10)
-    house.allow_list.put(SERVICE, OTHER, effect="deny")
-    house.edit(SERVICE, "everybody", effect="deny")
-    house.connect(A)
-    house.connect(B, OTHER)
-    house.work(10)
-    swept(house)
-    house.work(10)
-    assert [house.state(endpoint) for endpoint in (A, B, C)] == [
+def test_while_shut_a_deny_still_rejects_and_who_is_live_stays(app: Application) -> None:
+    app.connect(C)
+    app.work(10)
+    app.allow_list.put(SERVICE, OTHER, effect="deny")
+    app.edit(SERVICE, "everybody", effect="deny")
+    app.connect(A)
+    app.connect(B, OTHER)
+    app.work(10)
+    swept(app)
+    app.work(10)
+    assert [app.state(endpoint) for endpoint in (A, B, C)] == [
         State.PENDING_ACCEPTANCE,
         State.REJECTED,
         State.AVAILABLE,
     ]
 
 
-def test_every_row_that_shuts_a_service_must_be_mended(house: House) -> None:
+def test_every_row_that_shuts_a_service_must_be_mended(app: Application) -> None:
     for consumer in ("everybody", "nobody"):
-        house.edit(SERVICE, consumer, effect="deny")
-    house.edit("*", "everybody", effect="deny")
-    ask(house)
+        app.edit(SERVICE, consumer, effect="deny")
+    app.edit("*", "everybody", effect="deny")
+    ask(app)
     opened = []
     for key in ((SERVICE, "everybody"), ("*", "everybody"), (SERVICE, "nobody")):
-        house.delete(*key)
-        house.work(10)
-        opened.append(let_in(house))
+        app.delete(*key)
+        app.work(10)
+        opened.append(let_in(app))
     assert opened == [set(), {SECOND}, {SERVICE, SECOND}]
 
 
-def mend(house: House, key: tuple[str, str], how: str) -> RowKey:
+def mend(app: Application, key: tuple[str, str], how: str) -> RowKey:
     """Somebody deletes a stray row, or makes its effect read allow."""
-    return house.allow_list.delete(*key) if how == "deleted" else house.allow_list.put(*key, effect=" Allow")
+    return app.allow_list.delete(*key) if how == "deleted" else app.allow_list.put(*key, effect=" Allow")
 
 
 @pytest.mark.parametrize("how", ["deleted", "allow"])
 @pytest.mark.parametrize("key", WRONG)
-def test_what_a_mended_row_had_shut_is_opened_by_the_sweep_alone(house: House, key: tuple[str, str], how: str) -> None:
-    house.edit(*key, effect="deny")
-    ask(house)
-    mend(house, key, how)
-    swept(house)
-    house.work(10)
-    assert let_in(house) == {SERVICE, SECOND}
-    assert guards(house) == {}
+def test_what_a_mended_row_had_shut_is_opened_by_the_sweep_alone(
+    app: Application, key: tuple[str, str], how: str
+) -> None:
+    app.edit(*key, effect="deny")
+    ask(app)
+    mend(app, key, how)
+    swept(app)
+    app.work(10)
+    assert let_in(app) == {SERVICE, SECOND}
+    assert guards(app) == {}
 
 
 @pytest.mark.parametrize("how", ["deleted", "allow"])
 @pytest.mark.parametrize("key", [*WRONG, ("*", "everybody")])
-def test_what_a_mended_row_had_shut_is_opened_by_the_edit(house: House, key: tuple[str, str], how: str) -> None:
-    house.edit(*key, effect="deny")
-    ask(house)
-    row = mend(house, key, how)
-    house.sweeper.edited({row: house.allow_list.table.get(row)}, "an edit")
-    house.work(10)
-    assert let_in(house) == {SERVICE, SECOND}
-    assert guards(house) == {}
+def test_what_a_mended_row_had_shut_is_opened_by_the_edit(app: Application, key: tuple[str, str], how: str) -> None:
+    app.edit(*key, effect="deny")
+    ask(app)
+    row = mend(app, key, how)
+    app.sweeper.edited({row: app.allow_list.table.get(row)}, "an edit")
+    app.work(10)
+    assert let_in(app) == {SERVICE, SECOND}
+    assert guards(app) == {}
 
 
-def test_a_held_connection_is_decided_on_once_for_each_change_of_what_shuts_it(house: House) -> None:
-    house.edit(SERVICE, "everybody", effect="deny")
-    house.connect(A)
-    house.work(10)
+def test_a_held_connection_is_decided_on_once_for_each_change_of_what_shuts_it(app: Application) -> None:
+    app.edit(SERVICE, "everybody", effect="deny")
+    app.connect(A)
+    app.work(10)
     for _ in range(3):
-        swept(house)
-        house.work(10)
-    assert [line.reason for line in house.ledger.lines(A)] == ["malformed_row"]
+        swept(app)
+        app.work(10)
+    assert [line.reason for line in app.ledger.lines(A)] == ["malformed_row"]
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_service_is_shut_even_if_the_bus_takes_no_event(house: House, stream: bool) -> None:
-    row = house.allow_list.put(SERVICE, "everybody", effect="deny")
-    house.bus.refusal = Unavailable("the bus refused 1 of 1 events")
+def test_a_service_is_shut_even_if_the_bus_takes_no_event(app: Application, stream: bool) -> None:
+    row = app.allow_list.put(SERVICE, "everybody", effect="deny")
+    app.bus.refusal = Unavailable("the bus refused 1 of 1 events")
     if stream:
-        house.sweeper.edited({row: house.allow_list.table[row]}, "an edit")
+        app.sweeper.edited({row: app.allow_list.table[row]}, "an edit")
     else:
-        house.sweeper.sweep("a sweep")
-    ask(house)
-    assert let_in(house) == {SECOND}
+        app.sweeper.sweep("a sweep")
+    ask(app)
+    assert let_in(app) == {SECOND}
 
 
-def test_a_row_that_is_written_while_the_table_is_scanned_shuts_its_service_all_the_same(house: House) -> None:
-    scan = house.allow_list.whole_table
+def test_a_row_that_is_written_while_the_table_is_scanned_shuts_its_service_all_the_same(app: Application) -> None:
+    scan = app.allow_list.whole_table
 
     def slowly() -> Rows:
         scanned = scan()
-        house.edit(SERVICE, "everybody", effect="deny")
+        app.edit(SERVICE, "everybody", effect="deny")
         return scanned
 
-    house.allow_list.whole_table = slowly  # type: ignore[method-assign]
-    house.sweeper.sweep("a sweep")
-    ask(house)
-    assert let_in(house) == {SECOND}
+    app.allow_list.whole_table = slowly  # type: ignore[method-assign]
+    app.sweeper.sweep("a sweep")
+    ask(app)
+    assert let_in(app) == {SECOND}
 
 
 # ------------------------------------------------------------------ rows about OUs and organisations without a role
 
 
 @pytest.fixture
-def roleless(house: House) -> House:
+def roleless(app: Application) -> Application:
     """The house without the parameter OrganizationsRoleArn."""
-    census = replace(house.approver.census, organization=None)
-    house.approver = replace(house.approver, census=census)
-    house.sweeper = replace(
-        house.sweeper,
-        comparer=replace(house.sweeper.comparer, census=census),
-        validator=replace(house.sweeper.validator, organization=False),
+    census = replace(app.approver.census, organization=None)
+    app.approver = replace(app.approver, census=census)
+    app.sweeper = replace(
+        app.sweeper,
+        comparer=replace(app.sweeper.comparer, census=census),
+        validator=replace(app.sweeper.validator, organization=False),
     )
-    return house
+    return app
 
 
 @pytest.mark.parametrize("consumer", [UNIT, ORGANIZATION])
 @pytest.mark.parametrize("stream", [True, False])
-def test_without_a_role_a_row_about_an_ou_is_malformed_and_named(roleless: House, consumer: str, stream: bool) -> None:
+def test_without_a_role_a_row_about_an_ou_is_malformed_and_named(
+    roleless: Application, consumer: str, stream: bool
+) -> None:
     row = roleless.allow_list.put(SERVICE, consumer, effect="allow")
     finding = roleless.sweeper.edited({row: roleless.allow_list.table[row]}, "an edit") if stream else swept(roleless)
     assert finding.malformed == {str(row): f"row {row}: consumer is {consumer!r}: {ROLE_MISSING}"}
@@ -399,7 +405,7 @@ def test_without_a_role_a_row_about_an_ou_is_malformed_and_named(roleless: House
     ],
 )
 def test_without_a_role_a_row_about_an_ou_holds_whom_it_could_change(
-    roleless: House, consumer: str, effect: str, listed: str, unlisted: str
+    roleless: Application, consumer: str, effect: str, listed: str, unlisted: str
 ) -> None:
     roleless.edit(SERVICE, consumer, effect=effect)
     roleless.connect(A, CONSUMER)
@@ -411,13 +417,13 @@ def test_without_a_role_a_row_about_an_ou_holds_whom_it_could_change(
     assert roleless.bus.told[-1][0] != INVALID
 
 
-def test_with_a_role_a_row_about_an_ou_is_a_row_like_any_other(house: House) -> None:
-    house.edit(SERVICE, UNIT, effect="allow")
-    assert swept(house).malformed == {}
-    assert told(house) == []
+def test_with_a_role_a_row_about_an_ou_is_a_row_like_any_other(app: Application) -> None:
+    app.edit(SERVICE, UNIT, effect="allow")
+    assert swept(app).malformed == {}
+    assert told(app) == []
 
 
-def test_when_the_role_is_given_the_row_is_mended(roleless: House) -> None:
+def test_when_the_role_is_given_the_row_is_mended(roleless: Application) -> None:
     roleless.edit(SERVICE, UNIT, effect="allow")
     validator = Validator(roleless.register, roleless.bus, True)
     assert validator.whole(roleless.allow_list.table, validator.remembered([SERVICE])) == {}

@@ -12,17 +12,17 @@ from datetime import datetime
 from functools import partial
 
 from linkgate.approve.batching import SOON, at_once, planned, repeat
-from linkgate.approve.context import Census
-from linkgate.approve.judge import Judge, Line
-from linkgate.approve.tracker import Witness
+from linkgate.approve.context import ContextReader
+from linkgate.approve.judge import Judge, Record
+from linkgate.approve.tracker import Tracker
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections, Refusal
 from linkgate.aws.errors import INDIVISIBLE, THROTTLES
-from linkgate.aws.services import Gates
+from linkgate.aws.services import EndpointServices
 from linkgate.errors import Throttled, Unavailable
 from linkgate.events.bell import ENDPOINTS_PER_BELL, Bell, chunks, who
 from linkgate.events.bus import RECREATE, Bus, decision_event, final_event, tripped_event
-from linkgate.events.queue import Ringer
+from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Tripped, rejects_name
 from linkgate.ledger.items import pause
 from linkgate.ledger.ledger import Ledger
@@ -40,7 +40,7 @@ ABSENT_LOOKS = 3
 class Report:
     """What became of a batch: for the metrics, the log, and the queue."""
 
-    lines: list[Line] = field(default_factory=list)
+    lines: list[Record] = field(default_factory=list)
     unreadable: int = 0
     unmanaged: set[str] = field(default_factory=set)
     refused: dict[str, Refusal] = field(default_factory=dict)
@@ -53,29 +53,29 @@ class Report:
 class Approver:
     """Judges the connections that bells point at."""
 
-    gates: Gates
+    services: EndpointServices
     connections: Connections
     allow_list: AllowList
     ledger: Ledger
-    census: Census
+    census: ContextReader
     bus: Bus
-    bells: Ringer
+    bells: BellQueue
     now: Callable[[], datetime]
 
     def answer(self, bells: Sequence[Bell]) -> Report:
         """Judge every connection that a batch of bells points at, service by service; what is too much rings again."""
         report = Report(unreadable=sum(not bell.readable for bell in bells))
         bells, rest = at_once(bells)
-        self.bells.ring(rest, 0)
+        self.bells.send(rest, 0)
         try:
-            managed = self.gates.managed()
+            managed = self.services.managed()
             found = self._look(bells, managed)
         except Unavailable as error:
             self._all_later(bells, error, report)
             return report
         report.unmanaged = {connection.service for connection in found} - managed.keys()
         groups, late = planned((connection for connection in found if connection.service in managed), bells)
-        self.bells.ring(_attributed(late, bells), SOON)
+        self.bells.send(_attributed(late, bells), SOON)
         for group in groups:
             service, mine = group[0].service, {connection.endpoint for connection in group}
             near = [bell for bell in bells if not bell.endpoints or bell.endpoints & mine]
@@ -110,18 +110,18 @@ class Approver:
 
     def _judge(self, service: str, group: Sequence[Connection], bells: Sequence[Bell], report: Report) -> None:
         """Look at connections of one service, decide, record, act, record."""
-        rang = _causes(bells)
+        rang = _origins(bells)
 
-        def cause(connection: Connection) -> str:
+        def origin(connection: Connection) -> str:
             return rang(connection.endpoint)
 
         known = self.ledger.current(connection.endpoint for connection in group)
-        witness = Witness(self.ledger, self.bus, self.now)
-        seen = witness.record([one for one in group if not one.waits], known, cause)
+        witness = Tracker(self.ledger, self.bus, self.now)
+        seen = witness.record([one for one in group if not one.waits], known, origin)
         rejected = [one for one in group if one.state is State.REJECTED]
         known |= self.ledger.current(one.endpoint for one in rejected)
         judge = Judge(self.connections, self.allow_list, self.ledger, self.census, self.now)
-        judged = judge.judge(service, [one for one in group if one.waits] + rejected, known, cause)
+        judged = judge.judge(service, [one for one in group if one.waits] + rejected, known, origin)
         busy = {**seen.busy, **judged.busy}
         for error in set(busy.values()):
             self._later([one for one, why in busy.items() if why is error], bells, report, error)
@@ -131,14 +131,14 @@ class Approver:
         self._complete(judged.lines, refused, bells, report)
         self._keep(service, judged.lines)
 
-    def _keep(self, service: str, lines: Iterable[Line]) -> None:
+    def _keep(self, service: str, lines: Iterable[Record]) -> None:
         """Tell, once, that the breaker keeps rejections from being made."""
         kept = {one.connection.endpoint for one in lines if one.decision.reason is Reason.BREAKER}
         if kept:
             name = rejects_name(service)
             before = self.census.breaker.read([name])[name].tripped
             if not before.endpoints:
-                self.bus.tell([tripped_event(service, "rejections", kept)])
+                self.bus.publish([tripped_event(service, "rejections", kept)])
             self.census.breaker.trip(name, before, Tripped(before.endpoints | kept))
 
     def _serve(self, freed: Iterable[tuple[str, str]]) -> None:
@@ -151,32 +151,32 @@ class Approver:
                 slots = self.census.slots(service, some)
             except Unavailable:
                 # Nobody knows who waits: everybody is asked about, a little later.
-                self.bells.ring([Bell(services=frozenset({service}), cause="a slot was freed", attempt=2)])
+                self.bells.send([Bell(services=frozenset({service}), origin="a slot was freed", attempt=2)])
                 continue
             for owner, found in sorted(slots.items()):
                 oldest = [endpoint_of(one) for one in sorted(found.waiting)[:ENDPOINTS_PER_BELL]]
                 if oldest:
-                    self.bells.ring([Bell(frozenset(oldest), frozenset({service}), f"a slot of {owner} was freed")])
+                    self.bells.send([Bell(frozenset(oldest), frozenset({service}), f"a slot of {owner} was freed")])
 
-    def _act(self, service: str, lines: Iterable[Line]) -> dict[str, Refusal]:
+    def _act(self, service: str, lines: Iterable[Record]) -> dict[str, Refusal]:
         """Tell EC2, but for what mode or outcome forbids."""
         todo: defaultdict[Outcome, list[str]] = defaultdict(list)
         for line in lines:
             if line.decision.acts:
                 todo[line.decision.outcome].append(line.connection.endpoint)
-        tell = {Outcome.ACCEPT: self.connections.accept, Outcome.REJECT: self.connections.reject}
+        publish = {Outcome.ACCEPT: self.connections.accept, Outcome.REJECT: self.connections.reject}
         refused: dict[str, Refusal] = {}
         for outcome, endpoints in todo.items():
-            refused |= tell[outcome](service, endpoints)
+            refused |= publish[outcome](service, endpoints)
         return refused
 
     def _complete(
-        self, lines: Sequence[Line], refused: Mapping[str, Refusal], bells: Sequence[Bell], report: Report
+        self, lines: Sequence[Record], refused: Mapping[str, Refusal], bells: Sequence[Bell], report: Report
     ) -> None:
         """Tell the world, then complete the lines: in this order, since a repeated event harms less than a lost one."""
         done = [line for line in lines if line.connection.endpoint not in refused]
         news = [decision_event(line.connection, line.decision, line.entry) for line in done if line.news]
-        self.bus.tell(news)
+        self.bus.publish(news)
         written = self.ledger.together(
             partial(self._answered, line, refused.get(line.connection.endpoint), report) for line in lines
         )
@@ -189,7 +189,7 @@ class Approver:
         for trouble in set(failed.values()):
             self._later([one for one, why in failed.items() if why is trouble], bells, report, trouble)
 
-    def _answered(self, line: Line, why: Refusal | None, report: Report, ledger: Ledger) -> None:
+    def _answered(self, line: Record, why: Refusal | None, report: Report, ledger: Ledger) -> None:
         """Write down what EC2 answered to one line."""
         if why is None:
             answer = "done" if line.decision.acts else "nothing to do"
@@ -201,7 +201,7 @@ class Approver:
         else:
             self._refused(line, why, report, ledger)
 
-    def _refused(self, line: Line, why: Refusal, report: Report, ledger: Ledger) -> None:
+    def _refused(self, line: Record, why: Refusal, report: Report, ledger: Ledger) -> None:
         """Keep a refusal: asked again after a growing pause; of a connection once rejected it is the last word."""
         connection, before = line.connection, line.before
         if connection.waits or why.code in INDIVISIBLE:
@@ -209,7 +209,7 @@ class Approver:
             ledger.refused(connection.endpoint, line.entry, str(why), tries, self.now() + pause(tries))
             report.refused[connection.endpoint] = why
             return
-        self.bus.tell([final_event(connection, line.decision, line.entry)])
+        self.bus.publish([final_event(connection, line.decision, line.entry)])
         status = Status.CUT if before and before.status is Status.CUT else Status.REJECTED
         answer = f"{why}; {RECREATE}"
         state = connection.state
@@ -227,7 +227,7 @@ class Approver:
         missed = [
             one for one in known.values() if looks[one.endpoint] >= ABSENT_LOOKS and not one.leased_at(self.now())
         ]
-        seen = Witness(self.ledger, self.bus, self.now).gone(missed)
+        seen = Tracker(self.ledger, self.bus, self.now).gone(missed)
         for endpoint, trouble in seen.busy.items():
             self._later([endpoint], bells, report, trouble)
         self._serve(seen.freed)
@@ -261,41 +261,41 @@ class Approver:
                 report.given_up |= mine
             wanted -= mine
         for bell, some in again.items():
-            self.bells.ring(replace(bell, endpoints=part) for part in chunks(sorted(some)))
+            self.bells.send(replace(bell, endpoints=part) for part in chunks(sorted(some)))
 
     def _all_later(self, bells: Iterable[Bell], error: Unavailable, report: Report) -> None:
         """EC2 answers nothing at all: every question again in a while; one that lost patience fails its message."""
         for bell in {bell for bell in bells if not bell.endpoints}:
             if bell.attempt < PATIENCE or isinstance(error, Throttled):
-                self.bells.ring([repeat(bell, error)])
+                self.bells.send([repeat(bell, error)])
             else:
                 report.failed[bell] = error
         naming = [bell for bell in bells if bell.endpoints]
         self._later(frozenset().union(*(bell.endpoints for bell in naming)), naming, report, error)
 
 
-def _causes(bells: Sequence[Bell]) -> Callable[[str], str]:
+def _origins(bells: Sequence[Bell]) -> Callable[[str], str]:
     """What rang for an endpoint; of several bells the one that says who did something."""
     found: dict[str, str] = {}
     for bell in bells:
         for endpoint in bell.endpoints:
-            if endpoint not in found or (who(bell.cause) and not who(found[endpoint])):
-                found[endpoint] = bell.cause
-    otherwise = bells[0].cause if bells else ""
+            if endpoint not in found or (who(bell.origin) and not who(found[endpoint])):
+                found[endpoint] = bell.origin
+    otherwise = bells[0].origin if bells else ""
     return lambda endpoint: found.get(endpoint, otherwise)
 
 
 def _attributed(late: Iterable[Bell], bells: Sequence[Bell]) -> Iterator[Bell]:
     """Bells for another run, each with what rang for its endpoints."""
-    rang = _causes(bells)
+    rang = _origins(bells)
     for bell in late:
         parts = defaultdict[str, set[str]](set)
         for endpoint in bell.endpoints:
             parts[rang(endpoint)].add(endpoint)
-        yield from (replace(bell, endpoints=frozenset(some), cause=cause) for cause, some in parts.items())
+        yield from (replace(bell, endpoints=frozenset(some), origin=origin) for origin, some in parts.items())
 
 
-def _result(line: Line) -> tuple[Status, State]:
+def _result(line: Record) -> tuple[Status, State]:
     """Where an endpoint stands after EC2 took an answer, or none was to be given."""
     if not line.decision.acts:
         return Status.HELD, line.connection.state

@@ -11,10 +11,10 @@ from linkgate.ledger.breaker import Breaker, Counted, Spent, cuts_name, rejects_
 from linkgate.ledger.items import stamp
 from linkgate.ledger.sets import (
     NOTHING,
-    Register,
+    NamedSets,
     Slots,
+    block_name,
     endpoint_of,
-    guard_name,
     limit_name,
     place,
     unwritten,
@@ -23,12 +23,12 @@ from linkgate.model import (
     OUTSIDE,
     Connection,
     Decision,
+    DecisionContext,
     Lineage,
     Outcome,
     Reason,
     RowKey,
     ServiceSettings,
-    Standing,
 )
 from linkgate.policy.decide import Rows, released, settings_for, unit_rows
 from linkgate.policy.rows import EVERY
@@ -37,11 +37,11 @@ ROLE_MISSING = "its rows about OUs and organisations cannot be judged: the param
 
 
 @dataclass(slots=True)
-class Standings:
+class ServiceContext:
     """By account, who holds and wants slots on one service and where the account stands; what shuts it; rejections."""
 
     service: str
-    strays: tuple[RowKey, ...] = ()
+    unmatched: tuple[RowKey, ...] = ()
     lineages: Mapping[str, Lineage] = field(default_factory=dict)
     slots: dict[str, Slots] = field(default_factory=dict)
     undone: dict[str, str] = field(default_factory=dict)
@@ -51,13 +51,13 @@ class Standings:
     """As many rejections an hour are let through, but for those that are released."""
     released: frozenset[str] = frozenset()
 
-    def of(self, connection: Connection, now: datetime) -> Standing:
+    def of(self, connection: Connection, now: datetime) -> DecisionContext:
         """What is taken into account for one connection: its own slot does not count against it."""
         held = self.slots.get(connection.owner, NOTHING).held - {connection.endpoint}
-        mine = place_of(connection)
+        mine = queue_position(connection)
         others = [one for one in held if self.undone.get(one, "") < mine] if connection.waits else held
         breaker = connection.waits and self.counts(connection) and self.spent.within_the_hour(now) >= self.rejects
-        return Standing(len(others), self.lineages.get(connection.owner, OUTSIDE), self.strays, breaker)
+        return DecisionContext(len(others), self.lineages.get(connection.owner, OUTSIDE), self.unmatched, breaker)
 
     def counts(self, connection: Connection) -> bool:
         """Whether its rejection counts: nobody released it."""
@@ -67,40 +67,40 @@ class Standings:
         """Say which connections wait, those with a slot included: an accept that was not done yet."""
         for one in connections:
             if one.endpoint in self.slots.get(one.owner, NOTHING).held:
-                self.undone[one.endpoint] = place_of(one)
+                self.undone[one.endpoint] = queue_position(one)
 
     def older(self, connection: Connection) -> list[str]:
         """Who of the same account has waited longer for a slot, the oldest first."""
         waiting = self.slots.get(connection.owner, NOTHING).waiting
-        return [endpoint_of(one) for one in sorted(waiting) if one < place_of(connection)]
+        return [endpoint_of(one) for one in sorted(waiting) if one < queue_position(connection)]
 
     def decided(self, connection: Connection, decision: Decision, now: datetime) -> None:
         """Count a slot that was just taken or given back, and a rejection."""
         mine, taken = frozenset({connection.endpoint}), self.slots.get(connection.owner, NOTHING)
         held = taken.held | mine if decision.outcome is Outcome.ACCEPT else taken.held - mine
-        self.slots[connection.owner] = Slots(held, taken.waiting - {place_of(connection)})
+        self.slots[connection.owner] = Slots(held, taken.waiting - {queue_position(connection)})
         if decision.rejects and self.counts(connection):
             self.spent = self.spent.one_more(now)
 
 
-def place_of(connection: Connection) -> str:
+def queue_position(connection: Connection) -> str:
     """The place of a connection among those that wait for a slot."""
     return place(stamp(connection.created), connection.endpoint)
 
 
-class Kept(NamedTuple):
+class LedgerState(NamedTuple):
     """What the ledger keeps about one service: rows that shut it, and what its breakers counted."""
 
-    strays: tuple[RowKey, ...] = ()
+    unmatched: tuple[RowKey, ...] = ()
     rejects: Counted = Counted()
     cuts: Counted = Counted()
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class ContextReader:
     """Finds out how consumers stand."""
 
-    register: Register
+    register: NamedSets
     breaker: Breaker
     organization: Organization | None
 
@@ -109,18 +109,18 @@ class Census:
         service: str,
         owners: Iterable[str],
         rows: Rows,
-        kept: Kept | None = None,
+        kept: LedgerState | None = None,
         slots: Mapping[str, Slots] | None = None,
-    ) -> Standings:
+    ) -> ServiceContext:
         """How some accounts stand on a service; `kept` and all of the service's `slots` where they were read already.
 
         `rows` holds at least settings, releases and the rows about OUs and organisations. Raises Unavailable.
         """
         accounts = sorted(set(owners))
         kept = kept or self.kept([service])[service]
-        return Standings(
+        return ServiceContext(
             service,
-            strays=kept.strays,
+            unmatched=kept.unmatched,
             lineages=_lineages(accounts, self.organization) if unit_rows(service, rows) else {},
             slots=self.slots(service, accounts) if slots is None else dict(slots),
             spent=kept.rejects.spent,
@@ -128,23 +128,25 @@ class Census:
             released=released(service, rows),
         )
 
-    def refresh(self, standing: Standings, owner: str) -> None:
+    def refresh(self, standing: ServiceContext, owner: str) -> None:
         """Read again what other writers changed meanwhile: the slots of an account, and the rejections."""
         name = rejects_name(standing.service)
         standing.slots |= self.slots(standing.service, [owner])
         standing.spent = self.breaker.read([name])[name].spent
 
-    def kept(self, services: Iterable[str]) -> dict[str, Kept]:
+    def kept(self, services: Iterable[str]) -> dict[str, LedgerState]:
         """What the ledger keeps about some services, consistently read."""
         names = sorted(set(services))
-        sets = self.register.read(guard_name(name) for name in (*names, EVERY))
+        sets = self.register.read(block_name(name) for name in (*names, EVERY))
         counted = self.breaker.read(made(name) for name in names for made in (rejects_name, cuts_name))
 
-        def strays(service: str) -> tuple[RowKey, ...]:
-            shut = (sets.get(guard_name(name), frozenset()) for name in (service, EVERY))
+        def unmatched(service: str) -> tuple[RowKey, ...]:
+            shut = (sets.get(block_name(name), frozenset()) for name in (service, EVERY))
             return tuple(sorted(map(unwritten, frozenset().union(*shut))))
 
-        return {name: Kept(strays(name), counted[rejects_name(name)], counted[cuts_name(name)]) for name in names}
+        return {
+            name: LedgerState(unmatched(name), counted[rejects_name(name)], counted[cuts_name(name)]) for name in names
+        }
 
     def slots(self, service: str, owners: Iterable[str]) -> dict[str, Slots]:
         """The slots of some accounts on a service, consistently read."""

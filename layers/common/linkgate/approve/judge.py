@@ -7,12 +7,12 @@ from datetime import datetime
 from functools import partial
 from itertools import zip_longest
 
-from linkgate.approve.context import Census, Standings, place_of
+from linkgate.approve.context import ContextReader, ServiceContext, queue_position
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
 from linkgate.errors import Contended, Leased, Unavailable
 from linkgate.ledger.breaker import rejects_name, spend
-from linkgate.ledger.items import Current
+from linkgate.ledger.items import EndpointRecord
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Connection, Decision, Outcome, Reason, Status
 from linkgate.policy.decide import Rows, decide
@@ -22,22 +22,22 @@ OLDER = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Record:
     """A connection, the decision on it, and the ledger's sort key of that decision; `news` if it is worth telling."""
 
     connection: Connection
     decision: Decision
     entry: str
     news: bool
-    before: Current | None = None
+    before: EndpointRecord | None = None
     """What was known of it before."""
 
 
 @dataclass(slots=True)
-class Judged:
+class JudgmentResult:
     """What came of it: lines to act on; who must be asked about again, and why; accounts that gave back a slot."""
 
-    lines: list[Line] = field(default_factory=list)
+    lines: list[Record] = field(default_factory=list)
     busy: dict[str, Unavailable | None] = field(default_factory=dict)
     freed: set[str] = field(default_factory=set)
 
@@ -49,22 +49,22 @@ class Judge:
     connections: Connections
     allow_list: AllowList
     ledger: Ledger
-    census: Census
+    census: ContextReader
     now: Callable[[], datetime]
 
     def judge(
         self,
         service: str,
         asking: Iterable[Connection],
-        known: Mapping[str, Current],
-        cause: Callable[[Connection], str],
-    ) -> Judged:
+        known: Mapping[str, EndpointRecord],
+        origin: Callable[[Connection], str],
+    ) -> JudgmentResult:
         """Decide on connections of one service, the oldest first: a slot goes to who has waited longest.
 
         Rejected ones are accepted if they are allowed again, and otherwise left as they are. One that cannot be
         recorded now does not hold up the others, but for younger ones of its account that want a slot as well.
         """
-        group, judged = list(asking), Judged()
+        group, judged = list(asking), JudgmentResult()
         if not group:
             return judged
         rows = self.allow_list.rows_for(group)
@@ -73,14 +73,14 @@ class Judge:
             # They ask under the rows of the same accounts, but for rows of their own.
             rows = {**rows, **self.allow_list.rows_for(older)}
             known = {**known, **self.ledger.current(one.endpoint for one in older)}
-        group = sorted({*group, *older}, key=place_of)
+        group = sorted({*group, *older}, key=queue_position)
         standing.wait(one for one in group if one.waits)
         standing.released |= {one.endpoint for one in known.values() if one.rejecting()}  # it was counted
 
         stalled = set[str]()
         for wave in self._waves(group, rows, standing):
             written = self.ledger.together(
-                partial(self._line, connection, rows, standing, known, connection.owner in stalled, cause)
+                partial(self._line, connection, rows, standing, known, connection.owner in stalled, origin)
                 for connection in wave
             )
             # What was written counts before anything is read again: what is read has it already.
@@ -88,7 +88,7 @@ class Judge:
                 before = known.get(connection.endpoint)
                 try:
                     if isinstance(line, Unavailable):
-                        line = self._once_more(connection, rows, standing, known, cause, line)
+                        line = self._once_more(connection, rows, standing, known, origin, line)
                 except Unavailable as error:
                     judged.busy[connection.endpoint] = None if isinstance(error, Contended) else error
                     stalled.add(connection.owner)
@@ -98,10 +98,10 @@ class Judge:
                     standing.decided(connection, line.decision, self.now())
                     if before and before.claimed and line.decision.outcome is not Outcome.ACCEPT:
                         judged.freed.add(connection.owner)
-        judged.lines.sort(key=lambda line: place_of(line.connection))
+        judged.lines.sort(key=lambda line: queue_position(line.connection))
         return judged
 
-    def _waves(self, group: Sequence[Connection], rows: Rows, standing: Standings) -> Iterator[list[Connection]]:
+    def _waves(self, group: Sequence[Connection], rows: Rows, standing: ServiceContext) -> Iterator[list[Connection]]:
         """Whose lines are written together: an account's connections share its slots, all rejections a counter."""
         now, rejected, lanes = self.now(), set[str](), defaultdict[str | None, list[Connection]](list)
         for connection in group:
@@ -113,7 +113,7 @@ class Judge:
         for wave in zip_longest(*lanes.values()):
             yield [connection for connection in wave if connection]
 
-    def _older(self, group: Sequence[Connection], rows: Rows, standing: Standings) -> list[Connection]:
+    def _older(self, group: Sequence[Connection], rows: Rows, standing: ServiceContext) -> list[Connection]:
         """Who waits for a slot longer than one of the group that would get it, and is not in the group."""
         here, wanted, now = {connection.endpoint for connection in group}, set[str](), self.now()
         for connection in group:
@@ -127,12 +127,12 @@ class Judge:
         self,
         connection: Connection,
         rows: Rows,
-        standing: Standings,
-        known: Mapping[str, Current],
+        standing: ServiceContext,
+        known: Mapping[str, EndpointRecord],
         stalled: bool,
-        cause: Callable[[Connection], str],
+        origin: Callable[[Connection], str],
         ledger: Ledger,
-    ) -> Line | None:
+    ) -> Record | None:
         """The ledger line to act on: a new one, or one that somebody left open; None where there is nothing to do."""
         now, before = self.now(), known.get(connection.endpoint)
         decision = decide(connection, rows, now, standing.of(connection, now))
@@ -153,23 +153,23 @@ class Judge:
             raise Leased(f"an older connection of {connection.owner} is still to be decided on")
         if before and agrees and not before.settled:
             ledger.taken_over(before, now)
-            return Line(connection, decision, before.entry, news=True, before=before)
+            return Record(connection, decision, before.entry, news=True, before=before)
         counted = decision.rejects and standing.counts(connection)
         also = [spend(rejects_name(connection.service), standing.spent, now)] if counted else []
         taken = standing.of(connection, now)
-        entry = ledger.decided(connection, decision, rows, taken, before, cause(connection), now, *also)
+        entry = ledger.decided(connection, decision, rows, taken, before, origin(connection), now, *also)
         news = before is None or before.says() != decision.says() or decision.acts
-        return Line(connection, decision, entry, news, before)
+        return Record(connection, decision, entry, news, before)
 
     def _once_more(
         self,
         connection: Connection,
         rows: Rows,
-        standing: Standings,
-        known: Mapping[str, Current],
-        cause: Callable[[Connection], str],
+        standing: ServiceContext,
+        known: Mapping[str, EndpointRecord],
+        origin: Callable[[Connection], str],
         error: Unavailable,
-    ) -> Line | None:
+    ) -> Record | None:
         """Decide again where a slot was taken or a rejection counted meanwhile; otherwise the error stands."""
         now = self.now()
         decision = decide(connection, rows, now, standing.of(connection, now))
@@ -179,16 +179,16 @@ class Judge:
         again = decide(connection, rows, now, standing.of(connection, now))
         if not (decision.rejects or again.says() != decision.says()):
             raise error  # it was not the slot: somebody else decided on the same connection
-        return self._line(connection, rows, standing, known, False, cause, self.ledger)
+        return self._line(connection, rows, standing, known, False, origin, self.ledger)
 
 
-def accepts_again(known: Current | None, decision: Decision) -> bool:
+def accepts_again(known: EndpointRecord | None, decision: Decision) -> bool:
     """Whether a rejected connection is to be accepted: it is allowed, and EC2 has not refused that yet."""
     tried = known is not None and known.final
     return decision.acts and decision.outcome is Outcome.ACCEPT and not tried
 
 
-def abandoned(known: Current, decision: Decision) -> bool:
+def abandoned(known: EndpointRecord, decision: Decision) -> bool:
     """Whether a rejected connection was to be accepted again, EC2 refused, and now it is not to be any more."""
     return not known.settled and bool(known.refusal) and not known.cutting() and not accepts_again(known, decision)
 
@@ -206,6 +206,6 @@ def _wants_slot(decision: Decision) -> bool:
     return decision.outcome is Outcome.ACCEPT and decision.limit is not None
 
 
-def _lost(known: Current, decision: Decision, now: datetime) -> bool:
+def _lost(known: EndpointRecord, decision: Decision, now: datetime) -> bool:
     """Whether EC2 took an answer long ago and the connection waits all the same."""
     return decision.acts and not known.fresh_at(now)

@@ -7,13 +7,13 @@ from functools import partial
 
 from linkgate.errors import Unavailable
 from linkgate.events.bell import who
-from linkgate.events.bus import Bus, Event, about, by_hand_event, finished_event
-from linkgate.ledger.items import Current, act_by_hand
+from linkgate.events.bus import Bus, Event, about, finished_event, out_of_band_event
+from linkgate.ledger.items import EndpointRecord, out_of_band_act
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Connection, Mode, Outcome, State, Status
 
 CLOSED = "Endpoint Connection Closed"
-Cause = Callable[[Connection], str]
+Origin = Callable[[Connection], str]
 
 
 def _nothing(_: Connection) -> str:
@@ -33,17 +33,19 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
+class Tracker:
     """Keeps the ledger true to what EC2 shows; acts on nothing."""
 
     ledger: Ledger
     bus: Bus
     now: Callable[[], datetime]
 
-    def record(self, connections: Iterable[Connection], known: Mapping[str, Current], cause: Cause = _nothing) -> Seen:
+    def record(
+        self, connections: Iterable[Connection], known: Mapping[str, EndpointRecord], origin: Origin = _nothing
+    ) -> Seen:
         """Record connections that wait for nobody, where the ledger does not know it yet.
 
-        One that cannot be recorded does not hold up the others. `cause` says what rang for a connection.
+        One that cannot be recorded does not hold up the others. `origin` says what rang for a connection.
         """
         seen, news = Seen(), list[tuple[Connection, Status]]()
         for connection in connections:
@@ -54,7 +56,7 @@ class Witness:
             elif status and not _kept_open(before, status):
                 news.append((connection, status))
         written = self.ledger.together(
-            partial(self._record, connection, known.get(connection.endpoint), status, cause(connection))
+            partial(self._record, connection, known.get(connection.endpoint), status, origin(connection))
             for connection, status in news
         )
         for (connection, status), trouble in zip(news, written, strict=True):
@@ -65,18 +67,18 @@ class Witness:
                 seen.freed.add((before.service, before.owner))
         return seen
 
-    def _older(self, before: Current, status: Status | None) -> bool:
+    def _older(self, before: EndpointRecord, status: Status | None) -> bool:
         """Whether a look seems older than a cut or a rejection of ours that EC2 took a moment ago."""
         ours = before.outcome in (Outcome.REJECT, Outcome.CUT) and not before.status.live
         return ours and before.fresh_at(self.now()) and status is not None and status.live
 
-    def gone(self, known: Iterable[Current]) -> Seen:
+    def gone(self, known: Iterable[EndpointRecord]) -> Seen:
         """Record endpoints that EC2 no longer shows; returns those to be looked at again, as `record` does."""
         seen = Seen()
         for current in known:
             try:
                 if current.status is not Status.CLOSED:
-                    self.bus.tell([Event(CLOSED, about(current))])
+                    self.bus.publish([Event(CLOSED, about(current))])
                     self.ledger.closed(current, self.now())
                     if current.claimed:
                         seen.freed.add((current.service, current.owner))
@@ -85,27 +87,27 @@ class Witness:
         return seen
 
     def _record(
-        self, connection: Connection, before: Current | None, status: Status, cause: str, ledger: Ledger
+        self, connection: Connection, before: EndpointRecord | None, status: Status, origin: str, ledger: Ledger
     ) -> None:
         """Tell, then write: a repeated event harms less than a lost one. What `ledger` is given is written last."""
         if status is Status.CLOSED and (before is None or before.status is not Status.CLOSED):
-            self.bus.tell([Event(CLOSED, about(connection))])
+            self.bus.publish([Event(CLOSED, about(connection))])
         if before and not before.settled:
             before = self._finished(connection, before, status)
-        if before and before.by_hand and (name := who(cause, "Accept" if before.status.live else "Reject")):
+        if before and before.by_hand and (name := who(origin, "Accept" if before.status.live else "Reject")):
             self.ledger.attributed(before, name)
         if before is None or (before.status, before.state, before.claimed) != (status, connection.state, status.live):
-            hand = cause if _by_hand(before, status, cause) else None
+            hand = origin if _out_of_band(before, status, origin) else None
             if hand is not None:
-                line = act_by_hand(connection, status, before, hand, self.now())
-                self.bus.tell([by_hand_event(connection, line)])
+                line = out_of_band_act(connection, status, before, hand, self.now())
+                self.bus.publish([out_of_band_event(connection, line)])
             ledger.seen(connection, status, before, self.now(), hand)
 
-    def _finished(self, connection: Connection, before: Current, status: Status) -> Current:
+    def _finished(self, connection: Connection, before: EndpointRecord, status: Status) -> EndpointRecord:
         """Complete a line whose act was done by a run that ended before it could say so; what is known then."""
         came_true = before.mode == Mode.ENFORCE and before.outcome in CAME_TRUE.get(status, ())
         if came_true:
-            self.bus.tell([finished_event(connection, before.says(), before.entry)])
+            self.bus.publish([finished_event(connection, before.says(), before.entry)])
         answer = f"found {connection.state} at a later look"
         # What the line did not want is not its answer, and is recorded as what other hands did.
         stands = status if came_true or status is Status.CLOSED else before.status
@@ -121,23 +123,23 @@ CAME_TRUE = {
 """What an open decision wanted, by what was found."""
 
 
-def _kept_open(before: Current | None, status: Status) -> bool:
+def _kept_open(before: EndpointRecord | None, status: Status) -> bool:
     """Whether EC2 refused, for want of a permission say, to accept a rejected connection again: the line waits."""
     return bool(before and not before.settled and before.refusal and before.status is status and not status.live)
 
 
-def _by_hand(before: Current | None, status: Status, cause: str) -> bool:
+def _out_of_band(before: EndpointRecord | None, status: Status, origin: str) -> bool:
     """Whether other hands did it: EC2 was not told by us. Of a connection never seen before nobody knows who did."""
     if status is Status.CLOSED:
         return False
     if before is None or before.status is Status.CLOSED:
-        return bool(who(cause))
+        return bool(who(origin))
     if status.live:
         return not before.status.live
     return before.status not in (Status.REJECTED, Status.CUT)
 
 
-def _status(connection: Connection, before: Current | None) -> Status | None:
+def _status(connection: Connection, before: EndpointRecord | None) -> Status | None:
     """The ledger's word for what EC2 shows; None for a state that says nothing, or a cut that the sweep is at."""
     if connection.state.gone:
         return Status.CLOSED

@@ -98,17 +98,17 @@ class Connections:
             return str(_refusal(error.response["Error"]))
         return ""
 
-    def _refused(self, tell: Tell, service: str, endpoints: Sequence[str]) -> dict[str, Refusal]:
+    def _refused(self, publish: Tell, service: str, endpoints: Sequence[str]) -> dict[str, Refusal]:
         try:
             with unreachable():
-                unsuccessful = tell(service, endpoints)
+                unsuccessful = publish(service, endpoints)
         except ClientError as error:
             why = _refusal(error.response["Error"])
             if why.code in INDIVISIBLE or len(endpoints) == 1:
                 return dict.fromkeys(endpoints, why)
             half = len(endpoints) // 2
             parts = (endpoints[:half], endpoints[half:])
-            return {one: why for part in parts for one, why in self._refused(tell, service, part).items()}
+            return {one: why for part in parts for one, why in self._refused(publish, service, part).items()}
         refused = {item.get("ResourceId", ""): _refusal(item.get("Error", {})) for item in unsuccessful}
         strangers = [why for endpoint, why in refused.items() if endpoint not in endpoints]
         # A refusal that does not say whose it is may be anybody's.
@@ -137,16 +137,16 @@ def _refusal(error: object) -> Refusal:
     return Refusal(str(fields.get("Code", "")), str(fields.get("Message", "")))
 
 
-def _connection(wire: "VpcEndpointConnectionTypeDef") -> Connection:
+def _connection(response: "VpcEndpointConnectionTypeDef") -> Connection:
     return Connection(
-        service=wire["ServiceId"],
-        endpoint=wire["VpcEndpointId"],
+        service=response["ServiceId"],
+        endpoint=response["VpcEndpointId"],
         # Owners are digits; a JSON number on the way would have lost leading zeros.
-        owner=wire["VpcEndpointOwner"].zfill(12) if wire.get("VpcEndpointOwner") else "",
-        region=wire.get("VpcEndpointRegion", ""),
-        state=State.read(wire.get("VpcEndpointState", "")),
-        created=wire.get("CreationTimestamp", NEVER),
-        dns_names=tuple(entry["DnsName"] for entry in wire.get("DnsEntries", []) if "DnsName" in entry),
-        connection_id=wire.get("VpcEndpointConnectionId", ""),
-        tags={tag["Key"]: tag.get("Value", "") for tag in wire.get("Tags", []) if "Key" in tag},
+        owner=response["VpcEndpointOwner"].zfill(12) if response.get("VpcEndpointOwner") else "",
+        region=response.get("VpcEndpointRegion", ""),
+        state=State.read(response.get("VpcEndpointState", "")),
+        created=response.get("CreationTimestamp", NEVER),
+        dns_names=tuple(entry["DnsName"] for entry in response.get("DnsEntries", []) if "DnsName" in entry),
+        connection_id=response.get("VpcEndpointConnectionId", ""),
+        tags={tag["Key"]: tag.get("Value", "") for tag in response.get("Tags", []) if "Key" in tag},
     )

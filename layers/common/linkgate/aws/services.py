@@ -1,4 +1,4 @@
-"""The gates themselves: which endpoint services are managed, whether they ring, and what leaves them open or shut."""
+"""Endpoint services: which are managed, whether they notify us of connections, and what leaves them open or shut."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _What = Literal["AddAllowedPrincipals", "RemoveAllowedPrincipals"]
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class EndpointService:
     """One managed endpoint service, as EC2 describes its configuration."""
 
     service: str
@@ -59,25 +59,27 @@ def lost(managed: Iterable[str], rows: Iterable[RowKey]) -> dict[str, str]:
     return dict.fromkeys(sorted(enrolled - set(managed)), why)
 
 
-class Gates:
+class EndpointServices:
     """The endpoint services of this account and Region that carry the tag linkgate = managed."""
 
     def __init__(self, ec2: "EC2Client") -> None:
         self._ec2 = ec2
 
-    def managed(self) -> dict[str, Gate]:
+    def managed(self) -> dict[str, EndpointService]:
         """Every managed service by its id. Untagged services are none of our business."""
         pages = self._ec2.get_paginator("describe_vpc_endpoint_service_configurations").paginate(
             Filters=[{"Name": f"tag:{TAG}", "Values": [MANAGED]}]
         )
         with translated():
-            gates = [_gate(wire) for page in pages for wire in page.get("ServiceConfigurations", [])]
-        return {gate.service: gate for gate in gates}
+            found = [
+                _endpoint_service(response) for page in pages for response in page.get("ServiceConfigurations", [])
+            ]
+        return {one.service: one for one in found}
 
-    def wire(self, services: Mapping[str, Gate], topic: str) -> dict[str, str]:
+    def ensure_notifications(self, services: Mapping[str, EndpointService], topic: str) -> dict[str, str]:
         """Make every service ring the topic; returns why not, by service id, where one still does not."""
-        wired = self._wired(topic)
-        return {service: why for service in services if (why := self._mend(service, wired.get(service), topic))}
+        notified = self._notified(topic)
+        return {service: why for service in services if (why := self._mend(service, notified.get(service), topic))}
 
     def principals(self, service: str) -> frozenset[str]:
         """Who may ask for a connection to a service: ARNs, or `*` for everybody."""
@@ -119,7 +121,7 @@ class Gates:
             return self._permit(service, principals[:half], what) + self._permit(service, principals[half:], what)
         return []
 
-    def _wired(self, topic: str) -> dict[str, bool]:
+    def _notified(self, topic: str) -> dict[str, bool]:
         """By service id, whether its notification to our topic is enabled for every event."""
         found: dict[str, bool] = {}
         pages = self._ec2.get_paginator("describe_vpc_endpoint_connection_notifications").paginate()
@@ -146,11 +148,11 @@ class Gates:
         return ""
 
 
-def _gate(wire: "ServiceConfigurationTypeDef") -> Gate:
-    return Gate(
-        service=wire["ServiceId"],
-        acceptance_required=wire.get("AcceptanceRequired", False),
-        state=wire.get("ServiceState", ""),
-        private_dns_state=wire.get("PrivateDnsNameConfiguration", {}).get("State", ""),
-        private_dns_name=wire.get("PrivateDnsName", ""),
+def _endpoint_service(response: "ServiceConfigurationTypeDef") -> EndpointService:
+    return EndpointService(
+        service=response["ServiceId"],
+        acceptance_required=response.get("AcceptanceRequired", False),
+        state=response.get("ServiceState", ""),
+        private_dns_state=response.get("PrivateDnsNameConfiguration", {}).get("State", ""),
+        private_dns_name=response.get("PrivateDnsName", ""),
     )

@@ -13,7 +13,7 @@ from itertools import islice
 ENDPOINT_ID = re.compile(r"vpce-[0-9a-f]{8,17}(?![0-9a-z])")
 SERVICE_ID = re.compile(r"vpce-svc-[0-9a-f]{8,17}(?![0-9a-z])")
 CLOUDTRAIL = "AWS API Call via CloudTrail"
-CLOUDTRAIL_CAUSE = "CloudTrail"
+CLOUDTRAIL_ORIGIN = "CloudTrail"
 BELL = "Bell"
 ENDPOINTS_PER_BELL = 100
 
@@ -22,14 +22,14 @@ ENDPOINTS_PER_BELL = 100
 class Bell:
     """Where to look. Endpoints if it names any; else the whole of its services; else every managed service.
 
-    `cause` says what rang, for the ledger; `attempt` counts the delayed repeats of the same question, `absent` the
+    `origin` says what rang, for the ledger; `attempt` counts the delayed repeats of the same question, `absent` the
     looks in a row that did not show its endpoints; `readable` is False where a notification should have named
     something and did not.
     """
 
     endpoints: frozenset[str] = frozenset()
     services: frozenset[str] = frozenset()
-    cause: str = ""
+    origin: str = ""
     attempt: int = 0
     absent: int = 0
     readable: bool = True
@@ -41,14 +41,14 @@ class Bell:
 
     def again(self, endpoints: frozenset[str], absent: bool = False) -> "Bell":
         """The same bell for some endpoints, to be rung later; `absent` if this look did not show them."""
-        return Bell(endpoints, self.services, self.cause, self.attempt + 1, self.absent + 1 if absent else 0)
+        return Bell(endpoints, self.services, self.origin, self.attempt + 1, self.absent + 1 if absent else 0)
 
     def event(self) -> dict[str, object]:
         """The bell in the form of an event, as `parse` reads it."""
         detail = {
             "endpoints": sorted(self.endpoints),
             "services": sorted(self.services),
-            "cause": self.cause,
+            "origin": self.origin,
             "attempt": self.attempt,
             "absent": self.absent,
         }
@@ -72,20 +72,23 @@ def parse(body: str) -> Bell:
         return _find(body, "unknown message")
     detail, kind = event.get("detail"), str(event.get("detail-type", ""))
     if kind == BELL and isinstance(detail, Mapping):
-        found = _find(json.dumps([detail.get("endpoints"), detail.get("services")]), str(detail.get("cause", "")))
+        found = _find(
+            json.dumps([detail.get("endpoints"), detail.get("services")]),
+            str(detail.get("origin") or detail.get("cause", "")),
+        )
         return replace(found, attempt=_count(detail, "attempt"), absent=_count(detail, "absent"), readable=True)
     if kind == CLOUDTRAIL and isinstance(detail, Mapping):
         # detail.vpcEndpointId is the endpoint that the API request came through, not the one it is about.
         spoken = json.dumps([detail.get("requestParameters"), detail.get("responseElements")])
-        found = _find(spoken, f"{CLOUDTRAIL_CAUSE} {detail.get('eventName', '')} {_caller(detail)}".strip())
+        found = _find(spoken, f"{CLOUDTRAIL_ORIGIN} {detail.get('eventName', '')} {_caller(detail)}".strip())
         # A call that was refused may have nothing to name.
         return replace(found, readable=found.readable or bool(detail.get("errorCode")))
     return _find(json.dumps(detail) if detail is not None else body, kind or "unknown message")
 
 
-def who(cause: str, act: str = "Accept|Reject") -> str:
+def who(origin: str, act: str = "Accept|Reject") -> str:
     """Whose call of Accept or Reject rang, by the cause that CloudTrail's bell has; "" where it does not say."""
-    match = re.fullmatch(rf"{CLOUDTRAIL_CAUSE} (?:{act})VpcEndpointConnections (\S+)", cause)
+    match = re.fullmatch(rf"{CLOUDTRAIL_ORIGIN} (?:{act})VpcEndpointConnections (\S+)", origin)
     return match[1] if match else ""
 
 
@@ -94,9 +97,9 @@ def _count(detail: Mapping[str, object], name: str) -> int:
     return max(0, value) if isinstance(value, int) else 0
 
 
-def _find(text: str, cause: str) -> Bell:
+def _find(text: str, origin: str) -> Bell:
     endpoints, services = frozenset(ENDPOINT_ID.findall(text)), frozenset(SERVICE_ID.findall(text))
-    return Bell(endpoints, services, cause, readable=bool(endpoints or services))
+    return Bell(endpoints, services, origin, readable=bool(endpoints or services))
 
 
 def _caller(detail: Mapping[str, object]) -> str:

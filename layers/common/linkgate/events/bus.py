@@ -44,7 +44,7 @@ class Bus:
         self._events = events
         self._name = name
 
-    def tell(self, events: Sequence[Event]) -> None:
+    def publish(self, events: Sequence[Event]) -> None:
         """Put events on the bus, ten a call; raises Unavailable if the bus did not take one of them."""
         rest = iter(events)
         while batch := list(islice(rest, ENTRIES_PER_CALL)):
@@ -97,7 +97,7 @@ def finished_event(subject: Subject, says: tuple[str, str, str], entry: str) -> 
     return _told(_DONE, subject, says, entry, {"mode": Mode.ENFORCE})
 
 
-def by_hand_event(subject: Subject, line: Mapping[str, Any]) -> Event:
+def out_of_band_event(subject: Subject, line: Mapping[str, Any]) -> Event:
     """Accepted or Rejected, by other hands: from the ledger's line about it."""
     return Event(
         _DONE[Outcome(line["outcome"])],

@@ -18,14 +18,14 @@ LONGEST_DELAY = 900
 """Seconds; the longest that SQS holds one message back."""
 
 
-class Ringer:
+class BellQueue:
     """A queue of bells."""
 
     def __init__(self, sqs: "SQSClient", queue_url: str) -> None:
         self._sqs = sqs
         self._queue_url = queue_url
 
-    def ring(self, bells: Iterable[Bell], later: int | None = None) -> None:
+    def send(self, bells: Iterable[Bell], later: int | None = None) -> None:
         """Send bells so many seconds `later`; otherwise first ones at once, repeats the later the more there were."""
         rest = iter(bells)
         while batch := list(islice(rest, MESSAGES_PER_CALL)):

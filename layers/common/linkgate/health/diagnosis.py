@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
+class ProbeResult:
     """One verdict, and the kind of the name that was probed; `zone` is a zonal name's, as the consumer calls it."""
 
     verdict: Verdict
@@ -84,7 +84,7 @@ class Diagnosis:
     also: tuple[str, ...] = ()
 
 
-def diagnose(crossings: Sequence[Crossing], state: State, private_dns_state: str = "") -> Diagnosis:
+def diagnose(crossings: Sequence[ProbeResult], state: State, private_dns_state: str = "") -> Diagnosis:
     """What is wrong with one endpoint.
 
     `state` is what EC2 shows of the connection after the probes, `private_dns_state` that of the service's private name
@@ -103,13 +103,13 @@ def diagnose(crossings: Sequence[Crossing], state: State, private_dns_state: str
     if not told:
         verdict = known[0].verdict if known else None
         return Diagnosis(UNKNOWN, verdict.detail if verdict else "nothing was probed", verdict)
-    return _Scene(told, private_dns_state).diagnosis()
+    return _Comparison(told, private_dns_state).diagnosis()
 
 
-class _Scene:
+class _Comparison:
     """All crossings of an available endpoint side by side, and the cause that each stands for among the others."""
 
-    def __init__(self, told: Sequence[Crossing], private_dns_state: str) -> None:
+    def __init__(self, told: Sequence[ProbeResult], private_dns_state: str) -> None:
         self._told = told
         self._unverified = private_dns_state.lower() not in ("", "verified")
         entered = [one for one in told if one.rank >= RANK["tcp_timeout"]]
@@ -127,7 +127,7 @@ class _Scene:
         first = self._showing(found[0])[0].verdict
         return Diagnosis(found[0], self._evidence(found[0]), first, tuple(found[1:]))
 
-    def _showing(self, cause: str) -> list[Crossing]:
+    def _showing(self, cause: str) -> list[ProbeResult]:
         return [one for one, other in zip(self._told, self._causes, strict=True) if other == cause]
 
     def _is_lossy(self) -> bool:
@@ -146,7 +146,7 @@ class _Scene:
             if one.verdict.cause == "tcp_timeout" or one.hangs
         )
 
-    def _cause(self, one: Crossing) -> str:
+    def _cause(self, one: ProbeResult) -> str:
         verdict = one.verdict
         if verdict.good:
             return ""
@@ -160,7 +160,7 @@ class _Scene:
             return "zone_unreachable"
         return verdict.cause
 
-    def _arrived(self, cause: str) -> list[Crossing]:
+    def _arrived(self, cause: str) -> list[ProbeResult]:
         """The crossings that got as far as to tell whether a cause holds for them."""
         return [one for one in self._told if one.tries(cause) and one.rank >= self._depth(cause)]
 
@@ -185,20 +185,20 @@ class _Scene:
         ]
         return f"{', '.join(words)}: {showing[0].verdict.detail}"
 
-    def _place(self, one: Crossing) -> str:
+    def _place(self, one: ProbeResult) -> str:
         address = one.verdict.address
         return f"{address} ({self._zones[address]})" if address in self._zones else address
 
-    def _door(self, one: Crossing) -> str:
+    def _door(self, one: ProbeResult) -> str:
         return f"{self._place(one)} on port {_port(one)}" if one.verdict.address else ""
 
 
-def _port(one: Crossing) -> str:
+def _port(one: ProbeResult) -> str:
     return str(one.door[1] or "") if one.verdict.address else ""
 
 
 def _only(
-    word: str, showing: Iterable[Crossing], rest: Iterable[Crossing], trait: Callable[[Crossing], str]
+    word: str, showing: Iterable[ProbeResult], rest: Iterable[ProbeResult], trait: Callable[[ProbeResult], str]
 ) -> list[str]:
     """In words what those that show a cause have in common and the others lack; nothing if there is no such trait."""
     mine, others = {trait(one) for one in showing}, {trait(one) for one in rest}

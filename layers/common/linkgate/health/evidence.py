@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from linkgate.health.causes import OPEN, UNKNOWN
-from linkgate.health.diagnosis import Crossing, Kind
+from linkgate.health.diagnosis import Kind, ProbeResult
 from linkgate.health.names import names_of
 from linkgate.health.targets import Target
 from linkgate.model import Connection, Verdict
@@ -26,7 +26,7 @@ UNREACHED = frozenset({"tcp_timeout", "dns_not_found", UNKNOWN})
 class Evidence:
     """The crossings of one endpoint that count; `private_works` says whether one of its private name led to it."""
 
-    crossings: tuple[Crossing, ...] = ()
+    crossings: tuple[ProbeResult, ...] = ()
     private_works: bool = False
 
     @property
@@ -99,7 +99,7 @@ def gather(
 
     `private_seen_at` is when its private name last led to it, "" if it never did.
     """
-    found = [Crossing(one, target.name.kind, target.name.zone) for target, some in verdicts.items() for one in some]
+    found = [ProbeResult(one, target.name.kind, target.name.zone) for target, some in verdicts.items() for one in some]
     own = {one.verdict.address for one in found if one.kind is not Kind.PRIVATE} - {""}
     works = any(one.verdict.good and one.verdict.address in own for one in found if one.kind is Kind.PRIVATE)
     listed = {name.text for name in names_of(connection)}

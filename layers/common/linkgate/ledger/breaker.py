@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from linkgate.ledger.table import Absent, Is, Place, Store, Write
+from linkgate.ledger.table import Absent, Is, ItemKey, LedgerTable, Write
 from linkgate.model import Budget
 
 MINUTES = 61
@@ -65,7 +65,7 @@ def rejects_name(service: str) -> str:
 def spend(name: str, before: Spent, now: datetime) -> Write:
     """Count one act more; Contended if somebody else counted since `before` was read."""
     condition = Is("spent", before.text) if before.text else Absent("spent")
-    return Write(Place(name), {"spent": before.one_more(now).text}, [condition])
+    return Write(ItemKey(name), {"spent": before.one_more(now).text}, [condition])
 
 
 def _minute(now: datetime) -> int:
@@ -75,13 +75,13 @@ def _minute(now: datetime) -> int:
 class Breaker:
     """What is counted, and what is kept, by name."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: LedgerTable) -> None:
         self._store = store
 
     def read(self, names: Iterable[str]) -> dict[str, Counted]:
         """What was counted under some names, consistently read; what never was is as if it were nothing."""
         found = dict.fromkeys(names, Counted())
-        for item in self._store.read(Place(name) for name in found):
+        for item in self._store.read(ItemKey(name) for name in found):
             budget = Budget(int(item.get("budget", 0)), bool(item.get("percent", False)))
             tripped = Tripped(frozenset(item.get("kept", ())), budget)
             found[item["endpoint_id"]] = Counted(Spent(item.get("spent", "")), tripped)
@@ -91,7 +91,9 @@ class Breaker:
         """Keep some endpoints from being acted on, or nobody any more."""
         if now.endpoints and now != before:
             self._store.write(
-                Write(Place(name), {"kept": now.endpoints, "budget": now.budget.amount, "percent": now.budget.percent})
+                Write(
+                    ItemKey(name), {"kept": now.endpoints, "budget": now.budget.amount, "percent": now.budget.percent}
+                )
             )
         elif before.endpoints and not now.endpoints:
-            self._store.write(Write(Place(name), drop={"kept": before.endpoints}))
+            self._store.write(Write(ItemKey(name), drop={"kept": before.endpoints}))

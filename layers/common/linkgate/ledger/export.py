@@ -5,11 +5,11 @@ import sys
 from collections.abc import Iterator
 
 from linkgate.aws import clients
-from linkgate.ledger.table import Store
+from linkgate.ledger.table import LedgerTable
 from linkgate.policy.attributes import plain
 
 
-def lines(store: Store) -> Iterator[str]:
+def lines(store: LedgerTable) -> Iterator[str]:
     """Every item of the ledger as one line of JSON: endpoints as they are now, and each decision with its answer.
 
     Sets become sorted lists, whole numbers integers, other numbers text. `facts` stays the text that it is.
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("usage: python -m linkgate.ledger.export TABLE", file=sys.stderr)
         return 2
-    for line in lines(Store(clients.tables(), arguments[0])):
+    for line in lines(LedgerTable(clients.tables(), arguments[0])):
         print(line)
     return 0
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from linkgate.events.bell import who
 from linkgate.ledger.sets import Slots, place
-from linkgate.model import Connection, Decision, Lineage, Mode, Outcome, Reason, RowKey, Standing, State, Status
+from linkgate.model import Connection, Decision, DecisionContext, Lineage, Mode, Outcome, Reason, RowKey, State, Status
 from linkgate.policy.attributes import plain
 from linkgate.policy.decide import Rows, decide, read_for
 from linkgate.policy.rows import key_of
@@ -26,7 +26,7 @@ LONGEST_FACTS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Current:
+class EndpointRecord:
     """What the ledger knows of one endpoint. `entry` is the sort key of its last decision, "" if there is none.
 
     `settled` is False from the moment a decision is written until EC2 took it: a crash in between leaves it False,
@@ -58,7 +58,7 @@ class Current:
     verified_at: str = ""
     claimed: bool = False
     """Whether it holds a slot under the limit of its account."""
-    unwanted_at: str = ""
+    unwanted_since: str = ""
     """When a sweep first wanted it cut; "" while it is allowed."""
     final: bool = False
     """It was rejected, and EC2 accepts it no more: the consumer must recreate the endpoint."""
@@ -137,7 +137,7 @@ def decision_id(connection: Connection, decision: Decision, before: str) -> str:
 
 
 def line(
-    connection: Connection, decision: Decision, rows: Rows, standing: Standing, cause: str, now: datetime
+    connection: Connection, decision: Decision, rows: Rows, standing: DecisionContext, origin: str, now: datetime
 ) -> dict[str, Any]:
     """A decision and all it was made of: enough to make it again (`facts`, JSON text, which `replay` reads)."""
     told = asdict(connection) | {"created": stamp(connection.created)}
@@ -159,14 +159,14 @@ def line(
         "mode": decision.mode,
         "people": dict(decision.people),
         "note": decision.note,
-        "rang": cause,
+        "rang": origin,
         "facts": text if len(text := json.dumps(facts)) <= LONGEST_FACTS else "",
         "decided_at": stamp(now),
     }
 
 
-def act_by_hand(
-    connection: Connection, status: Status, known: Current | None, cause: str, now: datetime
+def out_of_band_act(
+    connection: Connection, status: Status, known: EndpointRecord | None, origin: str, now: datetime
 ) -> dict[str, Any]:
     """The line about a connection that other hands accepted or rejected: `who` is theirs, where CloudTrail says."""
     did = Outcome.ACCEPT if status.live else Outcome.REJECT
@@ -181,8 +181,8 @@ def act_by_hand(
         "policy_hash": "",
         "mode": "",
         "note": f"{before}, found {connection.state}",
-        "rang": cause,
-        "who": who(cause, "Accept" if status.live else "Reject"),
+        "rang": origin,
+        "who": who(origin, "Accept" if status.live else "Reject"),
         "decision_id": hashlib.sha256(text.encode()).hexdigest()[:16],
         "decided_at": stamp(now),
     }
@@ -196,24 +196,25 @@ def replay(facts: str) -> Decision:
         "created": datetime.fromisoformat(stored["connection"]["created"]),
         "dns_names": tuple(stored["connection"]["dns_names"]),
     }
-    lineage = stored["standing"]["lineage"]
-    standing = Standing(
-        live=stored["standing"]["live"],
+    # Facts of before the rename have the rows without a match under `strays`.
+    context = stored["standing"]
+    lineage = context["lineage"]
+    standing = DecisionContext(
+        live=context["live"],
         lineage=Lineage(
             tuple(lineage["units"]), Reason(lineage["unknown"]) if lineage["unknown"] else None, lineage["why"]
         ),
-        strays=tuple(RowKey(*key) for key in stored["standing"]["strays"]),
-        breaker=stored["standing"]["breaker"],
+        unmatched=tuple(RowKey(*key) for key in context.get("unmatched", context.get("strays", ()))),
+        breaker=context["breaker"],
     )
     rows = {key_of(item): item for item in stored["rows"]}
     return decide(Connection(**connection), rows, datetime.fromisoformat(stored["now"]), standing)
 
 
-def read(item: Mapping[str, Any]) -> Current:
+def read(item: Mapping[str, Any]) -> EndpointRecord:
     """A `current` item as DynamoDB gives it; what an older version did not write is as if it never happened."""
     said = ("owner", "region", "outcome", "reason", "row", "policy_hash", "mode", "ticket", "refusal")
     times = (
-        "unwanted_at",
         "by_hand",
         "tags_refused",
         "requested_at",
@@ -223,7 +224,7 @@ def read(item: Mapping[str, Any]) -> Current:
         "verified_at",
         "open_until",
     )
-    return Current(
+    return EndpointRecord(
         endpoint=item["endpoint_id"],
         service=item["service"],
         status=Status(item["status"]),
@@ -235,5 +236,6 @@ def read(item: Mapping[str, Any]) -> Current:
         tries=int(item.get("tries", 0)),
         recent=item.get("recent", ""),
         health=item.get("health", {}),
+        unwanted_since=str(item.get("unwanted_at", "")),
         **{name: str(item.get(name, "")) for name in said + times},
     )

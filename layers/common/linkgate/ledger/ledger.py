@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from linkgate.errors import Unavailable
-from linkgate.ledger.items import LEASE, UNPROBED, Current, act_by_hand, decision_id, line, read, stamp
+from linkgate.ledger.items import LEASE, UNPROBED, EndpointRecord, decision_id, line, out_of_band_act, read, stamp
 from linkgate.ledger.sets import CLAIMS, NOTHING, Slots, endpoint_of, move, place, slots
-from linkgate.ledger.table import Absent, Condition, Is, Place, Present, Store, Write
-from linkgate.model import Connection, Decision, Outcome, Reason, Standing, State, Status
+from linkgate.ledger.table import Absent, Condition, Is, ItemKey, LedgerTable, Present, Write
+from linkgate.model import Connection, Decision, DecisionContext, Outcome, Reason, State, Status
 from linkgate.policy.decide import Rows
 
 A = TypeVar("A")
@@ -28,19 +28,19 @@ class Ledger:
     Lines about decisions are kept for `retention`, and for ever without one; what is current always.
     """
 
-    def __init__(self, store: Store, retention: timedelta | None = None) -> None:
+    def __init__(self, store: LedgerTable, retention: timedelta | None = None) -> None:
         self._store = store
         self._retention = retention
 
-    def current(self, endpoints: Iterable[str]) -> dict[str, Current]:
+    def current(self, endpoints: Iterable[str]) -> dict[str, EndpointRecord]:
         """What is known of these endpoints, consistently read; those never seen are absent."""
-        return {known.endpoint: known for known in map(read, self._store.read(map(Place, endpoints)))}
+        return {known.endpoint: known for known in map(read, self._store.read(map(ItemKey, endpoints)))}
 
-    def of(self, service: str, status: Status) -> list[Current]:
+    def of(self, service: str, status: Status) -> list[EndpointRecord]:
         """Every endpoint of a service in one status, by the index (eventually consistent)."""
         return [read(item) for item in self._store.query(service, status)]
 
-    def whole(self, service: str) -> tuple[dict[str, Current], dict[str, Slots]]:
+    def whole(self, service: str) -> tuple[dict[str, EndpointRecord], dict[str, Slots]]:
         """Every endpoint of a service that is not closed, and by account who holds a slot; by the index."""
         known, claims = {}, {}
         for item in self._store.query_but(service, Status.CLOSED):
@@ -75,9 +75,9 @@ class Ledger:
         connection: Connection,
         decision: Decision,
         rows: Rows,
-        standing: Standing,
-        known: Current | None,
-        cause: str,
+        standing: DecisionContext,
+        known: EndpointRecord | None,
+        origin: str,
         now: datetime,
         *also: Write,
     ) -> str:
@@ -103,10 +103,10 @@ class Ledger:
             "decided_at": stamp(now),
             "claimed": claims,
         }
-        text = line(connection, decision, rows, standing, cause, now) | self._until(now)
+        text = line(connection, decision, rows, standing, origin, now) | self._until(now)
         writes = [
-            Write(Place(connection.endpoint, entry), text, [Absent("endpoint_id")]),
-            Write(Place(connection.endpoint), current, [*_as_read(known), *_left_open(known)]),
+            Write(ItemKey(connection.endpoint, entry), text, [Absent("endpoint_id")]),
+            Write(ItemKey(connection.endpoint), current, [*_as_read(known), *_left_open(known)]),
         ]
         if known and before and not known.settled:
             answer = f"superseded; {known.refusal or 'not known to be done'}"
@@ -115,26 +115,26 @@ class Ledger:
         self._store.write(*writes, *_moved(connection, known, wanted, decision.limit), *also)
         return entry
 
-    def taken_over(self, known: Current, now: datetime) -> None:
+    def taken_over(self, known: EndpointRecord, now: datetime) -> None:
         """Make an open decision ours, after whoever left it: one of several takers wins."""
         values = {"open_until": stamp(now + LEASE), "refusal": ""}
         conditions = [*_open(known.entry), Is("open_until", known.open_until)]
-        self._store.write(Write(Place(known.endpoint), values, conditions))
+        self._store.write(Write(ItemKey(known.endpoint), values, conditions))
 
     def refused(self, endpoint: str, entry: str, why: str, tries: int, until: datetime) -> None:
         """Keep EC2's refusal with the decision that stays open: asked again after `until`."""
         values = {"refusal": why, "tries": tries, "open_until": stamp(until)}
-        self._store.write(Write(Place(endpoint), values, _open(entry)))
+        self._store.write(Write(ItemKey(endpoint), values, _open(entry)))
 
     def answered(
         self,
-        subject: Connection | Current,
+        subject: Connection | EndpointRecord,
         entry: str,
         answer: str,
         status: Status,
         state: State,
         now: datetime,
-        before: Current | None = None,
+        before: EndpointRecord | None = None,
         final: bool = False,
     ) -> None:
         """Complete a decision with what EC2 answered. A second answer to the same decision changes nothing.
@@ -151,13 +151,13 @@ class Ledger:
             # The decision may have taken the slot since `before` was read.
             mine = Slots(frozenset({subject.endpoint}), before.slots.waiting)
             writes += move(subject.service, subject.owner, leave=mine)
-        self._store.write(*writes, Write(Place(subject.endpoint), current, _open(entry)))
+        self._store.write(*writes, Write(ItemKey(subject.endpoint), current, _open(entry)))
 
     def seen(
         self,
         connection: Connection,
         status: Status,
-        known: Current | None,
+        known: EndpointRecord | None,
         now: datetime,
         hand: str | None = None,
     ) -> None:
@@ -170,52 +170,54 @@ class Ledger:
             values |= {"accepted_at": stamp(now), "unwanted_at": "", "final": False, **UNPROBED}
         writes = []
         if hand is not None:
-            text = act_by_hand(connection, status, known, hand, now) | self._until(now)
-            place = Place(connection.endpoint, f"{stamp(now)}#{text['decision_id']}")
+            text = out_of_band_act(connection, status, known, hand, now) | self._until(now)
+            place = ItemKey(connection.endpoint, f"{stamp(now)}#{text['decision_id']}")
             writes.append(Write(place, text, [Absent("endpoint_id")]))
             values["by_hand"] = "" if text["who"] else place.entry
-        writes.append(Write(Place(connection.endpoint), values, _as_read(known)))
+        writes.append(Write(ItemKey(connection.endpoint), values, _as_read(known)))
         self._store.write(*writes, *_moved(connection, known, _slots(connection, status.live, False)))
 
     def _until(self, now: datetime) -> dict[str, int]:
         """When DynamoDB may delete a line: epoch seconds, as its time to live wants them."""
         return {EXPIRES: int((now + self._retention).timestamp())} if self._retention else {}
 
-    def attributed(self, known: Current, who: str) -> None:
+    def attributed(self, known: EndpointRecord, who: str) -> None:
         """Say whose hands it was, once that is known."""
         self._store.write(
-            Write(Place(known.endpoint, known.by_hand), {"who": who}, [Is("who", "")]),
-            Write(Place(known.endpoint), {"by_hand": ""}, [Is("by_hand", known.by_hand)]),
+            Write(ItemKey(known.endpoint, known.by_hand), {"who": who}, [Is("who", "")]),
+            Write(ItemKey(known.endpoint), {"by_hand": ""}, [Is("by_hand", known.by_hand)]),
         )
 
-    def closed(self, known: Current, now: datetime) -> None:
+    def closed(self, known: EndpointRecord, now: datetime) -> None:
         """Record that EC2 no longer shows an endpoint; an open decision on it is answered by that."""
         values: dict[str, Any] = {"status": Status.CLOSED, "state": State.DELETED, "updated_at": stamp(now)}
         values |= {"settled": True, "refusal": "", "tries": 0, "claimed": False}
-        writes = [Write(Place(known.endpoint), values, _as_read(known))]
+        writes = [Write(ItemKey(known.endpoint), values, _as_read(known))]
         if known.entry and not known.settled:
             writes.append(_answer(known.endpoint, known.entry, "the endpoint is gone", now))
         self._store.write(*writes, *_moved(known, known, NOTHING))
 
-    def doubted(self, known: Current, since: str) -> None:
+    def mark_unwanted(self, known: EndpointRecord, since: str) -> None:
         """Keep since when a live connection is no longer wanted; "": it is again."""
-        condition = Is("unwanted_at", known.unwanted_at, or_absent=not known.unwanted_at)
-        self._store.write(Write(Place(known.endpoint), {"unwanted_at": since}, [condition]))
+        condition = Is("unwanted_at", known.unwanted_since, or_absent=not known.unwanted_since)
+        self._store.write(Write(ItemKey(known.endpoint), {"unwanted_at": since}, [condition]))
 
-    def untagged(self, known: Current) -> None:
+    def untagged(self, known: EndpointRecord) -> None:
         """Keep that EC2 refused the tags of the last decision."""
         condition = Is("decision", known.entry)
-        self._store.write(Write(Place(known.endpoint), {"tags_refused": known.entry}, [condition]))
+        self._store.write(Write(ItemKey(known.endpoint), {"tags_refused": known.entry}, [condition]))
 
-    def probed(self, known: Current, status: Status, recent: str, health: Mapping[str, object], now: datetime) -> None:
+    def probed(
+        self, known: EndpointRecord, status: Status, recent: str, health: Mapping[str, object], now: datetime
+    ) -> None:
         """Keep one round of health: patrol's, and patrol's alone."""
         values: dict[str, Any] = {"status": status, "recent": recent, "health": health, "updated_at": stamp(now)}
         if status is Status.VERIFIED and not known.verified_at:
             values["verified_at"] = stamp(now)
         conditions = [Is("status", known.status), Is("recent", known.recent, or_absent=True)]
-        self._store.write(Write(Place(known.endpoint), values, conditions))
+        self._store.write(Write(ItemKey(known.endpoint), values, conditions))
 
-    def healed(self, known: Current, slots: Slots) -> None:
+    def healed(self, known: EndpointRecord, slots: Slots) -> None:
         """Make the slots of an account, as they were read, say what an endpoint's own item says."""
         mine = known.slots
         theirs = Slots(
@@ -223,14 +225,14 @@ class Ledger:
         )
         take = Slots(mine.held - theirs.held, mine.waiting - theirs.waiting)
         leave = Slots(theirs.held - mine.held, theirs.waiting - mine.waiting)
-        same = Write(Place(known.endpoint), {"claimed": known.claimed}, _as_read(known))
+        same = Write(ItemKey(known.endpoint), {"claimed": known.claimed}, _as_read(known))
         # One after the other: no update both adds to a set and takes from it.
         for moved in (move(known.service, known.owner, take=take), move(known.service, known.owner, leave=leave)):
             if moved:
                 self._store.write(same, *moved)
 
 
-class _Kept(Store):
+class _Kept(LedgerTable):
     """Keeps changes that are to be made with others."""
 
     def __init__(self) -> None:
@@ -257,10 +259,10 @@ def _open(entry: str) -> list[Condition]:
 
 def _answer(endpoint: str, entry: str, answer: str, now: datetime, *conditions: Condition) -> Write:
     values = {"answer": answer, "answered_at": stamp(now)}
-    return Write(Place(endpoint, entry), values, [*conditions, Absent("answer")])
+    return Write(ItemKey(endpoint, entry), values, [*conditions, Absent("answer")])
 
 
-def _as_read(known: Current | None) -> list[Condition]:
+def _as_read(known: EndpointRecord | None) -> list[Condition]:
     """That nobody recorded anything of an endpoint since it was read."""
     if known is None:
         return [Absent("entry")]
@@ -271,7 +273,7 @@ def _as_read(known: Current | None) -> list[Condition]:
     ]
 
 
-def _left_open(known: Current | None) -> list[Condition]:
+def _left_open(known: EndpointRecord | None) -> list[Condition]:
     """That nobody took over the decision that was open."""
     if known is None or known.settled:
         return []
@@ -284,7 +286,7 @@ def _slots(connection: Connection, held: bool, waits: bool) -> Slots:
 
 
 def _moved(
-    subject: Connection | Current, known: Current | None, wanted: Slots, limit: int | None = None
+    subject: Connection | EndpointRecord, known: EndpointRecord | None, wanted: Slots, limit: int | None = None
 ) -> list[Write]:
     """Take and give back what changes of a slot and of a place of waiting."""
     mine = known.slots if known else NOTHING

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from linkgate.ledger.table import Place, Room, Store, Write
+from linkgate.ledger.table import ItemKey, LedgerTable, Room, Write
 from linkgate.model import RowKey
 
 MEMBERS = "members"
@@ -26,20 +26,20 @@ class Slots(NamedTuple):
 NOTHING = Slots()
 
 
-class Register:
+class NamedSets:
     """Named sets. Those that do not exist are empty."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: LedgerTable) -> None:
         self._store = store
 
     def read(self, names: Iterable[str]) -> dict[str, frozenset[str]]:
         """The members of some sets, consistently read; empty ones are left out."""
-        items = self._store.read(Place(name) for name in names)
+        items = self._store.read(ItemKey(name) for name in names)
         return {item["endpoint_id"]: frozenset(item[MEMBERS]) for item in items if item.get(MEMBERS)}
 
     def places(self, names: Iterable[str]) -> dict[str, Slots]:
         """Who holds a slot under some limits, and who waits for one; limits that nobody asked for are left out."""
-        return {item["endpoint_id"]: slots(item) for item in self._store.read(Place(name) for name in names)}
+        return {item["endpoint_id"]: slots(item) for item in self._store.read(ItemKey(name) for name in names)}
 
     def claims(self, service: str) -> dict[str, Slots]:
         """By account, who holds a slot on a service and who waits for one; by the index, so a moment old."""
@@ -49,22 +49,22 @@ class Register:
         """Take slots and places of waiting from endpoints that nobody knows."""
         drop = {kind: members for kind, members in ((MEMBERS, stale.held), (WAITING, stale.waiting)) if members}
         if drop:
-            self._store.write(Write(Place(name), drop=drop))
+            self._store.write(Write(ItemKey(name), drop=drop))
 
     def add(self, name: str, members: Iterable[str]) -> None:
         """Make some names members of a set."""
         if some := frozenset(members):
-            self._store.write(Write(Place(name), add={MEMBERS: some}))
+            self._store.write(Write(ItemKey(name), add={MEMBERS: some}))
 
     def remove(self, name: str, members: Iterable[str]) -> None:
         """Make some names members no longer."""
         if some := frozenset(members):
-            self._store.write(Write(Place(name), drop={MEMBERS: some}))
+            self._store.write(Write(ItemKey(name), drop={MEMBERS: some}))
 
     def keep(self, name: str, before: frozenset[str], members: frozenset[str]) -> None:
         """Make a set that was `before` hold these members and no others."""
         if members:
-            self._store.write(Write(Place(name), values={MEMBERS: members}))
+            self._store.write(Write(ItemKey(name), values={MEMBERS: members}))
         else:
             self.remove(name, before)
 
@@ -74,7 +74,7 @@ def limit_name(service: str, owner: str) -> str:
     return f"limit#{service}#{owner}"
 
 
-def guard_name(service: str) -> str:
+def block_name(service: str) -> str:
     """The set of rows whose keys are of no known form and that may have been meant for a service (`*`: for all)."""
     return f"guard#{service}"
 
@@ -109,7 +109,7 @@ def move(
         return []
     room = [Room(MEMBERS, one, limit) for one in take.held] if limit is not None else []
     about = {"service": service, "owner": owner, "status": CLAIMS} if add else {}
-    return [Write(Place(limit_name(service, owner)), about, room, add=add, drop=drop)]
+    return [Write(ItemKey(limit_name(service, owner)), about, room, add=add, drop=drop)]
 
 
 def written(key: RowKey) -> str:

@@ -26,7 +26,7 @@ ACTIONS_PER_CALL = 100
 Item = dict[str, Any]
 
 
-class Place(NamedTuple):
+class ItemKey(NamedTuple):
     """The key of an item."""
 
     subject: str
@@ -83,14 +83,14 @@ class Write:
     An item that does not exist is made. A set that loses its last member is gone.
     """
 
-    place: Place
+    place: ItemKey
     values: Mapping[str, Any] = field(default_factory=dict)
     conditions: Sequence[Condition] = ()
     add: Mapping[str, frozenset[str]] = field(default_factory=dict)
     drop: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-class Store:
+class LedgerTable:
     """A table on DynamoDB. Raises Contended where a condition does not hold or another writer was faster."""
 
     def __init__(
@@ -100,7 +100,7 @@ class Store:
         self._table = table
         self._sleep = sleep
 
-    def read(self, places: Iterable[Place]) -> list[Item]:
+    def read(self, places: Iterable[ItemKey]) -> list[Item]:
         """The items under these keys, consistently read; those that do not exist are left out."""
         wanted = (_key(place) for place in sorted(set(places)))
         return list(by_keys(self._client.batch_get_item, self._table, wanted, self._sleep))
@@ -188,7 +188,7 @@ def _down(found: Sequence[Unavailable | None]) -> bool:
 
 def _packed(changes: Iterable[Sequence[Write]]) -> Iterator[list[Sequence[Write]]]:
     """Changes in their order, as many together as a call takes; no call touches an item twice."""
-    pack, places = list[Sequence[Write]](), set[Place]()
+    pack, places = list[Sequence[Write]](), set[ItemKey]()
     for change in changes:
         mine = {write.place for write in change}
         if pack and (mine & places or len(places) + len(mine) > ACTIONS_PER_CALL):
@@ -200,7 +200,7 @@ def _packed(changes: Iterable[Sequence[Write]]) -> Iterator[list[Sequence[Write]
         yield pack
 
 
-def _key(place: Place) -> Item:
+def _key(place: ItemKey) -> Item:
     return {"endpoint_id": place.subject, "entry": place.entry}
 
 

@@ -7,7 +7,7 @@ from linkgate.health.evidence import Evidence
 
 
 @dataclass(slots=True)
-class Tally:
+class Counts:
     """One service in one round. Phase times in milliseconds: the slowest good crossing of each endpoint."""
 
     probed: int = 0
@@ -41,7 +41,7 @@ class Tally:
 class Round:
     """What one round saw, by service, and what it could not look at."""
 
-    services: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    services: defaultdict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     failed: dict[str, Exception] = field(default_factory=dict)
     """By service, why it was not looked at to the end."""
     absent: dict[str, Exception] = field(default_factory=dict)

@@ -6,18 +6,18 @@ from datetime import datetime
 
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
-from linkgate.aws.services import Gates
+from linkgate.aws.services import EndpointServices
 from linkgate.events.bell import Bell
-from linkgate.events.queue import Ringer
+from linkgate.events.queue import BellQueue
 from linkgate.health.targets import Probe
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Connection, State
 from linkgate.patrol.canaries import Left
-from linkgate.patrol.counts import Round, Tally
-from linkgate.patrol.probing import Lookout, Seen
-from linkgate.patrol.recorder import Keeper
-from linkgate.patrol.routing import Reach
-from linkgate.patrol.selection import Case, Choice
+from linkgate.patrol.counts import Counts, Round
+from linkgate.patrol.probing import Probing, Seen
+from linkgate.patrol.recorder import HealthRecorder
+from linkgate.patrol.routing import CanaryRouting
+from linkgate.patrol.selection import Candidate, Selection
 from linkgate.policy.decide import settings_keys
 
 PATIENCE = 9
@@ -28,13 +28,13 @@ PATIENCE = 9
 class Patrol:
     """Health, and nobody else's. `account` is the stack's own: its canary reaches that account's endpoints only."""
 
-    gates: Gates
+    services: EndpointServices
     connections: Connections
     allow_list: AllowList
     ledger: Ledger
-    queue: Ringer
-    lookout: Lookout
-    keeper: Keeper
+    queue: BellQueue
+    lookout: Probing
+    keeper: HealthRecorder
     account: str
     default_probe: tuple[Probe, ...]
     now: Callable[[], datetime]
@@ -50,18 +50,18 @@ class Patrol:
         `left` tells the seconds that remain.
         """
         seen, shown = Round(), dict[str, list[Connection]]()
-        gates = self.gates.managed()
-        for service in gates:
+        services = self.services.managed()
+        for service in services:
             try:
                 shown[service] = self.connections.of(service)
             except Exception as error:
                 seen.failed[service] = error
         known = self.ledger.current(one.endpoint for some in shown.values() for one in some)
         choice, now = self._choice(shown), self.now()
-        cases = {service: choice.cases(gates[service], some, known, now) for service, some in shown.items()}
+        cases = {service: choice.cases(services[service], some, known, now) for service, some in shown.items()}
         looked = self.lookout.look([case for some in cases.values() for case in some], left, seen)
         for service in shown:
-            mine = [one for one in looked if one.case.gate.service == service]
+            mine = [one for one in looked if one.case.endpoint_service.service == service]
             seen.services[service] = _counted(mine)
             try:
                 self.keeper.keep(mine, left, seen)
@@ -84,29 +84,29 @@ class Patrol:
         for bell in bells:
             later = (bell.endpoints & again) | (bell.endpoints - shown.keys())
             if later and bell.attempt < PATIENCE:
-                self.queue.ring([bell.again(later)])
+                self.queue.send([bell.again(later)])
         return seen
 
-    def _accepted(self, ready: Sequence[Connection]) -> list[Case]:
+    def _accepted(self, ready: Sequence[Connection]) -> list[Candidate]:
         """Whom of the connections that are available now a canary reaches."""
         if not ready:
             return []
-        gates, choice = self.gates.managed(), self._choice({one.service for one in ready})
+        services, choice = self.services.managed(), self._choice({one.service for one in ready})
         known = self.ledger.current(one.endpoint for one in ready)
-        mine = [one for one in ready if one.service in gates]
-        cases = [choice.probed(gates[one.service], one, known.get(one.endpoint)) for one in mine]
+        mine = [one for one in ready if one.service in services]
+        cases = [choice.probed(services[one.service], one, known.get(one.endpoint)) for one in mine]
         return [case for case in cases if case.targets]
 
-    def _choice(self, services: Iterable[str]) -> Choice:
+    def _choice(self, services: Iterable[str]) -> Selection:
         names = sorted(services)
         rows = self.allow_list.rows(key for service in names for key in settings_keys(service))
-        reach = Reach(self.allow_list.canaries(names), self.own_canary, self.account)
-        return Choice(rows, reach, self.default_probe)
+        reach = CanaryRouting(self.allow_list.canaries(names), self.own_canary, self.account)
+        return Selection(rows, reach, self.default_probe)
 
 
-def _counted(looked: Iterable[Seen]) -> Tally:
+def _counted(looked: Iterable[Seen]) -> Counts:
     """One service in numbers. An endpoint that must stay out is not counted among those that are probed."""
-    tally = Tally()
+    tally = Counts()
     for one in looked:
         endpoint = one.case.connection.endpoint
         if one.case.shut:

@@ -14,13 +14,13 @@ from linkgate.health.status import grown, is_open, status_after
 from linkgate.model import State, Status
 from linkgate.patrol.canaries import Canaries, Found, Group, Left
 from linkgate.patrol.counts import Round
-from linkgate.patrol.selection import Case
+from linkgate.patrol.selection import Candidate
 
 
 class Seen(NamedTuple):
     """One endpoint after the probes. Without a diagnosis nobody looked; `probe_error` is one that could not look."""
 
-    case: Case
+    case: Candidate
     evidence: Evidence
     diagnosis: Diagnosis | None
 
@@ -67,14 +67,14 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Lookout:
+class Probing:
     """Sends canaries, and asks EC2 once more about those that look like anything but an available connection."""
 
     connections: Connections
     canaries: Canaries
     now: Callable[[], datetime]
 
-    def look(self, cases: Sequence[Case], left: Left, seen: Round) -> list[Seen]:
+    def look(self, cases: Sequence[Candidate], left: Left, seen: Round) -> list[Seen]:
         """What is wrong with whom; `seen` gets the canaries that did not come back."""
         found = self.canaries.send(_errands(cases), left)
         seen.absent |= found.absent
@@ -82,7 +82,7 @@ class Lookout:
         states = self._asked_again([case.connection.endpoint for case, evidence in gathered if evidence.doubtful])
         return [_seen(case, evidence, states) for case, evidence in gathered]
 
-    def _evidence(self, case: Case, found: Found) -> Evidence:
+    def _evidence(self, case: Candidate, found: Found) -> Evidence:
         verdicts = {target: found.verdicts[target] for target in case.targets if target in found.verdicts}
         before = case.known.health if case.known else {}
         return gather(case.connection, verdicts, str(before.get("private_seen_at", "")), self.now())
@@ -96,7 +96,7 @@ class Lookout:
         return {endpoint: now.get(endpoint, State.DELETED) for endpoint in endpoints}
 
 
-def _errands(cases: Iterable[Case]) -> dict[str, list[Group]]:
+def _errands(cases: Iterable[Candidate]) -> dict[str, list[Group]]:
     errands: dict[str, list[Group]] = {}
     for case in cases:
         if case.targets:
@@ -104,7 +104,7 @@ def _errands(cases: Iterable[Case]) -> dict[str, list[Group]]:
     return errands
 
 
-def _seen(case: Case, evidence: Evidence, states: Mapping[str, State]) -> Seen:
+def _seen(case: Candidate, evidence: Evidence, states: Mapping[str, State]) -> Seen:
     state = states.get(case.connection.endpoint, case.connection.state)
     case = replace(case, connection=replace(case.connection, state=state))
     if case.shut:
@@ -112,7 +112,7 @@ def _seen(case: Case, evidence: Evidence, states: Mapping[str, State]) -> Seen:
     if evidence.elsewhere and not (case.known and case.known.verified_at):
         # Nobody tells in which VPC an endpoint is; only one that this canary once crossed is known to be in its own.
         return Seen(case, evidence, Diagnosis(UNKNOWN, "its names lead out of its canary's VPC"))
-    found = diagnose(evidence.crossings, state, case.gate.private_dns_state)
+    found = diagnose(evidence.crossings, state, case.endpoint_service.private_dns_state)
     if found.cause == UNKNOWN:
         return Seen(case, evidence, found if evidence.crossings else None)
     # Whatever a diagnosis says: nobody is healthy without a crossing.

@@ -9,7 +9,7 @@ from linkgate.errors import Contended, Unavailable
 from linkgate.events.bus import ENTRIES_PER_CALL, Bus, Event, Subject, about
 from linkgate.health.causes import CAUSES, OPEN
 from linkgate.health.status import is_open, outdated, record
-from linkgate.ledger.items import Current
+from linkgate.ledger.items import EndpointRecord
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Status
 from linkgate.patrol.canaries import Left
@@ -23,7 +23,7 @@ MARGIN = 10
 class Change(NamedTuple):
     """What a round makes of one endpoint, and what is told about it."""
 
-    known: Current
+    known: EndpointRecord
     status: Status
     recent: str
     health: dict[str, Any]
@@ -31,7 +31,7 @@ class Change(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Keeper:
+class HealthRecorder:
     """Writes health, and nobody else does."""
 
     ledger: Ledger
@@ -54,7 +54,7 @@ class Keeper:
             _require_time(left, len(news) - start)
             still = self._still(news[start : start + ENTRIES_PER_CALL])
             # Told first: a repeated event harms less than a lost one. A few at a time, so that few are repeated.
-            self.bus.tell([one.news for one in still if one.news])
+            self.bus.publish([one.news for one in still if one.news])
             kept |= self._written(still, left, seen)
         return kept
 
@@ -102,7 +102,7 @@ def _require_time(left: Left, endpoints: int) -> None:
         raise Unavailable(f"no time is left to keep the health of {endpoints} endpoints")
 
 
-def _unchanged(before: Current, now: Current | None) -> bool:
+def _unchanged(before: EndpointRecord, now: EndpointRecord | None) -> bool:
     return now is not None and (now.status, now.recent, now.entry) == (before.status, before.recent, before.entry)
 
 

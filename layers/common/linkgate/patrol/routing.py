@@ -24,7 +24,7 @@ def region_of(function: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class CanaryRouting:
     """Who reaches whom. `own` is the stack's own canary ("" if it has none), `account` the stack's own."""
 
     rows: Rows

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from linkgate.aws.services import Gate
+from linkgate.aws.services import EndpointService
 from linkgate.health.causes import OPEN
 from linkgate.health.targets import Probe, Target, shut_target, targets_of
-from linkgate.ledger.items import Current
+from linkgate.ledger.items import EndpointRecord
 from linkgate.model import Connection, ServiceSettings, State, Status
-from linkgate.patrol.routing import Reach
+from linkgate.patrol.routing import CanaryRouting
 from linkgate.policy.decide import Rows, settings_for
 
 SHUT_DOORS = 20
@@ -20,50 +20,60 @@ SETTLING = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Candidate:
     """One endpoint that is looked at. Without `targets` nobody can probe it; `shut`: it must stay out."""
 
     connection: Connection
-    known: Current | None
-    gate: Gate
+    known: EndpointRecord | None
+    endpoint_service: EndpointService
     canary: str = ""
     targets: Sequence[Target] = ()
     shut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """Chooses among the connections of one service. `rows` are the settings of it, `default` the stack's own probes."""
 
     rows: Rows
-    reach: Reach
+    reach: CanaryRouting
     default: tuple[Probe, ...]
 
     def cases(
-        self, gate: Gate, connections: Iterable[Connection], known: Mapping[str, Current], now: datetime
-    ) -> list[Case]:
+        self,
+        endpoint_service: EndpointService,
+        connections: Iterable[Connection],
+        known: Mapping[str, EndpointRecord],
+        now: datetime,
+    ) -> list[Candidate]:
         """The cases of a round."""
         cases, shut = [], []
         for connection in connections:
             current = known.get(connection.endpoint)
             if connection.state is State.AVAILABLE:
-                cases.append(self.probed(gate, connection, current))
+                cases.append(self.probed(endpoint_service, connection, current))
             elif current and current.status.live and not _settles(connection, current, now):
-                cases.append(Case(connection, current, gate))
+                cases.append(Candidate(connection, current, endpoint_service))
             elif current and _stays_out(connection, current, now):
-                shut.append(self._shut(gate, connection, current))
+                shut.append(self._shut(endpoint_service, connection, current))
         return cases + _turn(shut, now)
 
-    def probed(self, gate: Gate, connection: Connection, known: Current | None) -> Case:
+    def probed(
+        self, endpoint_service: EndpointService, connection: Connection, known: EndpointRecord | None
+    ) -> Candidate:
         """An available connection, with the targets of the canary that reaches it."""
         canary = self.reach.canary_of(connection)
-        targets = targets_of(connection, self._probes(gate.service), gate.private_dns_name) if canary else ()
-        return Case(connection, known, gate, canary, targets)
+        targets = (
+            targets_of(connection, self._probes(endpoint_service.service), endpoint_service.private_dns_name)
+            if canary
+            else ()
+        )
+        return Candidate(connection, known, endpoint_service, canary, targets)
 
-    def _shut(self, gate: Gate, connection: Connection, known: Current) -> Case:
+    def _shut(self, endpoint_service: EndpointService, connection: Connection, known: EndpointRecord) -> Candidate:
         canary = self.reach.canary_of(connection)
-        targets = shut_target(connection, self._probes(gate.service)) if canary else ()
-        return Case(connection, known, gate, canary, targets, shut=True)
+        targets = shut_target(connection, self._probes(endpoint_service.service)) if canary else ()
+        return Candidate(connection, known, endpoint_service, canary, targets, shut=True)
 
     def _probes(self, service: str) -> tuple[Probe, ...]:
         """How a service is probed; () where its settings cannot be read, which the sweep says."""
@@ -73,19 +83,19 @@ class Choice:
         return tuple(map(Probe.parse, settings.probe)) or self.default
 
 
-def _settles(connection: Connection, known: Current, now: datetime) -> bool:
+def _settles(connection: Connection, known: EndpointRecord, now: datetime) -> bool:
     """Whether it was just accepted: `pending` is not unhealthy."""
     if connection.state is not State.PENDING or known.status is not Status.ACCEPTED:
         return False
     return not known.accepted_at or now - datetime.fromisoformat(known.accepted_at) < SETTLING
 
 
-def _stays_out(connection: Connection, known: Current, now: datetime) -> bool:
+def _stays_out(connection: Connection, known: EndpointRecord, now: datetime) -> bool:
     rejected = connection.state is State.REJECTED and known.status in (Status.REJECTED, Status.CUT)
     return rejected and not known.fresh_at(now)
 
 
-def _turn(cases: Iterable[Case], now: datetime) -> list[Case]:
+def _turn(cases: Iterable[Candidate], now: datetime) -> list[Candidate]:
     """Those that got in when last looked at, and a few others: each as likely as any, and nobody keeps count."""
     minute = int(now.timestamp() // 60)
     opened, rest = [], []

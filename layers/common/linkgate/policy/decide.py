@@ -11,6 +11,7 @@ from linkgate.model import (
     ALONE,
     Connection,
     Decision,
+    DecisionContext,
     Effect,
     Lineage,
     MalformedRow,
@@ -21,7 +22,6 @@ from linkgate.model import (
     RowKey,
     Rule,
     ServiceSettings,
-    Standing,
 )
 from linkgate.policy.rows import EVERY, RELEASE, SETTINGS, Item, ReleaseRow, SettingsRow, digest, is_unit, parse
 
@@ -95,7 +95,7 @@ def read_for(connection: Connection, rows: Rows, lineage: Lineage) -> dict[RowKe
     return {key: rows[key] for key in keys if key in rows}
 
 
-def decide(connection: Connection, rows: Rows, now: datetime, standing: Standing = ALONE) -> Decision:
+def decide(connection: Connection, rows: Rows, now: datetime, standing: DecisionContext = ALONE) -> Decision:
     """Decide on a connection as if it waited for an answer; of a live one, `reason.ends` says if it may stay.
 
     `rows` holds at least those under `keys_for` and the `unit_rows`; `now` carries a zone. Never raises.
@@ -118,7 +118,7 @@ def decide(connection: Connection, rows: Rows, now: datetime, standing: Standing
         outcome=outcome,
         reason=reason,
         mode=settings.mode if isinstance(settings, ServiceSettings) else Mode.OBSERVE,
-        policy_hash=digest(read.values(), standing.strays),
+        policy_hash=digest(read.values(), standing.unmatched),
         row=row.key if row else None,
         applied=tuple(row.key for row in applied),
         near_misses=tuple(NearMiss(rule.key, why) for rule, why in missed),
@@ -166,7 +166,7 @@ def _said(answer: _Answer) -> tuple[Outcome, Reason, int | None]:
 def _answer(
     connection: Connection,
     settings: ServiceSettings | MalformedRow,
-    standing: Standing,
+    standing: DecisionContext,
     now: datetime,
     nearest: Reason,
     applied: Iterable[Readable],
@@ -179,7 +179,7 @@ def _answer(
     for deny in rules:
         if deny.effect is Effect.DENY and deny not in regional:
             return Outcome.REJECT, Reason.DENIED, deny
-    for malformed in (*applied, *map(_stray, standing.strays)):
+    for malformed in (*applied, *map(_stray, standing.unmatched)):
         if isinstance(malformed, MalformedRow):
             return Outcome.HOLD, Reason.MALFORMED_ROW, malformed
     if regional:

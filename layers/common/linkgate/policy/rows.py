@@ -92,7 +92,7 @@ def is_unit(key: RowKey) -> bool:
     return UNIT_FORM.fullmatch(key.consumer) is not None
 
 
-def shut_by(item: Item) -> str | None:
+def blocks(item: Item) -> str | None:
     """The service (`*`: all) that a row with keys of no known form may have been meant for; None for every other row.
 
     Nobody would ever fetch such a row. Unless its effect reads allow, it may have been meant to keep somebody out.
@@ -113,9 +113,9 @@ def meant_by(key: RowKey) -> str | None:
     return meant.pop() if len(meant) == 1 else EVERY
 
 
-def digest(items: Iterable[Item], strays: Iterable[RowKey] = ()) -> str:
+def digest(items: Iterable[Item], unmatched: Iterable[RowKey] = ()) -> str:
     """SHA-256 (hex) over items in the order of their keys: equal exactly when the same policy was read."""
-    read, shut = [attributes.plain(item) for item in sorted(items, key=key_of)], sorted(strays)
+    read, shut = [attributes.plain(item) for item in sorted(items, key=key_of)], sorted(unmatched)
     text = json.dumps([read, shut] if shut else read, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -6,16 +6,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from linkgate.approve.context import Census, Kept, Standings, place_of
+from linkgate.approve.context import ContextReader, LedgerState, ServiceContext, queue_position
 from linkgate.approve.judge import abandoned, accepts_again
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
 from linkgate.errors import Contended, Unavailable
 from linkgate.events.bell import Bell, chunks
 from linkgate.events.bus import Bus
-from linkgate.events.queue import Ringer
+from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Tripped, rejects_name
-from linkgate.ledger.items import Current
+from linkgate.ledger.items import EndpointRecord
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.sets import NOTHING, Slots, endpoint_of, limit_name
 from linkgate.model import Connection, Decision, Mode, Reason, ServiceSettings, State, Status
@@ -28,13 +28,13 @@ TAGS_PER_LOOK = 20
 
 
 @dataclass(slots=True)
-class Compared:
+class ComparisonResult:
     """What one look at a service saw and did."""
 
     pending: int = 0
     stale: int = 0
     refused: int = 0
-    rung: int = 0
+    requeued: int = 0
     unwanted: int = 0
     cut: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
@@ -56,27 +56,30 @@ class Comparer:
     connections: Connections
     allow_list: AllowList
     ledger: Ledger
-    census: Census
+    census: ContextReader
     bus: Bus
-    bells: Ringer
+    bells: BellQueue
     now: Callable[[], datetime]
 
-    def compare(self, service: str, rows: Covering, kept: Kept, cause: str) -> Compared:
+    def compare(self, service: str, rows: Covering, kept: LedgerState, origin: str) -> ComparisonResult:
         """Ring for the endpoints whose truth the ledger does not tell, reconcile and tag those that are live."""
         # The ledger before connections: who holds a slot was seen by then.
         known, slots = self.ledger.whole(service)
-        shown, found = self.connections.of(service), Compared(statuses=Counter(one.status for one in known.values()))
+        shown, found = (
+            self.connections.of(service),
+            ComparisonResult(statuses=Counter(one.status for one in known.values())),
+        )
         self._heal(service, known, slots, {one.endpoint for one in shown if not one.state.gone})
         owners = {one.owner for one in shown if not one.state.gone}
         standing = self.census.of(service, owners, rows.common, kept, slots)
-        waiting = sorted((one for one in shown if one.waits), key=place_of)
+        waiting = sorted((one for one in shown if one.waits), key=queue_position)
         standing.wait(waiting)
         different = [one.endpoint for one in shown if not one.waits and _drifted(one, known.get(one.endpoint))]
         rejected = [one for one in shown if one.state is State.REJECTED]
         different += self._undecided([*waiting, *rejected], known, rows, standing, found)
         different += known.keys() - {one.endpoint for one in shown}
-        self.bells.ring(Bell(some, frozenset({service}), cause) for some in chunks(different))
-        found.rung = len(different)
+        self.bells.send(Bell(some, frozenset({service}), origin) for some in chunks(different))
+        found.requeued = len(different)
         self._count(service, waiting, known, rows, standing, kept, found)
         live = [one for one in shown if one.state.live]
         self._reconcile(service, live, known, rows, standing, kept, found)
@@ -87,10 +90,10 @@ class Comparer:
     def _undecided(
         self,
         asking: Iterable[Connection],
-        known: Mapping[str, Current],
+        known: Mapping[str, EndpointRecord],
         rows: Covering,
-        standing: Standings,
-        found: Compared,
+        standing: ServiceContext,
+        found: ComparisonResult,
     ) -> list[str]:
         """Who would be decided on otherwise now: those that wait, the oldest first as the approver will, and rejected
         ones that are allowed again."""
@@ -114,11 +117,11 @@ class Comparer:
         self,
         service: str,
         waiting: Sequence[Connection],
-        known: Mapping[str, Current],
+        known: Mapping[str, EndpointRecord],
         rows: Covering,
-        standing: Standings,
-        kept: Kept,
-        found: Compared,
+        standing: ServiceContext,
+        kept: LedgerState,
+        found: ComparisonResult,
     ) -> None:
         """Gauges, and a rejections' breaker that keeps nobody any more."""
         settings = settings_for(service, rows.common)
@@ -139,11 +142,11 @@ class Comparer:
         self,
         service: str,
         live: Sequence[Connection],
-        known: Mapping[str, Current],
+        known: Mapping[str, EndpointRecord],
         rows: Covering,
-        standing: Standings,
-        kept: Kept,
-        found: Compared,
+        standing: ServiceContext,
+        kept: LedgerState,
+        found: ComparisonResult,
     ) -> None:
         reconciler = Reconciler(self.connections, self.allow_list, self.ledger, self.census, self.bus, self.now)
         reconciled = reconciler.reconcile(service, live, known, rows, standing, kept.cuts)
@@ -158,9 +161,9 @@ class Comparer:
         self,
         service: str,
         live: Sequence[Connection],
-        known: Mapping[str, Current],
+        known: Mapping[str, EndpointRecord],
         rows: Covering,
-        found: Compared,
+        found: ComparisonResult,
     ) -> None:
         """Write on accepted connections whose they are, a few a look: nobody waits for it."""
         settings = settings_for(service, rows.common)
@@ -175,7 +178,7 @@ class Comparer:
                     self.ledger.untagged(current)
 
     def _heal(
-        self, service: str, known: Mapping[str, Current], slots: Mapping[str, Slots], shown: Collection[str]
+        self, service: str, known: Mapping[str, EndpointRecord], slots: Mapping[str, Slots], shown: Collection[str]
     ) -> None:
         """Where an account's slots and an endpoint's own item came to differ, the item is right."""
         for current in known.values():
@@ -192,7 +195,7 @@ class Comparer:
             self.census.register.forget(limit_name(service, owner), stale)
 
 
-def _drifted(connection: Connection, known: Current | None) -> bool:
+def _drifted(connection: Connection, known: EndpointRecord | None) -> bool:
     """Whether a connection that waits for nobody is something else in the ledger."""
     if connection.state is State.UNKNOWN:
         return False  # nothing is known to be said about it
@@ -206,7 +209,7 @@ def _drifted(connection: Connection, known: Current | None) -> bool:
     return not known.settled or known.state is not connection.state or {known.claimed, known.status.live} != {live}
 
 
-def _unanswered(known: Current, decision: Decision, now: datetime) -> bool:
+def _unanswered(known: EndpointRecord, decision: Decision, now: datetime) -> bool:
     """Whether EC2 was to be told, yet the connection waits: not told, refused some time ago, or not done."""
     if known.paused_at(now):
         return False

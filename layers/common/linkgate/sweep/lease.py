@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from linkgate.errors import Contended
 from linkgate.ledger.items import stamp
-from linkgate.ledger.table import Before, Is, Place, Store, Write
+from linkgate.ledger.table import Before, Is, ItemKey, LedgerTable, Write
 
 LENGTH = timedelta(seconds=120)
 """The sweep's timeout: nobody sweeps for longer."""
@@ -15,7 +15,7 @@ NAME = "lease#sweep"
 class Lease:
     """The lease of the sweep."""
 
-    def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
+    def __init__(self, store: LedgerTable, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
 
@@ -23,7 +23,7 @@ class Lease:
         """Whether the lease is the holder's now."""
         values = {"holder": holder, "until": stamp(self._now() + LENGTH)}
         try:
-            self._store.write(Write(Place(NAME), values, [Before("until", stamp(self._now()))]))
+            self._store.write(Write(ItemKey(NAME), values, [Before("until", stamp(self._now()))]))
         except Contended:
             return False
         return True
@@ -31,6 +31,6 @@ class Lease:
     def give_back(self, holder: str) -> None:
         """End the lease, unless it ran out and is somebody else's now."""
         try:
-            self._store.write(Write(Place(NAME), {"until": ""}, [Is("holder", holder)]))
+            self._store.write(Write(ItemKey(NAME), {"until": ""}, [Is("holder", holder)]))
         except Contended:
             return

@@ -10,14 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from linkgate.approve.context import Census, Standings
+from linkgate.approve.context import ContextReader, ServiceContext
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import PER_CALL, Connections, Refusal
 from linkgate.aws.errors import THROTTLES
 from linkgate.errors import Contended
 from linkgate.events.bus import Bus, decision_event, tripped_event
 from linkgate.ledger.breaker import Counted, Spent, Tripped, cuts_name, spend
-from linkgate.ledger.items import Current, pause, stamp
+from linkgate.ledger.items import EndpointRecord, pause, stamp
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Budget, Connection, Decision, Mode, Outcome, Reconcile, ServiceSettings, State, Status
 from linkgate.policy.decide import Covering, Rows, decide, released, settings_for
@@ -31,7 +31,7 @@ class Unwanted:
     """A live connection that is no longer allowed, and the decision which says so."""
 
     connection: Connection
-    known: Current
+    known: EndpointRecord
     decision: Decision
 
     @property
@@ -41,7 +41,7 @@ class Unwanted:
 
     def due(self, grace: timedelta, now: datetime) -> bool:
         """Whether a look at least a grace ago wanted it cut already."""
-        since = self.known.unwanted_at
+        since = self.known.unwanted_since
         return self.at_once or (since != "" and since <= stamp(now - grace))
 
 
@@ -69,7 +69,7 @@ class Reconciler:
     connections: Connections
     allow_list: AllowList
     ledger: Ledger
-    census: Census
+    census: ContextReader
     bus: Bus
     now: Callable[[], datetime]
 
@@ -77,9 +77,9 @@ class Reconciler:
         self,
         service: str,
         live: Sequence[Connection],
-        known: Mapping[str, Current],
+        known: Mapping[str, EndpointRecord],
         rows: Covering,
-        standing: Standings,
+        standing: ServiceContext,
         counted: Counted,
     ) -> Reconciled:
         """Report or cut what is no longer allowed of a service's live connections, all of which are given."""
@@ -100,7 +100,7 @@ class Reconciler:
                 self._report(one, rows.of(one.connection), standing)
         cuts = [one for one in unwanted if one.connection.endpoint not in told_only]
         due = [one.connection.endpoint for one in cuts if one.due(settings.grace, self.now())]
-        if any(not one.known.unwanted_at and not one.at_once for one in cuts):
+        if any(not one.known.unwanted_since and not one.at_once for one in cuts):
             found.look_again(settings.grace)  # of those whose grace began earlier an earlier look asked for another
         for start in range(0, len(due), PER_CALL):
             self._cut(service, due[start : start + PER_CALL], let_go, settings.max_cuts.of(len(live)), found)
@@ -109,10 +109,10 @@ class Reconciler:
     def _unwanted(
         self,
         live: Iterable[Connection],
-        known: Mapping[str, Current],
+        known: Mapping[str, EndpointRecord],
         rows: Covering,
         settings: ServiceSettings,
-        standing: Standings,
+        standing: ServiceContext,
         found: Reconciled,
     ) -> list[Unwanted]:
         """Who is no longer allowed, kept in mind since when; who is again is forgotten."""
@@ -127,40 +127,48 @@ class Reconciler:
             one = self._judged(connection, current, rows.of(connection), standing)
             if one.decision.reason.ends and (one.at_once or settings.reconcile is not Reconcile.OFF):
                 unwanted.append(one)
-                if not current.unwanted_at:
-                    self._doubted(current, stamp(self.now()))
-            elif current.unwanted_at or current.outcome == Outcome.CUT:
-                self._doubted(current, "")
+                if not current.unwanted_since:
+                    self._mark_unwanted(current, stamp(self.now()))
+            elif current.unwanted_since or current.outcome == Outcome.CUT:
+                self._mark_unwanted(current, "")
                 self._wanted_again(one, rows.of(connection), standing)
         return unwanted
 
-    def _judged(self, connection: Connection, current: Current, rows: Rows, standing: Standings) -> Unwanted:
+    def _judged(
+        self, connection: Connection, current: EndpointRecord, rows: Rows, standing: ServiceContext
+    ) -> Unwanted:
         return Unwanted(connection, current, self._decided(connection, rows, standing))
 
-    def _decided(self, connection: Connection, rows: Rows, standing: Standings) -> Decision:
+    def _decided(self, connection: Connection, rows: Rows, standing: ServiceContext) -> Decision:
         now = self.now()
         return decide(connection, rows, now, standing.of(connection, now))
 
-    def _wanted_again(self, one: Unwanted, rows: Rows, standing: Standings) -> None:
+    def _wanted_again(self, one: Unwanted, rows: Rows, standing: ServiceContext) -> None:
         """Say in the ledger why somebody stays who was to be cut."""
         if one.known.outcome == Outcome.CUT:
             self._noted(one.connection, one.decision, one.known, rows, standing, "it stays")
 
-    def _doubted(self, known: Current, since: str) -> None:
+    def _mark_unwanted(self, known: EndpointRecord, since: str) -> None:
         with suppress(Contended):
-            self.ledger.doubted(known, since)
+            self.ledger.mark_unwanted(known, since)
 
-    def _report(self, one: Unwanted, rows: Rows, standing: Standings) -> None:
+    def _report(self, one: Unwanted, rows: Rows, standing: ServiceContext) -> None:
         """Say, when it changes, who would be cut."""
         would = replace(one.decision, outcome=Outcome.CUT, mode=Mode.OBSERVE)
         if one.known.agrees_with(would) and one.known.settled:
             return
         entry = self._noted(one.connection, would, one.known, rows, standing, "nothing to do")
         if entry and one.known.says() != would.says():
-            self.bus.tell([decision_event(one.connection, would, entry)])
+            self.bus.publish([decision_event(one.connection, would, entry)])
 
     def _noted(
-        self, connection: Connection, decision: Decision, known: Current, rows: Rows, standing: Standings, answer: str
+        self,
+        connection: Connection,
+        decision: Decision,
+        known: EndpointRecord,
+        rows: Rows,
+        standing: ServiceContext,
+        answer: str,
     ) -> str:
         """A line about a live connection on which nobody acts; its sort key, "" if somebody else is writing."""
         now = self.now()
@@ -182,7 +190,7 @@ class Reconciler:
         too_many = len(wanted) + spent.within_the_hour(self.now()) > budget.of(live)
         kept = frozenset(wanted) if wanted and (still or too_many) else frozenset()
         if kept and not before.endpoints:
-            self.bus.tell([tripped_event(service, "cuts", kept)])
+            self.bus.publish([tripped_event(service, "cuts", kept)])
         self.census.breaker.trip(name, before, Tripped(kept, budget))
         return kept
 
@@ -215,7 +223,7 @@ class Reconciler:
         refused = self.connections.reject(service, list(lines)) if lines else {}
         self._complete(lines, refused, found)
 
-    def _opened(self, one: Unwanted, rows: Rows, standing: Standings, spent: Spent | None) -> str:
+    def _opened(self, one: Unwanted, rows: Rows, standing: ServiceContext, spent: Spent | None) -> str:
         """The ledger's line of a cut: a new one, or one that was left open; "" where it is not ours to act on."""
         now, known = self.now(), one.known
         cut = replace(one.decision, outcome=Outcome.CUT)
@@ -239,7 +247,7 @@ class Reconciler:
             why, now = refused.get(endpoint), self.now()
             if why is None:
                 cut = replace(one.decision, outcome=Outcome.CUT)
-                self.bus.tell([decision_event(one.connection, cut, entry)])
+                self.bus.publish([decision_event(one.connection, cut, entry)])
                 self.ledger.answered(one.connection, entry, "done", Status.CUT, State.REJECTED, now, one.known)
                 found.cut.append(endpoint)
             else:

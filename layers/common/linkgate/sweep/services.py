@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from linkgate.aws.services import Gate, Gates, lost
+from linkgate.aws.services import EndpointService, EndpointServices, lost
 from linkgate.errors import Unavailable
 from linkgate.events.bus import Bus, Event
-from linkgate.ledger.sets import Register
+from linkgate.ledger.sets import NamedSets
 from linkgate.model import MalformedRow, Mode, Outcome, Sync
 from linkgate.policy.decide import Rows, settings_for
 from linkgate.policy.principals import plan, problems, wanted
@@ -17,7 +17,7 @@ LOST = "lost-services"
 
 
 @dataclass(slots=True)
-class Upkept:
+class ServicesResult:
     """What is wrong with gates, by service; what permission sync cannot express; and what could not be found out."""
 
     misconfigured: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -28,21 +28,21 @@ class Upkept:
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
+class ServiceConfigurator:
     """Wires notifications to `topic`, makes principals follow the rows, and tells of problems when they change."""
 
-    gates: Gates
-    register: Register
+    services: EndpointServices
+    register: NamedSets
     bus: Bus
     topic: str
     now: Callable[[], datetime]
 
-    def keep(self, managed: Mapping[str, Gate], rows: Rows) -> Upkept:
+    def keep(self, managed: Mapping[str, EndpointService], rows: Rows) -> ServicesResult:
         """Look at every gate; `rows` is the whole table. One gate's trouble is not another's."""
-        found = Upkept()
-        unwired = self.gates.wire(managed, self.topic)
-        for service, gate in managed.items():
-            wrong = gate.problems() + ((unwired[service],) if service in unwired else ())
+        found = ServicesResult()
+        unnotified = self.services.ensure_notifications(managed, self.topic)
+        for service, endpoint_service in managed.items():
+            wrong = endpoint_service.problems() + ((unnotified[service],) if service in unnotified else ())
             try:
                 wrong += self._principals(service, rows, found)
             except Exception as error:  # whatever it is, only this gate fails
@@ -55,7 +55,7 @@ class Upkeep:
         self._tell(managed, frozenset(missing), found)
         return found
 
-    def _principals(self, service: str, rows: Rows, found: Upkept) -> tuple[str, ...]:
+    def _principals(self, service: str, rows: Rows, found: ServicesResult) -> tuple[str, ...]:
         """Make allowed principals follow the rows, as far as `@settings` says; what is wrong with them."""
         settings = settings_for(service, rows)
         if isinstance(settings, MalformedRow):
@@ -63,13 +63,13 @@ class Upkeep:
         sync = settings.sync_permissions if settings.mode is Mode.ENFORCE else Sync.OFF
         if sync is Sync.OFF and settings.default is not Outcome.REJECT:
             return ()
-        present, refused = self.gates.principals(service), ""
+        present, refused = self.services.principals(service), ""
         if sync is not Sync.OFF:
             change = plan(sync, present, wanted(service, rows, self.now(), self.topic.split(":")[1]))
             if change.short:
                 found.notes[service] = change.short
             if change:
-                refused = self.gates.permit(service, change)
+                refused = self.services.permit(service, change)
                 present = (present | change.add) - change.remove
         if refused:
             found.notes[service] = refused
@@ -77,16 +77,18 @@ class Upkeep:
         told = (f"EC2 refuses to change its principals: {refused.split(':')[0]}",) if refused else ()
         return problems(present, settings) + told
 
-    def _tell(self, managed: Iterable[str], missing: frozenset[str], found: Upkept) -> None:
+    def _tell(self, managed: Iterable[str], missing: frozenset[str], found: ServicesResult) -> None:
         """Tell of a gate's problems when they change, once."""
         before = self.register.read([LOST]).get(LOST, frozenset())
         services = {*managed, *missing, *before}
-        told = self.register.read(map(gate_name, services))
+        told = self.register.read(map(problems_name, services))
         for service in sorted(services - found.unknown):
-            name, wrong = gate_name(service), found.misconfigured.get(service, ())
+            name, wrong = problems_name(service), found.misconfigured.get(service, ())
             if told.get(name, frozenset()) != frozenset(wrong):
                 try:
-                    self.bus.tell([Event("Gate Misconfigured", {"service_id": service, "problems": list(wrong)})])
+                    self.bus.publish(
+                        [Event("Endpoint Service Misconfigured", {"service_id": service, "problems": list(wrong)})]
+                    )
                     self.register.keep(name, told.get(name, frozenset()), frozenset(wrong))
                 except Unavailable as error:
                     found.failed[f"the gate of {service}"] = error
@@ -94,6 +96,6 @@ class Upkeep:
             self.register.keep(LOST, before, missing)
 
 
-def gate_name(service: str) -> str:
+def problems_name(service: str) -> str:
     """The set of problems last told of a service's gate."""
     return f"gate#{service}"

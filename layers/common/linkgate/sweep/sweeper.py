@@ -5,31 +5,31 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from linkgate.events.bell import CLOUDTRAIL_CAUSE, Bell
-from linkgate.events.queue import Ringer
+from linkgate.events.bell import CLOUDTRAIL_ORIGIN, Bell
+from linkgate.events.queue import BellQueue
 from linkgate.model import RowKey
 from linkgate.policy.decide import Covering, Rows
 from linkgate.policy.rows import EVERY, Item, is_unit, meant_by
-from linkgate.sweep.compare import Compared, Comparer
+from linkgate.sweep.compare import Comparer, ComparisonResult
 from linkgate.sweep.lease import Lease
-from linkgate.sweep.services import Upkeep, Upkept
+from linkgate.sweep.services import ServiceConfigurator, ServicesResult
 from linkgate.sweep.validator import Validator
 
 
 @dataclass(slots=True)
-class Finding:
+class SweepResult:
     """What one sweep saw and did: for the metrics and the log."""
 
     whole: bool = False
     """Everything was looked at: the numbers are those of the whole stack."""
-    services: dict[str, Compared] = field(default_factory=dict)
-    gates: Upkept = field(default_factory=Upkept)
+    services: dict[str, ComparisonResult] = field(default_factory=dict)
+    configuration: ServicesResult = field(default_factory=ServicesResult)
     malformed: dict[str, str] = field(default_factory=dict)
     postponed: bool = False
     """Another sweep was at work: a look was rung for instead."""
     failed: dict[str, Exception] = field(default_factory=dict)
 
-    def sum(self, count: Callable[[Compared], int]) -> int:
+    def sum(self, count: Callable[[ComparisonResult], int]) -> int:
         """Something counted over all services."""
         return sum(map(count, self.services.values()))
 
@@ -51,76 +51,76 @@ class Sweeper:
     """
 
     comparer: Comparer
-    upkeep: Upkeep
+    upkeep: ServiceConfigurator
     validator: Validator
     lease: Lease
-    looks: Ringer
+    looks: BellQueue
 
-    def sweep(self, holder: str, attempt: int = 0) -> Finding:
+    def sweep(self, holder: str, attempt: int = 0) -> SweepResult:
         """Look at every managed service and at the whole table."""
-        finding = Finding()
-        with self._alone(holder, Bell(cause="sweep", attempt=attempt), finding) as mine:
+        finding = SweepResult()
+        with self._alone(holder, Bell(origin="sweep", attempt=attempt), finding) as mine:
             if mine:
                 self._whole(finding)
         return finding
 
-    def edited(self, changes: Mapping[RowKey, Item | None], holder: str) -> Finding:
+    def edited(self, changes: Mapping[RowKey, Item | None], holder: str) -> SweepResult:
         """Look at what an edit touched: rows written, or deleted (None). One of `*` touches every service."""
-        finding = Finding()
+        finding = SweepResult()
         with finding.kept("the validation of the allow-list"):
             finding.malformed = self.validator.edited(changes)
         # A row with keys of no known form may have been meant for another service than it says.
         touched = {key.service for key in changes} | {meant for key in changes if (meant := meant_by(key))}
-        managed = self.upkeep.gates.managed().keys()
+        managed = self.upkeep.services.managed().keys()
         services = frozenset(managed if EVERY in touched else managed & touched)
         if services:
-            self._look(Bell(services=services, cause="allow-list edited"), holder, finding)
+            self._look(Bell(services=services, origin="allow-list edited"), holder, finding)
         return finding
 
-    def look(self, bells: Iterable[Bell], holder: str) -> Finding:
+    def look(self, bells: Iterable[Bell], holder: str) -> SweepResult:
         """Look at the services that bells name: asked for by an earlier sweep, or by a change of a service itself."""
         asked = list(bells)
         attempt = max(bell.attempt for bell in asked)
-        if any(bell.cause.startswith(CLOUDTRAIL_CAUSE) or not bell.services for bell in asked):
+        if any(bell.origin.startswith(CLOUDTRAIL_ORIGIN) or not bell.services for bell in asked):
             return self.sweep(holder, attempt)
-        finding, named = Finding(), frozenset[str]().union(*(bell.services for bell in asked))
-        services = named & self.upkeep.gates.managed().keys()
+        finding, named = SweepResult(), frozenset[str]().union(*(bell.services for bell in asked))
+        services = named & self.upkeep.services.managed().keys()
         if services:
-            self._look(Bell(services=services, cause="sweep", attempt=attempt), holder, finding)
+            self._look(Bell(services=services, origin="sweep", attempt=attempt), holder, finding)
         return finding
 
-    def _look(self, bell: Bell, holder: str, finding: Finding) -> None:
+    def _look(self, bell: Bell, holder: str, finding: SweepResult) -> None:
         with self._alone(holder, bell, finding) as mine:
             if mine:
                 rows = self.comparer.allow_list.covering(bell.services)
-                self._compare(bell.services, rows, bell.cause, finding)
+                self._compare(bell.services, rows, bell.origin, finding)
 
     @contextmanager
-    def _alone(self, holder: str, bell: Bell, finding: Finding) -> Iterator[bool]:
+    def _alone(self, holder: str, bell: Bell, finding: SweepResult) -> Iterator[bool]:
         """Hold the lease, if nobody else does; otherwise ring for the same look a little later."""
         mine = self.lease.take(holder)
         if not mine:
             finding.postponed = True
-            self.looks.ring([replace(bell, attempt=bell.attempt + 1)])
+            self.looks.send([replace(bell, attempt=bell.attempt + 1)])
         try:
             yield mine
         finally:
             if mine:
                 self.lease.give_back(holder)
 
-    def _whole(self, finding: Finding) -> None:
+    def _whole(self, finding: SweepResult) -> None:
         finding.whole = True
-        managed = self.upkeep.gates.managed()
+        managed = self.upkeep.services.managed()
         before = self.validator.remembered(managed)
         rows = self.comparer.allow_list.whole_table()
         with finding.kept("the upkeep of the gates"):
-            finding.gates = self.upkeep.keep(managed, rows)
-            finding.failed |= finding.gates.failed
+            finding.configuration = self.upkeep.keep(managed, rows)
+            finding.failed |= finding.configuration.failed
         with finding.kept("the validation of the allow-list"):
             finding.malformed = self.validator.whole(rows, before)
         self._compare(managed, rows, "sweep", finding)
 
-    def _compare(self, services: Iterable[str], rows: Rows, cause: str, finding: Finding) -> None:
+    def _compare(self, services: Iterable[str], rows: Rows, origin: str, finding: SweepResult) -> None:
         """Service by service, each with the rows that cover it."""
         by_service: defaultdict[str, dict[RowKey, Item]] = defaultdict(dict)
         units: defaultdict[str, dict[RowKey, Item]] = defaultdict(dict)
@@ -133,7 +133,7 @@ class Sweeper:
             with finding.kept(service):
                 mine = ChainMap(by_service[service], by_service[EVERY])
                 covering = Covering(service, mine, units[service] | units[EVERY])
-                finding.services[service] = found = self.comparer.compare(service, covering, kept[service], cause)
+                finding.services[service] = found = self.comparer.compare(service, covering, kept[service], origin)
                 if found.again is not None:
                     later = int(found.again.total_seconds()) + 1
-                    self.looks.ring([Bell(services=frozenset({service}), cause="sweep")], later)
+                    self.looks.send([Bell(services=frozenset({service}), origin="sweep")], later)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from linkgate.ledger.items import Current
+from linkgate.ledger.items import EndpointRecord
 from linkgate.model import Connection, Mode, Outcome
 
 CONSUMER, ROW, DECISION, TICKET = NAMES = (
@@ -18,7 +18,7 @@ _FOREIGN = re.compile(r"[^\w \-+=.:/@]")
 """What not every AWS service takes in a tag; `\\w` are letters and digits of any script, and `_`."""
 
 
-def labels(known: Current) -> dict[str, str]:
+def labels(known: EndpointRecord) -> dict[str, str]:
     """The tags of an endpoint that Linkgate accepted and that is live; {} for every other one."""
     ours = known.outcome == Outcome.ACCEPT and known.mode == Mode.ENFORCE and known.settled
     if not (ours and known.status.live):
@@ -33,7 +33,9 @@ def labels(known: Current) -> dict[str, str]:
     return {name: _FOREIGN.sub("_", value)[:LONGEST] for name, value in values.items() if value}
 
 
-def due(connections: Iterable[Connection], known: Mapping[str, Current]) -> list[tuple[Connection, dict[str, str]]]:
+def due(
+    connections: Iterable[Connection], known: Mapping[str, EndpointRecord]
+) -> list[tuple[Connection, dict[str, str]]]:
     """Live connections whose tags do not say what the ledger says, oldest first, with the tags to write.
 
     A ticket of a former decision is written over with "". What cannot be tagged (EC2 tells no id, or has no room for

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from linkgate.approve.context import ROLE_MISSING
 from linkgate.events.bus import Bus, Event
-from linkgate.ledger.sets import Register, guard_name, written
+from linkgate.ledger.sets import NamedSets, block_name, written
 from linkgate.model import MalformedRow, RowKey, Rule
 from linkgate.policy.decide import Rows
-from linkgate.policy.rows import EVERY, Item, is_unit, meant_by, parse, shut_by
+from linkgate.policy.rows import EVERY, Item, blocks, is_unit, meant_by, parse
 
 TOLD = "invalid-rows"
 """The set of problems that were told: a digest of the row's key and one of the sentence."""
@@ -29,7 +29,7 @@ Remembered = Mapping[str, frozenset[str]]
 class Validator:
     """Reads rows as decisions do. `organization` says whether rows about OUs and organisations can be judged."""
 
-    register: Register
+    register: NamedSets
     bus: Bus
     organization: bool
 
@@ -48,15 +48,15 @@ class Validator:
 
     def remembered(self, services: Iterable[str]) -> Remembered:
         """What is kept and was told of some services: to be read before the table that it is compared with."""
-        return self.register.read([TOLD, *(guard_name(service) for service in {*services, EVERY})])
+        return self.register.read([TOLD, *(block_name(service) for service in {*services, EVERY})])
 
     def whole(self, rows: Rows, before: Remembered) -> dict[str, str]:
         """Read the whole table; what was `remembered` before it was read and is true no more is forgotten."""
         problems = self._problems(rows.values())
         meant: defaultdict[str, set[str]] = defaultdict(set)
         for key in problems:
-            if service := shut_by(rows[key]):
-                meant[guard_name(service)].add(written(key))
+            if service := blocks(rows[key]):
+                meant[block_name(service)].add(written(key))
         for name in {*meant, *before} - {TOLD}:
             kept, now = before.get(name, frozenset()), meant.get(name, set())
             wanted = now if len(now) <= MOST_SHUT else {*sorted(now)[:MOST_SHUT], MORE}
@@ -80,7 +80,7 @@ class Validator:
         """Tell of what was not told yet; `mine` of what was told is about the rows that were read."""
         now = {f"{_digest(written(key))}-{_digest(str(problem))}": problem for key, problem in problems.items()}
         new = sorted(now.keys() - told)[: max(0, MOST_TOLD - len(told))]
-        self.bus.tell([_event(now[member]) for member in new])
+        self.bus.publish([_event(now[member]) for member in new])
         self.register.add(TOLD, new)
         self.register.remove(TOLD, set(mine) - now.keys())
 
@@ -89,8 +89,8 @@ class Validator:
         meant = meant_by(key)
         if meant is None:
             return
-        name = guard_name(meant)
-        if item is None or not shut_by(item):
+        name = block_name(meant)
+        if item is None or not blocks(item):
             self.register.remove(name, [written(key)])
             return
         full = len(self.register.read([name]).get(name, ())) >= MOST_SHUT

@@ -3,24 +3,32 @@
 from datetime import timedelta
 
 from linkgate.approve.approver import Approver, Report
-from linkgate.approve.context import Census
+from linkgate.approve.context import ContextReader
 from linkgate.events.bell import Bell
 from linkgate.health.targets import Probe
 from linkgate.ledger.breaker import Breaker
-from linkgate.ledger.items import Current
-from linkgate.ledger.sets import Register
+from linkgate.ledger.items import EndpointRecord
+from linkgate.ledger.sets import NamedSets
 from linkgate.model import State
 from linkgate.patrol.counts import Round
 from linkgate.patrol.patrol import Patrol
-from linkgate.patrol.probing import Lookout
-from linkgate.patrol.recorder import Keeper
+from linkgate.patrol.probing import Probing
+from linkgate.patrol.recorder import HealthRecorder
 from linkgate.sweep.compare import Comparer
 from linkgate.sweep.lease import Lease
-from linkgate.sweep.services import Upkeep
-from linkgate.sweep.sweeper import Finding, Sweeper
+from linkgate.sweep.services import ServiceConfigurator
+from linkgate.sweep.sweeper import Sweeper, SweepResult
 from linkgate.sweep.validator import Validator
 
-from tests.fakes import FakeAllowList, FakeBus, FakeCanaries, FakeConnections, FakeGates, FakeLedger, FakeRinger
+from tests.fakes import (
+    FakeAllowList,
+    FakeBus,
+    FakeCanaries,
+    FakeConnections,
+    FakeEndpointServices,
+    FakeLedger,
+    FakeQueue,
+)
 from tests.organization import FakeOrganization
 from tests.world import CONSUMER, REGION, World, service_id
 
@@ -29,32 +37,32 @@ TOPIC = "arn:aws:sns:eu-west-1:111111111111:linkgate"
 PROBE = "tcp://:443"
 
 
-class House:
+class Application:
     """Linkgate over a world with one enforced service, `SERVICE`."""
 
     def __init__(self) -> None:
         self.world = World()
-        self.gates, self.connections = FakeGates(self.world), FakeConnections(self.world)
+        self.services, self.connections = FakeEndpointServices(self.world), FakeConnections(self.world)
         self.allow_list, self.ledger, self.bus = FakeAllowList(), FakeLedger(), FakeBus()
-        self.bells, self.visits, self.canary = FakeRinger(self.world), FakeRinger(self.world), FakeCanaries()
-        self.register, self.organization = Register(self.ledger.store), FakeOrganization()
-        self.breaker, self.looks = Breaker(self.ledger.store), FakeRinger(self.world)
+        self.bells, self.visits, self.canary = FakeQueue(self.world), FakeQueue(self.world), FakeCanaries()
+        self.register, self.organization = NamedSets(self.ledger.store), FakeOrganization()
+        self.breaker, self.looks = Breaker(self.ledger.store), FakeQueue(self.world)
         census, lease = (
-            Census(self.register, self.breaker, self.organization),
+            ContextReader(self.register, self.breaker, self.organization),
             Lease(self.ledger.store, self.world.clock),
         )
         clock, seen = self.world.clock, (self.connections, self.allow_list, self.ledger)
-        self.approver = Approver(self.gates, *seen, census, self.bus, self.bells, clock)
+        self.approver = Approver(self.services, *seen, census, self.bus, self.bells, clock)
         comparer = Comparer(*seen, census, self.bus, self.bells, clock)
-        upkeep = Upkeep(self.gates, self.register, self.bus, TOPIC, clock)
+        upkeep = ServiceConfigurator(self.services, self.register, self.bus, TOPIC, clock)
         validator = Validator(self.register, self.bus, organization=True)
         self.sweeper = Sweeper(comparer, upkeep, validator, lease, self.looks)
         self.patrol = Patrol(
-            self.gates,
+            self.services,
             *seen,
             self.visits,
-            Lookout(self.connections, self.canary, clock),
-            Keeper(self.ledger, self.bus, clock),
+            Probing(self.connections, self.canary, clock),
+            HealthRecorder(self.ledger, self.bus, clock),
             CONSUMER,
             (Probe.parse(PROBE),),
             clock,
@@ -65,18 +73,18 @@ class House:
     def connect(self, endpoint: str, owner: str = CONSUMER, region: str = REGION, service: str = SERVICE) -> None:
         """A consumer creates an endpoint, and the notification of it rings."""
         self.world.connect(endpoint, service, owner, region)
-        self.ring(endpoint, cause="Connect")
+        self.send(endpoint, origin="Connect")
 
-    def ring(self, *endpoints: str, cause: str = "") -> None:
+    def send(self, *endpoints: str, origin: str = "") -> None:
         """A bell for some endpoints, or for nothing in particular."""
-        self.bells.ring([Bell(frozenset(endpoints), frozenset(), cause)])
+        self.bells.send([Bell(frozenset(endpoints), frozenset(), origin)])
 
-    def edit(self, service: str, consumer: str, **attributes: object) -> Finding:
+    def edit(self, service: str, consumer: str, **attributes: object) -> SweepResult:
         """Somebody writes a row, and the table's stream tells the sweep."""
         key = self.allow_list.put(service, consumer, **attributes)
         return self.sweeper.edited({key: self.allow_list.table[key]}, "an edit")
 
-    def delete(self, service: str, consumer: str) -> Finding:
+    def delete(self, service: str, consumer: str) -> SweepResult:
         """Somebody deletes a row, and the table's stream tells the sweep."""
         return self.sweeper.edited({self.allow_list.delete(service, consumer): None}, "an edit")
 
@@ -100,7 +108,7 @@ class House:
         """Patrol's visit of endpoints just accepted."""
         return self.patrol.visit(bells, lambda: left)
 
-    def settle(self) -> Finding:
+    def settle(self) -> SweepResult:
         """A sweep, and all that it rings at once."""
         finding = self.sweeper.sweep("a sweep")
         self.work()
@@ -109,6 +117,6 @@ class House:
     def state(self, endpoint: str) -> State | None:
         return self.world.state(endpoint)
 
-    def known(self, endpoint: str) -> Current:
+    def known(self, endpoint: str) -> EndpointRecord:
         """What the ledger knows of an endpoint."""
         return self.ledger.currents[endpoint]
