@@ -67,6 +67,21 @@ def shut_queues(stack: Stack) -> list[str]:
     return problems
 
 
+def shared_policies(stack: Stack) -> list[str]:
+    """Policies that are not about the one queue they are attached to.
+
+    SQS developer guide (2011), "Special Information for SQS Policies": "Each policy must cover only a single queue".
+    """
+    policies = stack.of("AWS::SQS::QueuePolicy").items()
+    return [
+        f"{name} is attached to {policy['Queues']} and about {resource}"
+        for name, policy in policies
+        for statement in read(policy["PolicyDocument"])
+        for resource in listed(statement["Resource"])
+        if policy["Queues"] != [f"${{{named(resource)}}}"]
+    ]
+
+
 def shut_topics(stack: Stack) -> list[str]:
     """Services that publish to a topic whose policy does not let them."""
     problems = []
@@ -134,10 +149,8 @@ def _unwanted(
         return [] if known else [f"{service} publishes nothing to {resource}"]
     if not sources(statement):
         return [f"anybody's {service} may send to {resource}"]
-    # One statement may name two senders and two queues: each sender must send to one of them.
-    mine = {(service, sender, queue) for sender in sources(statement) for queue in listed(statement["Resource"])}
-    senders = {sender for _, sender, _ in mine & expected}
-    return [f"{sender} sends nothing to {resource}" for sender in sorted(sources(statement) - senders)]
+    idle = [sender for sender in sorted(sources(statement)) if (service, sender, resource) not in expected]
+    return [f"{sender} sends nothing to {resource}" for sender in idle]
 
 
 def conditional_topics(stack: Stack) -> list[str]:

@@ -13,6 +13,7 @@ from tests.infrastructure.delivery import (
     letters,
     loose_ends,
     publishers,
+    shared_policies,
     shut_functions,
     shut_queues,
     shut_topics,
@@ -23,6 +24,7 @@ from tests.infrastructure.stack import Stack, arn, named
 
 CHECKS = [
     shut_queues,
+    shared_policies,
     shut_topics,
     shut_functions,
     loose_ends,
@@ -77,8 +79,18 @@ SPOILED: list[tuple[Callable[[Stack], list[str]], Callable[[Stack], object], str
     ),
     (
         shut_queues,
-        lambda it: _statement(it, "BellQueuePolicy").update(Resource=arn("BellQueue")),
-        "${BellDeadLetters.Arn} does not let",
+        lambda it: it.properties("BellDeadLettersPolicy").update(Queues=["${BellQueue}"]),
+        "${BellDeadLetters.Arn} has 0 policies",
+    ),
+    (
+        shared_policies,
+        lambda it: it.properties("BellQueuePolicy").update(Queues=["${BellQueue}", "${BellDeadLetters}"]),
+        "BellQueuePolicy is attached to ['${BellQueue}', '${BellDeadLetters}'] and about ${BellQueue.Arn}",
+    ),
+    (
+        shared_policies,
+        lambda it: _statement(it, "BellQueuePolicy").update(Resource=[arn("BellQueue"), arn("BellDeadLetters")]),
+        "BellQueuePolicy is attached to ['${BellQueue}'] and about ${BellDeadLetters.Arn}",
     ),
     (
         shut_queues,

@@ -23,8 +23,8 @@ RESOURCES = {
     "SNS::Subscription": "NotificationSubscription AlarmSubscription",
     "SNS::Topic": "NotificationTopic AlarmTopic",
     "SNS::TopicPolicy": "NotificationTopicPolicy AlarmTopicPolicy",
-    "SQS::QueuePolicy": "NotificationQueuePolicy BellQueuePolicy SweepQueuePolicy PatrolQueuePolicy"
-    " HealthDeadLettersPolicy",
+    "SQS::QueuePolicy": "NotificationQueuePolicy NotificationDeadLettersPolicy BellQueuePolicy BellDeadLettersPolicy"
+    " SweepQueuePolicy PatrolQueuePolicy PatrolDeadLettersPolicy RoundDeadLettersPolicy HealthDeadLettersPolicy",
     "Scheduler::Schedule": "SweepFunctionSchedule PatrolFunctionSchedule",
 }
 """Logical ids by type, beside layers, and the alarms and queues below."""
