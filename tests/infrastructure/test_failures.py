@@ -52,7 +52,7 @@ SPOILED: list[tuple[Callable[[Stack], list[str]], Callable[[Stack], object], str
         lambda it: it.properties("BellDeadLetters").pop("MessageRetentionPeriod"),
         "${BellQueue.Arn} keeps messages longer",
     ),
-    (unwatched, lambda it: it.resources.pop("HealthDeadLettersAlarm"), "${HealthDeadLetters.QueueName} has no alarm"),
+    (unwatched, lambda it: it.resources.pop("RoundDeadLettersAlarm"), "${RoundDeadLetters.QueueName} has no alarm"),
     (
         unwatched,
         lambda it: it.properties("BellDeadLettersAlarm")["Dimensions"][0].update(Value="${BellQueue.QueueName}"),

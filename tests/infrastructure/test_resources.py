@@ -24,7 +24,7 @@ RESOURCES = {
     "SNS::Topic": "NotificationTopic AlarmTopic",
     "SNS::TopicPolicy": "NotificationTopicPolicy AlarmTopicPolicy",
     "SQS::QueuePolicy": "NotificationQueuePolicy NotificationDeadLettersPolicy BellQueuePolicy BellDeadLettersPolicy"
-    " SweepQueuePolicy PatrolQueuePolicy PatrolDeadLettersPolicy RoundDeadLettersPolicy HealthDeadLettersPolicy",
+    " SweepQueuePolicy PatrolQueuePolicy RoundDeadLettersPolicy",
     "Scheduler::Schedule": "SweepFunctionSchedule PatrolFunctionSchedule",
 }
 """Logical ids by type, beside layers, and the alarms and queues below."""
@@ -50,9 +50,7 @@ NotificationAgeAlarm: Maximum ApproximateAgeOfOldestMessage of NotificationQueue
 BellAgeAlarm: Maximum ApproximateAgeOfOldestMessage of BellQueue > 600 in 1 of 1 x 300 s
 NotificationDeadLettersAlarm: Maximum ApproximateNumberOfMessagesVisible of NotificationDeadLetters > 0 in 1 of 1 x 60 s
 BellDeadLettersAlarm: Maximum ApproximateNumberOfMessagesVisible of BellDeadLetters > 0 in 1 of 1 x 60 s
-PatrolDeadLettersAlarm: Maximum ApproximateNumberOfMessagesVisible of PatrolDeadLetters > 0 in 1 of 1 x 60 s
 RoundDeadLettersAlarm: Maximum ApproximateNumberOfMessagesVisible of RoundDeadLetters > 0 in 1 of 1 x 60 s
-HealthDeadLettersAlarm: Maximum ApproximateNumberOfMessagesVisible of HealthDeadLetters > 0 in 1 of 1 x 60 s
 """
 """What each alarm reads and when it rings; alarms.py and test_ringing.py say that this is enough."""
 
@@ -62,10 +60,8 @@ NotificationDeadLetters: 14 days
 BellQueue: 14 days, hidden for 360 s, then BellDeadLetters
 BellDeadLetters: 14 days
 SweepQueue: 14 days, hidden for 720 s, then RoundDeadLetters
-PatrolQueue: 14 days, hidden for 720 s, then PatrolDeadLetters
-PatrolDeadLetters: 14 days
+PatrolQueue: 14 days, hidden for 720 s, then RoundDeadLetters
 RoundDeadLetters: 14 days
-HealthDeadLetters: 14 days
 """
 
 

@@ -170,13 +170,7 @@ FAULTS: Mapping[str, Mapping[str, Fault]] = {
     "BellAgeAlarm": {"the event source is disabled": holds("BellQueue")},
     **{
         f"{name}Alarm": {"a message": holds(name)}
-        for name in (
-            "NotificationDeadLetters",
-            "BellDeadLetters",
-            "PatrolDeadLetters",
-            "RoundDeadLetters",
-            "HealthDeadLetters",
-        )
+        for name in ("NotificationDeadLetters", "BellDeadLetters", "RoundDeadLetters")
     },
 }
 MINUTES = {
