@@ -284,8 +284,9 @@ def test_what_leaves_a_gate_open_is_told_when_it_changes_and_counted_while_it_la
         counts.append(len(house.sweeper.sweep("a sweep").gates.misconfigured))
     assert counts == [0, 1, 1, 0, 0]
     problem = "AcceptanceRequired is off: EC2 accepts every connection by itself"
-    told = [(kind, detail["service_id"], detail["problems"]) for kind, detail in house.bus.told]
-    assert told == [("Gate Misconfigured", SERVICE, [problem]), ("Gate Misconfigured", SERVICE, [])]
+    assert set(house.bus.kinds()) == {"Endpoint Service Misconfigured"}
+    told = [(detail["service_id"], detail["problems"]) for _, detail in house.bus.told]
+    assert told == [(SERVICE, [problem]), (SERVICE, [])]
 
 
 def test_a_problem_of_a_gate_that_could_not_be_told_is_told_by_the_next_sweep(house: House) -> None:
@@ -296,7 +297,7 @@ def test_a_problem_of_a_gate_that_could_not_be_told_is_told_by_the_next_sweep(ho
     assert (set(finding.failed), rung_by(finding)) == ({f"the gate of {SERVICE}"}, 1)
     assert house.bus.told == []
     assert house.sweeper.sweep("a sweep").failed == {}
-    assert house.bus.kinds() == ["Gate Misconfigured"]
+    assert house.bus.kinds() == ["Endpoint Service Misconfigured"]
 
 
 def test_a_notification_that_is_disabled_is_a_problem_of_its_gate(house: House) -> None:

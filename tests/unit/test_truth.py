@@ -27,7 +27,7 @@ from tests.world import CONSUMER, OTHER, Killed, endpoint_id, service_id
 A, B, C = endpoint_id(1), endpoint_id(2), endpoint_id(3)
 SECOND = service_id(2)
 CUT, WOULD_CUT, TRIPPED = "Endpoint Connection Cut", "Would Cut", "Breaker Tripped"
-MISCONFIGURED = "Gate Misconfigured"
+MISCONFIGURED = "Endpoint Service Misconfigured"
 SCHEDULE = 300
 UNIT, ORGANIZATION = "ou-ab12-11111111", "o-a1b2c3d4e5"
 
@@ -363,7 +363,7 @@ def test_a_refusal_that_ec2_words_anew_each_time_is_told_once(house: House) -> N
 
 def test_a_call_of_our_own_that_ec2_refused_does_not_ask_for_the_next_sweep() -> None:
     template = (Path(__file__).parents[2] / "template.yaml").read_text()
-    rule = template[template.index("  GateTrailRule:") :].partition("Targets:")[0]
+    rule = template[template.index("  ServiceTrailRule:") :].partition("Targets:")[0]
     assert "errorCode" in rule
 
 

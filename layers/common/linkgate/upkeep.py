@@ -86,7 +86,9 @@ class Upkeep:
             name, wrong = gate_name(service), found.misconfigured.get(service, ())
             if told.get(name, frozenset()) != frozenset(wrong):
                 try:
-                    self.bus.tell([Event("Gate Misconfigured", {"service_id": service, "problems": list(wrong)})])
+                    self.bus.tell(
+                        [Event("Endpoint Service Misconfigured", {"service_id": service, "problems": list(wrong)})]
+                    )
                     self.register.keep(name, told.get(name, frozenset()), frozenset(wrong))
                 except Unavailable as error:
                     found.failed[f"the gate of {service}"] = error
