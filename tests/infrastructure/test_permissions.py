@@ -106,7 +106,7 @@ SPOILED: list[tuple[Callable[[Stack], list[str]], Callable[[Stack], object], str
     (unbound, lambda it: _policy(it, "ApproveRole", "ActOnManagedServicesOnly").pop("Condition"), "ApproveRole may"),
     (
         unbound,
-        lambda it: _policy(it, "SweepRole", "WireManagedServicesOnly").update(
+        lambda it: _policy(it, "SweepRole", "EnsureNotificationsOfManagedServicesOnly").update(
             Condition={"StringEqualsIfExists": MANAGED["StringEquals"]}
         ),
         "SweepRole may ec2:CreateVpcEndpointConnectionNotification",

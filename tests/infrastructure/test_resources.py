@@ -52,7 +52,7 @@ NotificationDeadLettersAlarm: Maximum ApproximateNumberOfMessagesVisible of Noti
 BellDeadLettersAlarm: Maximum ApproximateNumberOfMessagesVisible of BellDeadLetters > 0 in 1 of 1 x 60 s
 RoundDeadLettersAlarm: Maximum ApproximateNumberOfMessagesVisible of RoundDeadLetters > 0 in 1 of 1 x 60 s
 """
-"""What each alarm reads and when it rings; alarms.py and test_ringing.py say that this is enough."""
+"""What each alarm reads and when it rings; alarms.py and test_alarm_times.py say that this is enough."""
 
 QUEUES = """
 NotificationQueue: 14 days, hidden for 30 s, then NotificationDeadLetters
