@@ -7,7 +7,7 @@ from typing import Any
 from linkgate.bell import Bell
 
 from tests.fakes import FakeRinger
-from tests.house import House
+from tests.simulation import House
 from tests.world import Killed
 
 VISIBILITY = timedelta(seconds=360)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import botocore.session
 from botocore import xform_name
 
-from tests.infrastructure.house import Module, annotated, classes, fields, house, imported, methods, parameters
+from tests.infrastructure.source import Module, annotated, classes, fields, house, imported, methods, parameters
 
 TRANSACTIONAL = {
     "Put": "PutItem",

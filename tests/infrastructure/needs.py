@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.infrastructure.calls import calls
-from tests.infrastructure.house import Module
+from tests.infrastructure.source import Module
 from tests.infrastructure.stack import Properties, Stack, arn, door, named, walk
 
 SQS_SOURCE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")

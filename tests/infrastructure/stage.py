@@ -16,10 +16,10 @@ from functions.approve import app as approve
 from functions.patrol import app as patrol
 from functions.sweep import app as sweep
 from tests import gallery
-from tests.house import House
 from tests.infrastructure.intrinsics import PSEUDO
 from tests.infrastructure.monitor import Monitor
 from tests.infrastructure.stack import Stack, door, schedules
+from tests.simulation import House
 
 MINUTE = 60
 SECOND_OF_THE_MINUTE = 20

@@ -9,9 +9,9 @@ import pytest
 from linkgate.model import State
 
 from tests import gallery
-from tests.house import SERVICE
 from tests.infrastructure.stack import Stack
 from tests.infrastructure.stage import MINUTE, Stage
+from tests.simulation import SERVICE
 from tests.world import CONSUMER, OTHER, START, endpoint_id
 
 A, LATE, OUT = endpoint_id(1), endpoint_id(2), endpoint_id(3)

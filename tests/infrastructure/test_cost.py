@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from bench.cost import Cost, page, table
-from tests.house import SERVICE, House
 from tests.infrastructure.stack import ROOT, Stack, schedules
 from tests.infrastructure.stage import Stage
+from tests.simulation import SERVICE, House
 from tests.world import CONSUMER, endpoint_id
 
 

@@ -9,11 +9,11 @@ from linkgate import metrics
 from linkgate.model import State
 
 from lab.alarms.series import Datapoint
-from tests.house import SERVICE, House
 from tests.infrastructure.dashboards import Written, crowded, dark, headings, unshown
 from tests.infrastructure.monitor import Series
 from tests.infrastructure.stack import Stack
 from tests.infrastructure.stage import Stage
+from tests.simulation import SERVICE, House
 from tests.world import CONSUMER, OTHER, endpoint_id, service_id
 
 GOOD, BAD, CUT, BROKEN = map(endpoint_id, range(1, 5))

@@ -8,7 +8,7 @@ import pytest
 from linkgate import bell, bus
 
 from tests.infrastructure.calls import operations
-from tests.infrastructure.house import house
+from tests.infrastructure.source import house
 from tests.infrastructure.stack import Stack, named
 
 

@@ -9,7 +9,7 @@ from linkgate import clients, entry
 from linkgate.canary import LONGEST_CALL
 from linkgate.settings import Settings
 
-from tests.infrastructure.house import Module
+from tests.infrastructure.source import Module
 from tests.infrastructure.stack import Properties, Stack, door
 
 

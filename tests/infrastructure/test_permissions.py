@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.infrastructure.house import Module, imported
 from tests.infrastructure.needs import LOGS, NETWORK, Need, needs
 from tests.infrastructure.permissions import (
     MANAGED,
@@ -17,6 +16,7 @@ from tests.infrastructure.permissions import (
     unbound,
     wildcards,
 )
+from tests.infrastructure.source import Module, imported
 from tests.infrastructure.stack import Stack, arn, door
 
 CHECKS = [missing, surplus, wildcards, unbound, foreign, misplaced_trust]

@@ -17,7 +17,7 @@ from linkgate.model import Outcome, State, Status
 from linkgate.sweep import Finding
 
 from tests import gallery
-from tests.house import SERVICE, House
+from tests.simulation import SERVICE, House
 from tests.world import CONSUMER, OTHER, Killed, endpoint_id, service_id
 
 A, B, C = endpoint_id(1), endpoint_id(2), endpoint_id(3)

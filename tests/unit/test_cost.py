@@ -15,7 +15,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 
-from tests.house import SERVICE, House
+from tests.simulation import SERVICE, House
 from tests.unit.tables import ALLOW_LIST, LEDGER, REGION, dynamodb
 from tests.world import endpoint_id, service_id
 

@@ -7,7 +7,7 @@ import pytest
 from linkgate.model import Outcome, State, Status
 
 from tests.faults import Faults, Machine
-from tests.house import SERVICE, House
+from tests.simulation import SERVICE, House
 from tests.world import CONSUMER, OTHER, endpoint_id
 
 LIMITED = "444444444444"

@@ -25,7 +25,7 @@ from functions.canary import app as canary
 from functions.patrol import app as patrol
 from functions.sweep import app as sweep
 from tests import gallery
-from tests.house import SERVICE, House
+from tests.simulation import SERVICE, House
 from tests.unit.listeners import HOST, accepting, listening, refusing
 from tests.world import CONSUMER, OTHER, endpoint_id, service_id
 

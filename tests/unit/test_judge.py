@@ -12,7 +12,7 @@ from linkgate.model import Mode, Outcome, State, Status
 from linkgate.standing import Census
 from linkgate.store import Place
 
-from tests.house import SERVICE, House
+from tests.simulation import SERVICE, House
 from tests.world import CONSUMER, OTHER, endpoint_id
 
 A, B, C, D = (endpoint_id(number) for number in range(1, 5))

@@ -17,7 +17,7 @@ from linkgate.model import Outcome, State, Status
 from linkgate.register import Slots, limit_name, move
 from linkgate.store import Place, Write
 
-from tests.house import SERVICE, House
+from tests.simulation import SERVICE, House
 from tests.world import CONSUMER, OTHER, Killed, endpoint_id, service_id
 
 SECOND = service_id(2)

@@ -11,7 +11,7 @@ from linkgate.errors import Throttled
 from linkgate.model import Connection, Outcome, State
 from linkgate.pace import CALLS, COMPANY, FULL, LOOKS, SLOWEST, SOON, STORM, at_once, planned, repeat
 
-from tests.house import SERVICE, House
+from tests.simulation import SERVICE, House
 from tests.world import REGION, START, endpoint_id, service_id
 
 OTHER = service_id(7)

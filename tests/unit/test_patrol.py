@@ -16,7 +16,7 @@ from linkgate.tally import Round, Tally
 from linkgate.targets import Probe
 
 from tests.fakes import OWN_CANARY
-from tests.house import PROBE, SERVICE, House
+from tests.simulation import PROBE, SERVICE, House
 from tests.world import CONSUMER, OTHER, Service, endpoint_id, service_id
 
 A, B = endpoint_id(1), endpoint_id(2)

@@ -10,7 +10,7 @@ from linkgate.connections import Refusal
 from linkgate.model import Outcome, State, Status
 from linkgate.sweep import Finding
 
-from tests.house import SERVICE, House
+from tests.simulation import SERVICE, House
 from tests.world import CONSUMER, OTHER, START, endpoint_id
 
 A, B = endpoint_id(1), endpoint_id(2)

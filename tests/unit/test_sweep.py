@@ -9,7 +9,7 @@ from linkgate.rows import key_of
 from linkgate.sweep import Finding
 
 from tests import gallery
-from tests.house import SERVICE, TOPIC, House
+from tests.simulation import SERVICE, TOPIC, House
 from tests.world import CONSUMER, OTHER, endpoint_id, service_id
 
 A, B, C = endpoint_id(1), endpoint_id(2), endpoint_id(3)

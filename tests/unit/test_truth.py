@@ -21,7 +21,7 @@ from linkgate.principals import Change
 from linkgate.register import move
 from linkgate.store import Write
 
-from tests.house import SERVICE, House
+from tests.simulation import SERVICE, House
 from tests.world import CONSUMER, OTHER, Killed, endpoint_id, service_id
 
 A, B, C = endpoint_id(1), endpoint_id(2), endpoint_id(3)

@@ -14,7 +14,7 @@ from linkgate.sweep import Finding
 from linkgate.validator import MOST_TOLD, TOLD, Validator
 
 from tests import gallery
-from tests.house import SERVICE, House
+from tests.simulation import SERVICE, House
 from tests.unit.values import attributes, texts
 from tests.world import CONSUMER, OTHER, endpoint_id, service_id
 

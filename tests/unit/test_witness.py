@@ -9,7 +9,7 @@ from linkgate.errors import Contended, Unavailable
 from linkgate.model import ALONE, Decision, Mode, Outcome, Reason, State, Status
 from linkgate.witness import Witness
 
-from tests.house import SERVICE, House
+from tests.simulation import SERVICE, House
 from tests.world import OTHER, endpoint_id
 
 A, B = endpoint_id(1), endpoint_id(2)
