@@ -1,6 +1,6 @@
 """Which AWS operations a function can call, read from its code.
 
-From everything in its door, along the calls that the annotated types of fields, parameters and constructors tell
+From everything in its handler, along the calls that the annotated types of fields, parameters and constructors tell
 apart. Where they do not, every method of that name is taken to be called: too much is found rather than too little.
 """
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import botocore.session
 from botocore import xform_name
 
-from tests.infrastructure.source import Module, annotated, classes, fields, house, imported, methods, parameters
+from tests.infrastructure.source import Module, annotated, classes, fields, imported, methods, modules, parameters
 
 TRANSACTIONAL = {
     "Put": "PutItem",
@@ -38,7 +38,7 @@ class Call(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A function or method: its module ("" is the door), its class or "", its name."""
+    """A function or method: its module ("" is the handler), its class or "", its name."""
 
     module: str
     owner: str
@@ -54,7 +54,7 @@ def operations(service: str) -> dict[str, str]:
 
 @functools.cache
 def calls(path: Path) -> frozenset[Call]:
-    """The AWS calls that a door can make."""
+    """The AWS calls that a handler can make."""
     reach = Reach(Module(path))
     found = set()
     for service in reach.services:
@@ -67,21 +67,21 @@ def calls(path: Path) -> frozenset[Call]:
 
 
 class Reach:
-    """A walk over the house: what the code behind one door asks of things that are not of the house."""
+    """A walk over the package: what the code behind one handler asks of things that are not of it."""
 
-    def __init__(self, door: Module) -> None:
-        self.door = door
+    def __init__(self, handler: Module) -> None:
+        self.handler = handler
         self.services: set[str] = set()
         """Names that clients are made with."""
         self.asked: set[Call] = set()
         """Every attribute asked for, in the place of an action."""
         self.transactional: set[Call] = set()
         self._seen: set[Place] = set()
-        self._known = [name for module in sorted(imported(door)) for name in house()[module].classes]
-        self._follow(Place("", "", ""), door.tree, {})
+        self._known = [name for module in sorted(imported(handler)) for name in modules()[module].classes]
+        self._follow(Place("", "", ""), handler.tree, {})
 
     def _module(self, name: str) -> Module:
-        return house()[name] if name else self.door
+        return modules()[name] if name else self.handler
 
     def _visit(self, place: Place) -> None:
         if place not in self._seen:
@@ -109,7 +109,7 @@ class Reach:
                 self.transactional |= {Call(f"dynamodb:{TRANSACTIONAL[str(key)]}", place.owner) for key in keys}
 
     def _type(self, node: ast.expr, place: Place, types: dict[str, str]) -> str:
-        """The class of the house that an expression is an instance of, or ""."""
+        """The class of the package that an expression is an instance of, or ""."""
         if isinstance(node, ast.Name):
             return place.owner if node.id == "self" else types.get(node.id, "")
         if isinstance(node, ast.Attribute):

@@ -1,4 +1,4 @@
-"""The code of the doors and of the package linkgate, as far as it can be read without running it."""
+"""The source of the handlers and of the package linkgate, as far as it can be read without running it."""
 
 import ast
 import functools
@@ -6,23 +6,29 @@ from pathlib import Path
 
 from tests.infrastructure.stack import ROOT
 
-HOUSE = ROOT / "layers" / "common" / "linkgate"
+PACKAGE = ROOT / "layers" / "common" / "linkgate"
+PATHS = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+}
+"""Every module of the package by its dotted name below it."""
 
 
 class Module:
-    """The functions, classes, constants and imports of one module of the house, or of a door."""
+    """The functions, classes, constants and imports of one module of the package, or of a handler."""
 
     def __init__(self, path: Path) -> None:
         self.tree = ast.parse(path.read_text())
         self.functions = {one.name: one for one in self.tree.body if isinstance(one, ast.FunctionDef)}
         self.classes = {one.name: one for one in self.tree.body if isinstance(one, ast.ClassDef)}
         self.imports: dict[str, tuple[str, str]] = {}
-        """Of the house: local name -> (module, name in it), or (module, "") for a module itself."""
+        """Of the package: local name -> (module, name in it), or (module, "") for a module itself."""
         for node in self.tree.body:
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "linkgate":
                 home = (node.module or "").partition(".")[2]
                 for one in node.names:
-                    self.imports[one.asname or one.name] = (home, one.name) if home else (one.name, "")
+                    module = f"{home}.{one.name}".removeprefix(".")
+                    self.imports[one.asname or one.name] = (module, "") if module in PATHS else (home, one.name)
 
     def constant(self, name: str) -> ast.expr | None:
         """What a name at the top of the module is bound to."""
@@ -39,26 +45,26 @@ class Module:
 
 
 @functools.cache
-def house() -> dict[str, Module]:
-    """Every module of the package linkgate, by name."""
-    return {path.stem: Module(path) for path in HOUSE.glob("*.py")}
+def modules() -> dict[str, Module]:
+    """Every module of the package, by name."""
+    return {name: Module(path) for name, path in PATHS.items()}
 
 
 @functools.cache
 def classes() -> dict[str, str]:
-    """The module of every class of the house."""
-    return {name: module for module, one in house().items() for name in one.classes}
+    """The module of every class of the package."""
+    return {name: module for module, one in modules().items() for name in one.classes}
 
 
 @functools.cache
 def methods(name: str) -> dict[str, ast.FunctionDef]:
-    """The methods of a class of the house, properties too."""
-    body = house()[classes()[name]].classes[name].body
+    """The methods of a class of the package, properties too."""
+    body = modules()[classes()[name]].classes[name].body
     return {one.name: one for one in body if isinstance(one, ast.FunctionDef)}
 
 
 def annotated(node: ast.AST | None) -> str:
-    """The class of the house that an annotation names, or ""."""
+    """The class of the package that an annotation names, or ""."""
     found = (one.id for one in ast.walk(node) if isinstance(one, ast.Name)) if node else iter(())
     return next((name for name in found if name in classes()), "")
 
@@ -72,7 +78,7 @@ def parameters(function: ast.FunctionDef) -> dict[str, str]:
 def fields(name: str) -> dict[str, str]:
     """The classes of a class's own attributes, as far as annotations tell."""
     found = {}
-    for node in house()[classes()[name]].classes[name].body:
+    for node in modules()[classes()[name]].classes[name].body:
         if isinstance(node, ast.AnnAssign):
             found[ast.unparse(node.target)] = annotated(node.annotation)
     if init := methods(name).get("__init__"):
@@ -83,12 +89,12 @@ def fields(name: str) -> dict[str, str]:
     return found
 
 
-def imported(door: Module) -> set[str]:
-    """The modules of the house that a door imports, and those that they import."""
+def imported(handler: Module) -> set[str]:
+    """The modules of the package that a handler imports, and those that they import."""
     found: set[str] = set()
-    rest = [home for home, _ in door.imports.values()]
+    rest = [home for home, _ in handler.imports.values()]
     while rest:
         if (name := rest.pop()) not in found:
             found.add(name)
-            rest += [home for home, _ in house()[name].imports.values()]
+            rest += [home for home, _ in modules()[name].imports.values()]
     return found

@@ -1,14 +1,14 @@
 """What users hold on to: parameters, outputs, names, samconfig.toml; and what CloudFormation reads of a template."""
 
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.infrastructure.intrinsics import PSEUDO
-from tests.infrastructure.stack import REFERENCE, ROOT, Stack, walk
+from tests.infrastructure.stack import GONE, REFERENCE, ROOT, Check, Spoiled, Stack, walk
 
 PARAMETERS = {
     "AlarmEmail",
@@ -56,16 +56,8 @@ def clashing_names(stack: Stack) -> list[str]:
     return problems
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        dangling,
-        clashing_names,
-    ],
-)
-def test_the_stack_can_be_deployed_as_often_as_somebody_likes(
-    stack: Stack, check: Callable[[Stack], list[str]]
-) -> None:
+@pytest.mark.parametrize("check", [dangling, clashing_names])
+def test_the_stack_can_be_deployed_as_often_as_somebody_likes(stack: Stack, check: Check) -> None:
     assert check(stack) == []
 
 
@@ -86,19 +78,18 @@ def test_every_parameter_is_used(document: dict[str, Any]) -> None:
     assert set(document["Parameters"]) - used == set()
 
 
-def test_a_dangling_reference_is_named(draft: Stack) -> None:
-    del draft.resources["CanaryFunction"]
-    found = dangling(draft)
-    assert "PatrolFunction refers to ${CanaryFunction}" in found
-    assert "Outputs refers to ${CanaryFunction}" in found
+SPOILED = [
+    Spoiled(dangling, "CanaryFunction", GONE, "PatrolFunction refers to ${CanaryFunction}"),
+    Spoiled(dangling, "CanaryFunction", GONE, "Outputs refers to ${CanaryFunction}"),
+    Spoiled(clashing_names, "ApproveLog.LogGroupName", "linkgate", "ApproveLog is called linkgate in every stack"),
+    Spoiled(clashing_names, "EventBus.Name", "linkgate", "EventBus is called linkgate in every stack"),
+    Spoiled(clashing_names, "StaleAlarm.AlarmName", "linkgate", "StaleAlarm is called linkgate in every stack"),
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "key"), [("ApproveLog", "LogGroupName"), ("EventBus", "Name"), ("StaleAlarm", "AlarmName")]
-)
-def test_a_name_without_the_stacks_is_named(draft: Stack, name: str, key: str) -> None:
-    draft.properties(name)[key] = "linkgate"
-    assert f"{name} is called linkgate in every stack" in clashing_names(draft)
+@pytest.mark.parametrize("spoiled", SPOILED)
+def test_a_stack_that_could_not_be_deployed_is_named(whole: Stack, spoiled: Spoiled) -> None:
+    spoiled.assert_named(whole)
 
 
 def anchors(text: str) -> Iterator[str]:
