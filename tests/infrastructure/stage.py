@@ -120,7 +120,7 @@ class Stage:
         return False
 
     def due(self, folder: str) -> bool:
-        """Whether a function's schedule rings in the minute that begins now."""
+        """Whether a function's schedule starts it in the minute that begins now."""
         return folder not in self.asleep and int(self.now) // MINUTE * MINUTE % self.rates[folder] == 0
 
     def state(self, alarm: str) -> str:

@@ -42,7 +42,7 @@ def written() -> Mapping[str, Any]:
     return line
 
 
-def deaf(stack: Stack) -> list[str]:
+def unwritten(stack: Stack) -> list[str]:
     """Alarms on a metric, a unit or dimensions that nothing writes."""
     line = written()
     directive = line["_aws"]["CloudWatchMetrics"][0]
@@ -64,7 +64,7 @@ def deaf(stack: Stack) -> list[str]:
     return problems
 
 
-def blinking(stack: Stack) -> list[str]:
+def flapping(stack: Stack) -> list[str]:
     """Alarms on a gauge that look less far back than it is written: they go back to OK between two rounds."""
     rates: dict[str, int] = {}
     for name, rate in schedules(stack).items():
@@ -74,19 +74,19 @@ def blinking(stack: Stack) -> list[str]:
         window = alarm["Period"] * alarm["EvaluationPeriods"]
         needed = rates.get(alarm["MetricName"], 0) * (alarm.get("DatapointsToAlarm") or alarm["EvaluationPeriods"])
         if alarm["TreatMissingData"] == "breaching" and not alarm.get("DatapointsToAlarm"):
-            needed = rates[alarm["MetricName"]]  # rings only if every period is silent
+            needed = rates[alarm["MetricName"]]  # goes off only if every period is silent
         if alarm["Statistic"] != "Sum" and window < needed:
             problems.append(f"{name} looks back {window} s for what takes {needed} s to be written")
     return problems
 
 
-def mute(stack: Stack) -> list[str]:
-    """Alarms that ring nobody, say nothing, or take silence for the wrong thing."""
+def unsent(stack: Stack) -> list[str]:
+    """Alarms that go to nobody, say nothing, or take silence for the wrong thing."""
     problems = []
     topic = [stack.outputs["AlarmTopic"]]
     for name, alarm in stack.of("AWS::CloudWatch::Alarm").items():
         if (alarm.get("AlarmActions"), alarm.get("OKActions")) != (topic, topic):
-            problems.append(f"{name} does not ring {topic[0]} both ways")
+            problems.append(f"{name} does not go to {topic[0]} both ways")
         if not alarm.get("ActionsEnabled", True):
             problems.append(f"{name} has its actions switched off")
         if not re.search(r"docs/runbook\.md#[a-z0-9-]+$", alarm.get("AlarmDescription", "")):
@@ -105,15 +105,15 @@ def heading(alarm: Properties) -> str:
 
 
 def test_every_alarm_reads_what_is_written(stack: Stack) -> None:
-    assert deaf(stack) == []
+    assert unwritten(stack) == []
 
 
 def test_no_alarm_goes_back_to_ok_between_two_rounds(stack: Stack) -> None:
-    assert blinking(stack) == []
+    assert flapping(stack) == []
 
 
-def test_every_alarm_rings_both_ways_and_names_its_heading_of_the_runbook(stack: Stack) -> None:
-    assert mute(stack) == []
+def test_every_alarm_goes_both_ways_and_names_its_heading_of_the_runbook(stack: Stack) -> None:
+    assert unsent(stack) == []
 
 
 def test_the_runbook_has_a_heading_for_every_alarm(whole: Stack) -> None:
@@ -126,29 +126,29 @@ def test_every_alarm_exists_without_a_canary_too_since_rows_may_name_others(bare
 
 
 SPOILED = [
-    Spoiled(deaf, "PatrolFunction", GONE, "UnhealthyEndpoints, which no function emits"),
+    Spoiled(unwritten, "PatrolFunction", GONE, "UnhealthyEndpoints, which no function emits"),
     *(
         Spoiled(check, f"UnhealthyAlarm.{path}", value, problem)
         for check, path, value, problem in (
-            (deaf, "Namespace", "linkgate", "reads namespace linkgate"),
-            (deaf, "MetricName", "Unhealthy", "which metrics.UNITS does not know"),
-            (deaf, "Unit", "Seconds", "reads unit Seconds"),
-            (deaf, "Unit", GONE, "reads unit None"),
-            (deaf, "Dimensions.1", {"Name": "Service", "Value": "x"}, "reads dimensions"),
-            (deaf, "Dimensions.0.Value", "another", "reads dimensions"),
-            (deaf, "Dimensions.0.Name", "StackName", "reads dimensions"),
-            (blinking, "Period", 20, "UnhealthyAlarm looks back 40 s"),
-            (mute, "OKActions", GONE, "both ways"),
-            (mute, "AlarmActions", ["${NotificationTopic.Arn}"], "both ways"),
-            (mute, "ActionsEnabled", False, "switched off"),
-            (mute, "AlarmDescription", "Bad.", "names no heading"),
-            (mute, "TreatMissingData", "breaching", "treats missing data"),
-            (mute, "AlarmName", f"{STACK}-other", "its heading endpoint-unhealthy"),
+            (unwritten, "Namespace", "linkgate", "reads namespace linkgate"),
+            (unwritten, "MetricName", "Unhealthy", "which metrics.UNITS does not know"),
+            (unwritten, "Unit", "Seconds", "reads unit Seconds"),
+            (unwritten, "Unit", GONE, "reads unit None"),
+            (unwritten, "Dimensions.1", {"Name": "Service", "Value": "x"}, "reads dimensions"),
+            (unwritten, "Dimensions.0.Value", "another", "reads dimensions"),
+            (unwritten, "Dimensions.0.Name", "StackName", "reads dimensions"),
+            (flapping, "Period", 20, "UnhealthyAlarm looks back 40 s"),
+            (unsent, "OKActions", GONE, "both ways"),
+            (unsent, "AlarmActions", ["${NotificationTopic.Arn}"], "both ways"),
+            (unsent, "ActionsEnabled", False, "switched off"),
+            (unsent, "AlarmDescription", "Bad.", "names no heading"),
+            (unsent, "TreatMissingData", "breaching", "treats missing data"),
+            (unsent, "AlarmName", f"{STACK}-other", "its heading endpoint-unhealthy"),
         )
     ),
 ]
 
 
 @pytest.mark.parametrize("spoiled", SPOILED)
-def test_an_alarm_that_would_not_ring_is_named(whole: Stack, spoiled: Spoiled) -> None:
+def test_an_alarm_that_nobody_would_hear_of_is_named(whole: Stack, spoiled: Spoiled) -> None:
     spoiled.assert_named(whole)

@@ -75,7 +75,7 @@ def _searched(expression: str) -> Iterator[Shown]:
     yield Shown(match[1], match[3], dict.fromkeys(match[2].split(",")) | {"Stack": match[4]})
 
 
-def dark(stack: Stack, written: Iterable[Written]) -> list[str]:
+def unwritten(stack: Stack, written: Iterable[Written]) -> list[str]:
     """Metrics on the dashboard that nothing writes."""
     known, problems = set(written), []
     for one in shown(stack):
@@ -204,7 +204,7 @@ def test_every_metric_that_has_a_name_is_written_by_some_function(written: set[W
 
 
 def test_the_dashboard_shows_what_is_written(stack: Stack, written: set[Written]) -> None:
-    assert dark(stack, written) == []
+    assert unwritten(stack, written) == []
 
 
 def test_it_shows_the_state_of_every_alarm(stack: Stack) -> None:
@@ -243,7 +243,7 @@ def test_a_dashboard_that_stays_empty_is_named(
     draft: Stack, written: set[Written], old: str, new: str, problem: str
 ) -> None:
     spoil(draft, old, new)
-    assert any(problem in found for found in dark(draft, written)), dark(draft, written)
+    assert any(problem in found for found in unwritten(draft, written)), unwritten(draft, written)
 
 
 PLACES: list[tuple[Check, Callable[[dict[str, Any]], object], str]] = [

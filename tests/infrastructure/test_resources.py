@@ -52,7 +52,7 @@ NotificationDeadLettersAlarm: Maximum ApproximateNumberOfMessagesVisible of Noti
 BellDeadLettersAlarm: Maximum ApproximateNumberOfMessagesVisible of BellDeadLetters > 0 in 1 of 1 x 60 s
 RoundDeadLettersAlarm: Maximum ApproximateNumberOfMessagesVisible of RoundDeadLetters > 0 in 1 of 1 x 60 s
 """
-"""What each alarm reads and when it rings; alarms.py and test_alarm_times.py say that this is enough."""
+"""What each alarm reads and when it goes off; test_alarms.py and test_alarm_times.py say that this is enough."""
 
 QUEUES = """
 NotificationQueue: 14 days, hidden for 30 s, then NotificationDeadLetters
@@ -93,7 +93,12 @@ def test_the_resources_are_those_that_were_meant(whole: Stack) -> None:
     assert found == RESOURCES
 
 
-def test_each_alarm_rings_when_it_was_meant_to(whole: Stack) -> None:
+def test_few_resources_depend_on_a_parameter(whole: Stack, bare: Stack) -> None:
+    conditional = {"CanaryFunction", "CanaryRole", "CanaryLog", "AlarmSubscription"}
+    assert whole.resources.keys() - bare.resources.keys() == conditional
+
+
+def test_each_alarm_goes_off_when_it_was_meant_to(whole: Stack) -> None:
     assert described(whole, "AWS::CloudWatch::Alarm", alarm) == ALARMS.split("\n")[1:-1]
 
 
