@@ -12,7 +12,17 @@ from typing import NamedTuple
 import botocore.session
 from botocore import xform_name
 
-from tests.infrastructure.source import Module, annotated, classes, fields, imported, methods, modules, parameters
+from tests.infrastructure.source import (
+    Module,
+    annotated,
+    class_of,
+    classes_of,
+    fields,
+    imported,
+    methods,
+    modules,
+    parameters,
+)
 
 TRANSACTIONAL = {
     "Put": "PutItem",
@@ -38,7 +48,7 @@ class Call(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A function or method: its module ("" is the handler), its class or "", its name."""
+    """A function or method: its module ("" is the handler), its class such as `store:Store` or "", its name."""
 
     module: str
     owner: str
@@ -77,7 +87,7 @@ class Reach:
         """Every attribute asked for, in the place of an action."""
         self.transactional: set[Call] = set()
         self._seen: set[Place] = set()
-        self._known = [name for module in sorted(imported(handler)) for name in modules()[module].classes]
+        self._known = [name for module in sorted(imported(handler)) for name in classes_of(module)]
         self._follow(Place("", "", ""), handler.tree, {})
 
     def _module(self, name: str) -> Module:
@@ -87,7 +97,7 @@ class Reach:
         if place not in self._seen:
             self._seen.add(place)
             where = methods(place.owner) if place.owner else self._module(place.module).functions
-            self._follow(place, where[place.name], parameters(where[place.name]))
+            self._follow(place, where[place.name], parameters(self._module(place.module), where[place.name]))
 
     def _follow(self, place: Place, body: ast.AST, types: dict[str, str]) -> None:
         nodes = list(ast.walk(body))
@@ -115,27 +125,30 @@ class Reach:
         if isinstance(node, ast.Attribute):
             owner = self._type(node.value, place, types)
             return fields(owner).get(node.attr, "") if owner else ""
-        return annotated(node.func) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            return annotated(self._module(place.module), node.func)
+        return ""
 
     def _name(self, name: str, home: str) -> None:
         if name in self._module(home).imports:
             home, name = self._module(home).imports[name]
         if name in self._module(home).functions:
             self._visit(Place(home, "", name))
-        elif home and name in self._module(home).classes and "__init__" in methods(name):
-            self._visit(Place(home, name, "__init__"))
+        elif (owner := class_of(self._module(home), name)) and "__init__" in methods(owner):
+            self._visit(Place(owner.partition(":")[0], owner, "__init__"))
 
     def _attribute(self, node: ast.Attribute, place: Place, types: dict[str, str], index: str) -> None:
-        owner = self._type(node.value, place, types)
-        home, name = self._module(place.module).imports.get(ast.unparse(node.value), ("", ""))
+        module = self._module(place.module)
+        home, name = module.imports.get(ast.unparse(node.value), ("", ""))
         if home and not name:
             self._name(node.attr, home)
             return
+        owner = self._type(node.value, place, types) or class_of(module, ast.unparse(node.value))
         if not owner and not name:
             self.asked.add(Call(node.attr, place.owner, index))
-        for one in [owner or name] if owner or name else self._known:
-            if one in classes() and node.attr in methods(one):
-                self._visit(Place(classes()[one], one, node.attr))
+        for one in [owner] if owner else [] if name else self._known:
+            if node.attr in methods(one):
+                self._visit(Place(one.partition(":")[0], one, node.attr))
 
     def _call(self, node: ast.Call, place: Place, index: str) -> None:
         called = node.func.attr if isinstance(node.func, ast.Attribute) else ""

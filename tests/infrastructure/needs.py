@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.infrastructure.calls import calls
-from tests.infrastructure.source import Module
+from tests.infrastructure.source import Module, class_of
 from tests.infrastructure.stack import Properties, Stack, arn, handler_of, named, walk
 
 SQS_SOURCE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
@@ -81,12 +81,13 @@ def _resources(stack: Stack, function: Properties) -> dict[str, set[str | None]]
     None is a resource that this stack does not have: its variable is empty, and the handler makes nothing of it.
     """
     found: defaultdict[str, set[str | None]] = defaultdict(set)
-    for node in ast.walk(Module(handler_of(function)).tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+    handler = Module(handler_of(function))
+    for node in ast.walk(handler.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and class_of(handler, node.func.id):
             for argument in node.args:
                 if isinstance(argument, ast.Attribute) and ast.unparse(argument.value) == "settings":
                     value = function["Environment"]["Variables"].get(argument.attr.upper(), "")
-                    found[node.func.id].add(arn(named(value)) if named(value) else None)
+                    found[class_of(handler, node.func.id)].add(arn(named(value)) if named(value) else None)
     return dict(found)
 
 

@@ -17,7 +17,9 @@ PATHS = {
 class Module:
     """The functions, classes, constants and imports of one module of the package, or of a handler."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str = "") -> None:
+        self.name = name
+        """Its dotted name below the package; "" is a handler."""
         self.tree = ast.parse(path.read_text())
         self.functions = {one.name: one for one in self.tree.body if isinstance(one, ast.FunctionDef)}
         self.classes = {one.name: one for one in self.tree.body if isinstance(one, ast.ClassDef)}
@@ -47,42 +49,53 @@ class Module:
 @functools.cache
 def modules() -> dict[str, Module]:
     """Every module of the package, by name."""
-    return {name: Module(path) for name, path in PATHS.items()}
+    return {name: Module(path, name) for name, path in PATHS.items()}
+
+
+def class_of(module: Module, name: str) -> str:
+    """The class of the package that a name means in a module, such as `store:Store`, or ""."""
+    if name in module.classes and module.name:
+        return f"{module.name}:{name}"
+    home, original = module.imports.get(name, ("", ""))
+    return class_of(modules()[home], original) if home in modules() and original else ""
+
+
+def classes_of(module: str) -> list[str]:
+    """Every class of a module of the package."""
+    return [f"{module}:{name}" for name in modules()[module].classes]
+
+
+def _definition(owner: str) -> ast.ClassDef:
+    module, _, name = owner.partition(":")
+    return modules()[module].classes[name]
 
 
 @functools.cache
-def classes() -> dict[str, str]:
-    """The module of every class of the package."""
-    return {name: module for module, one in modules().items() for name in one.classes}
-
-
-@functools.cache
-def methods(name: str) -> dict[str, ast.FunctionDef]:
+def methods(owner: str) -> dict[str, ast.FunctionDef]:
     """The methods of a class of the package, properties too."""
-    body = modules()[classes()[name]].classes[name].body
-    return {one.name: one for one in body if isinstance(one, ast.FunctionDef)}
+    return {one.name: one for one in _definition(owner).body if isinstance(one, ast.FunctionDef)}
 
 
-def annotated(node: ast.AST | None) -> str:
-    """The class of the package that an annotation names, or ""."""
-    found = (one.id for one in ast.walk(node) if isinstance(one, ast.Name)) if node else iter(())
-    return next((name for name in found if name in classes()), "")
+def annotated(module: Module, node: ast.AST | None) -> str:
+    """The class of the package that an annotation in a module names, or ""."""
+    found = (class_of(module, one.id) for one in ast.walk(node) if isinstance(one, ast.Name)) if node else iter(())
+    return next(filter(None, found), "")
 
 
-def parameters(function: ast.FunctionDef) -> dict[str, str]:
+def parameters(module: Module, function: ast.FunctionDef) -> dict[str, str]:
     """The classes of a function's parameters, as far as annotations tell."""
-    return {one.arg: annotated(one.annotation) for one in (*function.args.args, *function.args.kwonlyargs)}
+    return {one.arg: annotated(module, one.annotation) for one in (*function.args.args, *function.args.kwonlyargs)}
 
 
 @functools.cache
-def fields(name: str) -> dict[str, str]:
+def fields(owner: str) -> dict[str, str]:
     """The classes of a class's own attributes, as far as annotations tell."""
-    found = {}
-    for node in modules()[classes()[name]].classes[name].body:
+    found, module = {}, modules()[owner.partition(":")[0]]
+    for node in _definition(owner).body:
         if isinstance(node, ast.AnnAssign):
-            found[ast.unparse(node.target)] = annotated(node.annotation)
-    if init := methods(name).get("__init__"):
-        given = parameters(init)
+            found[ast.unparse(node.target)] = annotated(module, node.annotation)
+    if init := methods(owner).get("__init__"):
+        given = parameters(module, init)
         for line in ast.walk(init):
             if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Attribute):
                 found[line.targets[0].attr] = given.get(ast.unparse(line.value), "")
