@@ -1,6 +1,6 @@
 """Which AWS operations a function can call, read from its code.
 
-From everything in its door, along the calls that the annotated types of fields, parameters and constructors tell
+From everything in its handler, along the calls that the annotated types of fields, parameters and constructors tell
 apart. Where they do not, every method of that name is taken to be called: too much is found rather than too little.
 """
 
@@ -12,7 +12,17 @@ from typing import NamedTuple
 import botocore.session
 from botocore import xform_name
 
-from tests.infrastructure.house import Module, annotated, classes, fields, house, imported, methods, parameters
+from tests.infrastructure.source import (
+    Module,
+    annotated,
+    class_of,
+    classes_of,
+    fields,
+    imported,
+    methods,
+    modules,
+    parameters,
+)
 
 TRANSACTIONAL = {
     "Put": "PutItem",
@@ -38,7 +48,7 @@ class Call(NamedTuple):
 
 
 class ItemKey(NamedTuple):
-    """A function or method: its module ("" is the door), its class or "", its name."""
+    """A function or method: its module ("" is the handler), its class such as `store:Store` or "", its name."""
 
     module: str
     owner: str
@@ -54,7 +64,7 @@ def operations(service: str) -> dict[str, str]:
 
 @functools.cache
 def calls(path: Path) -> frozenset[Call]:
-    """The AWS calls that a door can make."""
+    """The AWS calls that a handler can make."""
     reach = CanaryRouting(Module(path))
     found = set()
     for service in reach.services:
@@ -67,27 +77,27 @@ def calls(path: Path) -> frozenset[Call]:
 
 
 class CanaryRouting:
-    """A walk over the house: what the code behind one door asks of things that are not of the house."""
+    """A walk over the package: what the code behind one handler asks of things that are not of it."""
 
-    def __init__(self, door: Module) -> None:
-        self.door = door
+    def __init__(self, handler: Module) -> None:
+        self.handler = handler
         self.services: set[str] = set()
         """Names that clients are made with."""
         self.asked: set[Call] = set()
         """Every attribute asked for, in the place of an action."""
         self.transactional: set[Call] = set()
         self._seen: set[ItemKey] = set()
-        self._known = [name for module in sorted(imported(door)) for name in house()[module].classes]
-        self._follow(ItemKey("", "", ""), door.tree, {})
+        self._known = [name for module in sorted(imported(handler)) for name in classes_of(module)]
+        self._follow(ItemKey("", "", ""), handler.tree, {})
 
     def _module(self, name: str) -> Module:
-        return house()[name] if name else self.door
+        return modules()[name] if name else self.handler
 
     def _visit(self, place: ItemKey) -> None:
         if place not in self._seen:
             self._seen.add(place)
             where = methods(place.owner) if place.owner else self._module(place.module).functions
-            self._follow(place, where[place.name], parameters(where[place.name]))
+            self._follow(place, where[place.name], parameters(self._module(place.module), where[place.name]))
 
     def _follow(self, place: ItemKey, body: ast.AST, types: dict[str, str]) -> None:
         nodes = list(ast.walk(body))
@@ -109,33 +119,36 @@ class CanaryRouting:
                 self.transactional |= {Call(f"dynamodb:{TRANSACTIONAL[str(key)]}", place.owner) for key in keys}
 
     def _type(self, node: ast.expr, place: ItemKey, types: dict[str, str]) -> str:
-        """The class of the house that an expression is an instance of, or ""."""
+        """The class of the package that an expression is an instance of, or ""."""
         if isinstance(node, ast.Name):
             return place.owner if node.id == "self" else types.get(node.id, "")
         if isinstance(node, ast.Attribute):
             owner = self._type(node.value, place, types)
             return fields(owner).get(node.attr, "") if owner else ""
-        return annotated(node.func) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            return annotated(self._module(place.module), node.func)
+        return ""
 
     def _name(self, name: str, home: str) -> None:
         if name in self._module(home).imports:
             home, name = self._module(home).imports[name]
         if name in self._module(home).functions:
             self._visit(ItemKey(home, "", name))
-        elif home and name in self._module(home).classes and "__init__" in methods(name):
-            self._visit(ItemKey(home, name, "__init__"))
+        elif (owner := class_of(self._module(home), name)) and "__init__" in methods(owner):
+            self._visit(ItemKey(owner.partition(":")[0], owner, "__init__"))
 
     def _attribute(self, node: ast.Attribute, place: ItemKey, types: dict[str, str], index: str) -> None:
-        owner = self._type(node.value, place, types)
-        home, name = self._module(place.module).imports.get(ast.unparse(node.value), ("", ""))
+        module = self._module(place.module)
+        home, name = module.imports.get(ast.unparse(node.value), ("", ""))
         if home and not name:
             self._name(node.attr, home)
             return
+        owner = self._type(node.value, place, types) or class_of(module, ast.unparse(node.value))
         if not owner and not name:
             self.asked.add(Call(node.attr, place.owner, index))
-        for one in [owner or name] if owner or name else self._known:
-            if one in classes() and node.attr in methods(one):
-                self._visit(ItemKey(classes()[one], one, node.attr))
+        for one in [owner] if owner else [] if name else self._known:
+            if node.attr in methods(one):
+                self._visit(ItemKey(one.partition(":")[0], one, node.attr))
 
     def _call(self, node: ast.Call, place: ItemKey, index: str) -> None:
         called = node.func.attr if isinstance(node.func, ast.Attribute) else ""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 PSEUDO = {
-    "AWS::StackName": "gatehouse",
+    "AWS::StackName": "provider",
     "AWS::Region": "eu-west-1",
     "AWS::AccountId": "111111111111",
     "AWS::Partition": "aws",

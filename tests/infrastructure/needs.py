@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.infrastructure.calls import calls
-from tests.infrastructure.house import Module
-from tests.infrastructure.stack import Properties, Stack, arn, door, named, walk
+from tests.infrastructure.source import Module, class_of
+from tests.infrastructure.stack import Properties, Stack, arn, handler_of, named, walk
 
 SQS_SOURCE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 """What Lambda and Pipes need to take messages (Lambda developer guide, "Using Lambda with Amazon SQS")."""
@@ -65,7 +65,7 @@ def users(stack: Stack) -> dict[str, set[str]]:
 def _code(stack: Stack, function: Properties) -> Iterator[Need]:
     """What the function's code calls, on the resources that its environment names."""
     resources = _resources(stack, function)
-    for call in calls(door(function)):
+    for call in calls(handler_of(function)):
         if call.action.split(":")[0] in ASSUMED:
             role = function["Environment"]["Variables"][ASSUMED[call.action.split(":")[0]]]
             yield from [Need("sts:AssumeRole", role)] if role else []
@@ -76,17 +76,18 @@ def _code(stack: Stack, function: Properties) -> Iterator[Need]:
 
 
 def _resources(stack: Stack, function: Properties) -> dict[str, set[str | None]]:
-    """The resources that a door hands to each class: `Ledger(dynamodb, settings.ledger_table)` -> the table's ARN.
+    """The resources that a handler hands to each class: `Ledger(dynamodb, settings.ledger_table)` -> the table's ARN.
 
-    None is a resource that this stack does not have: its variable is empty, and the door makes nothing of it.
+    None is a resource that this stack does not have: its variable is empty, and the handler makes nothing of it.
     """
     found: defaultdict[str, set[str | None]] = defaultdict(set)
-    for node in ast.walk(Module(door(function)).tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+    handler = Module(handler_of(function))
+    for node in ast.walk(handler.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and class_of(handler, node.func.id):
             for argument in node.args:
                 if isinstance(argument, ast.Attribute) and ast.unparse(argument.value) == "settings":
                     value = function["Environment"]["Variables"].get(argument.attr.upper(), "")
-                    found[node.func.id].add(arn(named(value)) if named(value) else None)
+                    found[class_of(handler, node.func.id)].add(arn(named(value)) if named(value) else None)
     return dict(found)
 
 

@@ -2,10 +2,10 @@
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
 from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
@@ -46,6 +46,50 @@ class Stack:
         return self.of("AWS::Lambda::Function")
 
 
+Check = Callable[[Stack], list[str]]
+"""What is wrong with a stack, a sentence each."""
+GONE = object()
+"""In place of a value: there is none."""
+
+
+class Spoiled(NamedTuple):
+    """A change of a stack that a check must name, so that the check is known to see something.
+
+    `path` leads from a logical id to a property: "BellQueue.RedrivePolicy.maxReceiveCount". In a list a number is an
+    index, the one behind the last adds to it, and anything else the Sid of a statement.
+    """
+
+    check: Check
+    path: str
+    value: object
+    problem: str
+
+    def assert_named(self, stack: Stack) -> None:
+        """The stack is left as it is."""
+        draft = copy.deepcopy(stack)
+        name, *keys = self.path.split(".")
+        if keys and keys[0] not in draft.resources[name]:
+            keys.insert(0, "Properties")
+        node: Any = draft.resources
+        *way, last = (name, *keys)
+        for key in way:
+            node = node[_position(node, key)]
+        if self.value is GONE:
+            del node[_position(node, last)]
+        elif isinstance(node, list):
+            node[(index := int(_position(node, last))) : index + 1] = [self.value]
+        else:
+            node[last] = self.value
+        found = self.check(draft)
+        assert any(self.problem in one for one in found), found
+
+
+def _position(node: Any, key: str) -> Any:
+    if not isinstance(node, list):
+        return key
+    return int(key) if key.isdigit() else [one.get("Sid") for one in node].index(key)
+
+
 def named(reference: object) -> str:
     """The logical id in `${Name}` or `${Name.Attribute}`; "" if it is not such a reference and nothing else."""
     match = REFERENCE.fullmatch(str(reference))
@@ -57,7 +101,7 @@ def arn(name: str) -> str:
     return f"${{{name}.Arn}}"
 
 
-def door(function: Properties) -> Path:
+def handler_of(function: Properties) -> Path:
     """The source of a function: what its CodeUri said before it was packaged."""
     return ROOT / str(function["Code"]["S3Key"]) / "app.py"
 

@@ -1,25 +1,31 @@
-"""Linkgate's doors on a virtual clock: what they write, minute by minute, and the states that alarms take from it.
+"""Linkgate's handlers on a virtual clock: what they write, minute by minute, and the states that alarms take from it.
 
-The doors are the real ones over the house on fakes; schedules and timeouts are those of the template.
+The handlers are the real ones over a simulation on fakes; schedules and timeouts are those of the template. Lines
+become datapoints as the lab makes them, and so do the metrics of SQS and Lambda; alarms are evaluated as in the lab.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from linkgate.config import Settings
+from ministack.services import cloudwatch, lambda_svc  # type: ignore[import-untyped]
 
 import lab.metrics
 from functions.approve import app as approve
 from functions.patrol import app as patrol
 from functions.sweep import app as sweep
+from lab.alarms.rules import Alarm
+from lab.alarms.series import Datapoint
+from lab.alarms.verdicts import evaluate
+from lab.metrics import emf
 from tests import gallery
 from tests.application import Application
 from tests.infrastructure.intrinsics import PSEUDO
-from tests.infrastructure.monitor import Monitor
-from tests.infrastructure.stack import Stack, door, schedules
+from tests.infrastructure.stack import Stack, handler_of, schedules
 
 MINUTE = 60
 SECOND_OF_THE_MINUTE = 20
@@ -40,12 +46,22 @@ class Context:
         return self.timeout * 1000
 
 
-class Stage(Monitor):
+@dataclass(frozen=True)
+class Series:
+    """One metric as CloudWatch tells metrics apart."""
+
+    namespace: str
+    name: str
+    dimensions: frozenset[tuple[str, str]]
+
+
+class Stage:
     """The stack's functions, queues and alarms over `house`; `capture` returns what was written to stdout since."""
 
     def __init__(self, stack: Stack, patch: pytest.MonkeyPatch, capture: Callable[[], str]) -> None:
-        super().__init__(stack, patch)
         self.house = Application()
+        self.points: defaultdict[Series, list[Datapoint]] = defaultdict(list)
+        self.alarms = {name: Alarm.parse(one) for name, one in stack.of("AWS::CloudWatch::Alarm").items()}
         self.asleep: set[str] = set()
         """Schedules, by the folder of their function, that are switched off."""
         self.faulty: set[str] = set()
@@ -54,17 +70,22 @@ class Stage(Monitor):
         """When the one message was sent to each queue that holds one (virtual epoch seconds), by the queue's name."""
         self.each_minute: list[Callable[[], None]] = []
         self._stack, self._capture = stack, capture
-        self._names = {door(one).parent.name: name for name, one in stack.functions().items()}
-        self.rates = {door(stack.properties(name)).parent.name: rate for name, rate in schedules(stack).items()}
+        self._names = {handler_of(one).parent.name: name for name, one in stack.functions().items()}
+        self.rates = {handler_of(stack.properties(name)).parent.name: rate for name, rate in schedules(stack).items()}
         """How often each function is to run, in seconds, by its folder."""
         self._take_places(patch)
 
     def _take_places(self, patch: pytest.MonkeyPatch) -> None:
-        """Put the house behind the doors, and the stack's queues where the lab looks for queues."""
+        """Put the simulation behind the handlers, and the stack's queues and metrics where the lab looks for them."""
         settings = Settings(stack=PSEUDO["AWS::StackName"])
         for module, name in ((approve, "approver"), (sweep, "sweeper"), (patrol, "patrol")):
             patch.setattr(module, "application", lambda name=name: (settings, getattr(self.house, name)))
         patch.setattr(lab.metrics, "_queues", self)
+        patch.setattr(lab.metrics, "_store", self._stored)
+        patch.setattr(cloudwatch, "record_metric", self._recorded)
+        for seam in ("_emit_lambda_logs", "_emit_lambda_metrics"):
+            patch.setattr(lambda_svc, seam, lambda *_, **__: None)
+        lab.metrics._count_invocations()
 
     @property
     def now(self) -> float:
@@ -99,8 +120,51 @@ class Stage(Monitor):
         return False
 
     def due(self, folder: str) -> bool:
-        """Whether a function's schedule rings in the minute that begins now."""
+        """Whether a function's schedule starts it in the minute that begins now."""
         return folder not in self.asleep and int(self.now) // MINUTE * MINUTE % self.rates[folder] == 0
+
+    def state(self, alarm: str) -> str:
+        """The state that an alarm, by its logical id, has now."""
+        verdict = evaluate(self.alarms[alarm], self._watched(alarm), self.now)
+        assert verdict, f"{alarm} keeps whatever state it has"
+        return verdict.state
+
+    def units(self, alarm: str) -> set[str]:
+        """The units in which what an alarm reads was written."""
+        return {point.unit for point in self._watched(alarm)}
+
+    def _watched(self, alarm: str) -> Sequence[Datapoint]:
+        watched = self.alarms[alarm]
+        return self.points.get(Series(watched.namespace, watched.metric, frozenset(watched.dimensions.items())), [])
+
+    def count(self, function: str, failed: bool = False) -> None:
+        """A run of a function, by its logical id, as the lab counts runs."""
+        lambda_svc._emit_lambda_logs({"FunctionName": f"${{{function}}}"}, "a run", "", failed, 100)
+
+    def take(self, lines: str) -> None:
+        """Make datapoints of now of what a function wrote."""
+        for line in lines.splitlines():
+            for it in emf.extract(line, time.time()):
+                lab.metrics._store(it.namespace, it.name, it.dimensions, self.now, it.unit, None, it.values, None, None)
+
+    def _stored(
+        self,
+        namespace: str,
+        name: str,
+        dimensions: Mapping[str, str],
+        when: float,
+        unit: str,
+        value: float | None,
+        values: Sequence[float] | None,
+        *_: object,
+    ) -> None:
+        series = Series(namespace, name, frozenset(dimensions.items()))
+        for number in values or (value,):
+            assert number is not None
+            self.points[series].append(Datapoint.of(when, float(number), dimensions, unit))
+
+    def _recorded(self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]) -> None:
+        self._stored(namespace, name, dimensions, self.now, unit, value, None)
 
     def all_items(self) -> Iterator[tuple[tuple[str, str, str], dict[str, Any]]]:
         """The stack's queues, as the lab reads them."""

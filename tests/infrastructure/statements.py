@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.infrastructure.stack import Properties, Stack, listed
+from tests.infrastructure.stack import Properties, Stack, listed, named
 
 Statement = Mapping[str, Any]
 
@@ -38,17 +38,22 @@ def sources(statement: Statement) -> set[str]:
     return {source for operator in SAME_SOURCE for source in listed(conditions.get(operator, {}).get("aws:SourceArn"))}
 
 
-def attached(stack: Stack, kind: str, key: str, resource: str) -> list[Properties]:
-    """The policies of a type, such as AWS::SQS::QueuePolicy, that name a resource under a key such as Queues."""
-    return [policy for policy in stack.of(kind).values() if resource in policy[key]]
+def attached(stack: Stack, target: str) -> list[Properties]:
+    """The policies that are attached to a queue or topic, by its ARN."""
+    return [policy for key, policy in _policies(stack).values() if named(target) in map(named, policy[key])]
 
 
 def resource_statements(stack: Stack) -> Iterator[tuple[str, Statement]]:
     """Every statement of every queue and topic policy, with the policy's logical id."""
-    for kind in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
-        for name, policy in stack.of(kind).items():
-            for statement in statements(policy["PolicyDocument"]):
-                yield name, statement
+    for name, (_, policy) in _policies(stack).items():
+        for statement in statements(policy["PolicyDocument"]):
+            yield name, statement
+
+
+def _policies(stack: Stack) -> dict[str, tuple[str, Properties]]:
+    """The queue and topic policies by logical id, each with the key under which it names what it is attached to."""
+    kinds = {"AWS::SQS::QueuePolicy": "Queues", "AWS::SNS::TopicPolicy": "Topics"}
+    return {name: (key, policy) for kind, key in kinds.items() for name, policy in stack.of(kind).items()}
 
 
 def role_statements(stack: Stack, role: str) -> list[Statement]:

@@ -1,20 +1,18 @@
 """Every rule listens where something is said, for words that somebody says."""
 
 import ast
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from linkgate.events import bell, bus
 
 from tests.infrastructure.calls import operations
-from tests.infrastructure.house import house
-from tests.infrastructure.stack import Stack, named
+from tests.infrastructure.source import modules
+from tests.infrastructure.stack import GONE, Check, Spoiled, Stack, named
 
 
 def words() -> set[str]:
-    """Every text in the code of the house: the kinds of events, and the fields of their details."""
-    nodes = (node for module in house().values() for node in ast.walk(module.tree))
+    """Every text in the code of the package: the kinds of events, and the fields of their details."""
+    nodes = (node for module in modules().values() for node in ast.walk(module.tree))
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
@@ -27,7 +25,7 @@ def spoken(stack: Stack) -> dict[str, tuple[str, set[str]]]:
     return said
 
 
-def deaf_rules(stack: Stack) -> list[str]:
+def unmatched_rules(stack: Stack) -> list[str]:
     """Rules on a bus where their source does not speak, or for what it never says."""
     said, problems = spoken(stack), []
     for name, rule in stack.of("AWS::Events::Rule").items():
@@ -60,54 +58,48 @@ def empty_messages(stack: Stack) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("check", [deaf_rules, empty_messages])
-def test_every_rule_hears_what_is_said(stack: Stack, check: Callable[[Stack], list[str]]) -> None:
+@pytest.mark.parametrize("check", [unmatched_rules, empty_messages])
+def test_every_rule_hears_what_is_said(stack: Stack, check: Check) -> None:
     assert check(stack) == []
 
 
-def test_what_our_functions_put_on_the_bus_does_not_ring_the_bells(stack: Stack) -> None:
-    ringing = [
+def test_what_our_functions_put_on_the_bus_becomes_no_bell(stack: Stack) -> None:
+    senders = [
         rule
         for rule in stack.of("AWS::Events::Rule").values()
         if any(named(target["Arn"]) == "BellQueue" for target in rule["Targets"])
     ]
-    assert ringing
-    assert not [rule for rule in ringing if bus.SOURCE in rule["EventPattern"]["source"]]
+    assert senders
+    assert not [rule for rule in senders if bus.SOURCE in rule["EventPattern"]["source"]]
 
 
-SPOILED: list[tuple[Callable[[Stack], list[str]], str, Callable[[Any], object], str]] = [
-    (deaf_rules, "AcceptedRule", lambda it: it.pop("EventBusName"), "AcceptedRule waits for linkgate on None"),
-    (deaf_rules, "TrailRule", lambda it: it.update(EventBusName="${EventBus}"), "it speaks on "),
-    (
-        deaf_rules,
-        "AcceptedRule",
-        lambda it: it["EventPattern"].update({"detail-type": ["Endpoint Accepted"]}),
+SPOILED = [
+    Spoiled(unmatched_rules, "AcceptedRule.EventBusName", GONE, "AcceptedRule waits for linkgate on None"),
+    Spoiled(unmatched_rules, "TrailRule.EventBusName", "${EventBus}", "it speaks on "),
+    Spoiled(
+        unmatched_rules,
+        "AcceptedRule.EventPattern.detail-type",
+        ["Endpoint Accepted"],
         "AcceptedRule waits for Endpoint Accepted",
     ),
-    (
-        deaf_rules,
-        "NotificationRule",
-        lambda it: it["EventPattern"].update(source=["linkgate.notifications"]),
-        "it speaks on nowhere",
+    Spoiled(
+        unmatched_rules, "NotificationRule.EventPattern.source.0", "linkgate.notifications", "it speaks on nowhere"
     ),
-    (
-        deaf_rules,
-        "TrailRule",
-        lambda it: it["EventPattern"]["detail"].update(eventName=["AcceptVpcEndpointConnection"]),
+    Spoiled(
+        unmatched_rules,
+        "TrailRule.EventPattern.detail.eventName",
+        ["AcceptVpcEndpointConnection"],
         "which EC2 does not know",
     ),
-    (
+    Spoiled(
         empty_messages,
-        "HealthRule",
-        lambda it: it["Targets"][0]["InputTransformer"].update(InputPathsMap={"a": "$.detail.sumary"}),
+        "HealthRule.Targets.0.InputTransformer.InputPathsMap.summary",
+        "$.detail.sumary",
         "which no event has",
     ),
 ]
 
 
-@pytest.mark.parametrize(("check", "name", "spoil", "problem"), SPOILED)
-def test_a_rule_that_would_never_match_is_named(
-    draft: Stack, check: Callable[[Stack], list[str]], name: str, spoil: Callable[[Any], object], problem: str
-) -> None:
-    spoil(draft.properties(name))
-    assert any(problem in found for found in check(draft)), check(draft)
+@pytest.mark.parametrize("spoiled", SPOILED)
+def test_a_rule_that_would_never_match_is_named(whole: Stack, spoiled: Spoiled) -> None:
+    spoiled.assert_named(whole)

@@ -1,11 +1,9 @@
 """What keeps data keeps it encrypted, for a stated time, and not by accident shorter."""
 
-from collections.abc import Callable
-
 import pytest
 from linkgate.ledger.ledger import EXPIRES
 
-from tests.infrastructure.stack import Stack, named
+from tests.infrastructure.stack import GONE, Check, Spoiled, Stack, named
 
 LOG_RETENTIONS = {
     1,
@@ -98,7 +96,7 @@ CHECKS = [careless_tables, readable_queues, unnamed_logs, endless_logs, static_k
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_what_keeps_data_keeps_it_safe(stack: Stack, check: Callable[[Stack], list[str]]) -> None:
+def test_what_keeps_data_keeps_it_safe(stack: Stack, check: Check) -> None:
     assert check(stack) == []
 
 
@@ -125,38 +123,23 @@ def test_tables_are_protected_and_logs_kept_for_a_time_that_cloudwatch_takes_unl
     assert int(bare.parameters["LogRetentionDays"]) in LOG_RETENTIONS
 
 
-SPOILED: list[tuple[Callable[[Stack], list[str]], Callable[[Stack], object], str]] = [
-    (careless_tables, lambda it: it.properties("LedgerTable").pop("BillingMode"), "LedgerTable is not on demand"),
-    (
-        careless_tables,
-        lambda it: it.properties("LedgerTable").pop("PointInTimeRecoverySpecification"),
-        "LedgerTable is not restorable",
-    ),
-    (careless_tables, lambda it: it.properties("AllowListTable").pop("SSESpecification"), "is not encrypted"),
-    (
-        careless_tables,
-        lambda it: it.properties("AllowListTable").update(DeletionProtectionEnabled=True),
-        "is not protected as the parameter says",
-    ),
-    (careless_tables, lambda it: it.resources["LedgerTable"].pop("DeletionPolicy"), "LedgerTable is not retained"),
-    (readable_queues, lambda it: it.properties("BellQueue").pop("SqsManagedSseEnabled"), "BellQueue is not"),
-    (unnamed_logs, lambda it: it.properties("SweepFunction").pop("LoggingConfig"), "SweepFunction logs to a group"),
-    (
-        unnamed_logs,
-        lambda it: it.properties("SweepFunction")["LoggingConfig"].update(LogGroup="${PatrolLog}"),
-        "${PatrolLog} is used twice",
-    ),
-    (endless_logs, lambda it: it.properties("SweepLog").pop("RetentionInDays"), "SweepLog keeps for None days"),
-    (static_keys, lambda it: it.properties("TopicKey").pop("EnableKeyRotation"), "TopicKey does not rotate"),
+SPOILED = [
+    Spoiled(careless_tables, "LedgerTable.BillingMode", GONE, "LedgerTable is not on demand"),
+    Spoiled(careless_tables, "LedgerTable.PointInTimeRecoverySpecification", GONE, "LedgerTable is not restorable"),
+    Spoiled(careless_tables, "AllowListTable.SSESpecification", GONE, "is not encrypted"),
+    Spoiled(careless_tables, "AllowListTable.DeletionProtectionEnabled", True, "not protected as the parameter says"),
+    Spoiled(careless_tables, "LedgerTable.DeletionPolicy", GONE, "LedgerTable is not retained"),
+    Spoiled(readable_queues, "BellQueue.SqsManagedSseEnabled", GONE, "BellQueue is not"),
+    Spoiled(unnamed_logs, "SweepFunction.LoggingConfig", GONE, "SweepFunction logs to a group"),
+    Spoiled(unnamed_logs, "SweepFunction.LoggingConfig.LogGroup", "${PatrolLog}", "${PatrolLog} is used twice"),
+    Spoiled(endless_logs, "SweepLog.RetentionInDays", GONE, "SweepLog keeps for None days"),
+    Spoiled(static_keys, "TopicKey.EnableKeyRotation", GONE, "TopicKey does not rotate"),
 ]
 
 
-@pytest.mark.parametrize(("check", "spoil", "problem"), SPOILED)
-def test_what_keeps_data_carelessly_is_named(
-    draft: Stack, check: Callable[[Stack], list[str]], spoil: Callable[[Stack], object], problem: str
-) -> None:
-    spoil(draft)
-    assert any(problem in found for found in check(draft)), check(draft)
+@pytest.mark.parametrize("spoiled", SPOILED)
+def test_what_keeps_data_carelessly_is_named(whole: Stack, spoiled: Spoiled) -> None:
+    spoiled.assert_named(whole)
 
 
 def test_the_ledger_forgets_by_the_attribute_that_its_lines_carry(stack: Stack) -> None:

@@ -363,7 +363,7 @@ def test_a_refusal_that_ec2_words_anew_each_time_is_told_once(app: Application) 
 
 def test_a_call_of_our_own_that_ec2_refused_does_not_ask_for_the_next_sweep() -> None:
     template = (Path(__file__).parents[3] / "template.yaml").read_text()
-    rule = template[template.index("  GateTrailRule:") :].partition("Targets:")[0]
+    rule = template[template.index("  ServiceTrailRule:") :].partition("Targets:")[0]
     assert "errorCode" in rule
 
 

@@ -85,10 +85,9 @@ class ServiceConfigurator:
         for service in sorted(services - found.unknown):
             name, wrong = problems_name(service), found.misconfigured.get(service, ())
             if told.get(name, frozenset()) != frozenset(wrong):
+                detail = {"service_id": service, "problems": list(wrong)}
                 try:
-                    self.bus.publish(
-                        [Event("Endpoint Service Misconfigured", {"service_id": service, "problems": list(wrong)})]
-                    )
+                    self.bus.publish([Event("Endpoint Service Misconfigured", detail)])
                     self.register.keep(name, told.get(name, frozenset()), frozenset(wrong))
                 except Unavailable as error:
                     found.failed[f"the gate of {service}"] = error

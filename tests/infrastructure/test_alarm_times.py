@@ -73,7 +73,7 @@ def unreadable_table(stage: Stage) -> None:
 
 
 def unanswerable(stage: Stage) -> None:
-    """Bells that cannot be answered ring every minute."""
+    """Bells that cannot be answered come every minute."""
     stage.house.world.broken[SERVICE] = RuntimeError("nobody thought of it")
     stage.house.connect(LATE)
     stage.each_minute.append(lambda: stage.house.send(LATE))
@@ -170,13 +170,7 @@ FAULTS: Mapping[str, Mapping[str, Fault]] = {
     "BellAgeAlarm": {"the event source is disabled": holds("BellQueue")},
     **{
         f"{name}Alarm": {"a message": holds(name)}
-        for name in (
-            "NotificationDeadLetters",
-            "BellDeadLetters",
-            "PatrolDeadLetters",
-            "RoundDeadLetters",
-            "HealthDeadLetters",
-        )
+        for name in ("NotificationDeadLetters", "BellDeadLetters", "RoundDeadLetters")
     },
 }
 MINUTES = {
@@ -187,7 +181,7 @@ MINUTES = {
     "SilentAlarm": 6,
     "SweepSilentAlarm": 15,
 }
-"""Whole minutes after the fault in which an alarm rings. Others ring in the minute of the sweep's next look."""
+"""Whole minutes after the fault in which an alarm goes off. Others do in the minute of the sweep's next look."""
 CASES = [(alarm, name) for alarm, faults in FAULTS.items() for name in faults]
 
 
@@ -195,7 +189,7 @@ def test_every_alarm_has_a_fault(whole: Stack) -> None:
     assert set(FAULTS) == set(whole.of("AWS::CloudWatch::Alarm"))
 
 
-def test_no_alarm_rings_while_everything_is_well(stage: Stage) -> None:
+def test_no_alarm_goes_off_while_everything_is_well(stage: Stage) -> None:
     seen = set()
     for _ in range(30):
         stage.pass_minute()
@@ -204,7 +198,7 @@ def test_no_alarm_rings_while_everything_is_well(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("alarm", "name"), CASES)
-def test_an_alarm_rings_within_three_periods_and_goes_back_after_the_repair(
+def test_an_alarm_goes_off_within_three_periods_and_goes_back_after_the_repair(
     stage: Stage, alarm: str, name: str
 ) -> None:
     fault, watched = FAULTS[alarm][name], stage.alarms[alarm]
@@ -217,7 +211,7 @@ def test_an_alarm_rings_within_three_periods_and_goes_back_after_the_repair(
     # Windows begin at whole minutes: the rest of the one in which it happened does not count.
     minutes = MINUTES.get(alarm, stage.rates["sweep"] // MINUTE)
     assert minutes * MINUTE <= PERIODS * watched.period
-    assert stage.until(alarm, "ALARM", minutes), "it does not ring in time"
+    assert stage.until(alarm, "ALARM", minutes), "it does not go off in time"
     assert stage.units(alarm) == {watched.unit or AWS_UNITS[watched.namespace, watched.metric]}
     stage.to_work()
     fault.end(stage)
