@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lab.deploy import client
-from lab.ground import Ground
+from lab.harness.dataplane import Ground
+from lab.harness.deploy import client
+from lab.harness.process import LabProcess
 from lab.network.namespaces import NamespacesPlane
 from lab.network.topology import Topology
-from lab.process import LabProcess
 
 VPCS, ENDPOINTS = 10, 5
 """Endpoints are per VPC."""

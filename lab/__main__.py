@@ -10,12 +10,12 @@ from types import FrameType
 
 from rich.console import Console
 
-from lab import running
-from lab.demo import UNLISTED, Demo, logs_kept
-from lab.deploy import DEMO_STACK, STACK, Deployed, deploy, enforce
-from lab.ground import Ground
-from lab.process import CHECKOUT, PROVIDER_ACCOUNT, SPEED, STATE, LabError, LabProcess
-from lab.visit import visit
+from lab.commands import visit
+from lab.harness import running
+from lab.harness.dataplane import Ground
+from lab.harness.deploy import DEMO_STACK, STACK, Deployed, deploy, enforce
+from lab.harness.process import CHECKOUT, PROVIDER_ACCOUNT, SPEED, STATE, LabError, LabProcess
+from lab.story.demo import UNLISTED, Demo, logs_kept
 
 
 def main() -> int:

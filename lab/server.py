@@ -1,6 +1,6 @@
 """The local AWS in one process: ministack, and the parts of AWS that it lacks or has otherwise.
 
-Started by lab.process.LabProcess with its whole configuration in the environment (see there).
+Started by lab.harness.process.LabProcess with its whole configuration in the environment (see there).
 """
 
 import os
@@ -11,7 +11,9 @@ from pathlib import Path
 
 import ministack.app  # type: ignore[import-untyped]
 
-from lab import archive, clock, delivery, functions, metrics, network, pipes, privatelink
+from lab import functions, network, privatelink
+from lab.cloudwatch import metrics
+from lab.eventbridge import archive, delivery, pipes, schedules
 
 
 def main() -> None:
@@ -26,7 +28,7 @@ def main() -> None:
     pipes.install()
     delivery.install()
     metrics.install(speed)
-    clock.install(speed)
+    schedules.install(speed)
 
     ministack.app.main()
 

@@ -14,11 +14,11 @@ from typing import Any
 from ministack.core import lambda_runtime  # type: ignore[import-untyped]
 from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
-from lab import roles
-from lab.functions import across, batches, destinations, streams
+from lab.functions import batches, cross_account, destinations, streams
 from lab.functions.launch import Launch
 from lab.functions.runtime import Environment
 from lab.functions.sandbox import variables
+from lab.iam import permissions
 
 ACCOUNT_CONCURRENCY = 1000
 """Lambda's default for an account. What the lab cannot run at once waits, so nothing is throttled below it."""
@@ -36,11 +36,11 @@ def install(concurrency: int, launch: Callable[[Mapping[str, Any]], Launch]) -> 
     places = threading.BoundedSemaphore(concurrency)
     _start_with_runtime_client(launch)
     _queue(places)
-    across.install()
+    cross_account.install()
     batches.install()
     streams.install()
     destinations.install()
-    roles.install()
+    permissions.install()
 
 
 def _is_python(config: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ministack.services import lambda_svc, sqs  # type: ignore[import-untyped]
 
-from lab import roles
+from lab.iam import permissions
 
 log = logging.getLogger("lab.destinations")
 
@@ -46,7 +46,7 @@ def may_send(function: _Record, target_arn: str) -> bool:
     """Whether the function's role may send to the destination; if not, a line of the log says so."""
     config = function.get("config") or {}
     action = _ACTIONS.get(target_arn.split(":")[2], "")
-    allowed = roles.role_allows(config.get("Role", "::::::"), "lambda.amazonaws.com", action, target_arn)
+    allowed = permissions.role_allows(config.get("Role", "::::::"), "lambda.amazonaws.com", action, target_arn)
     if not allowed:
         log.warning("a failure of %s is lost: its role lacks %s on %s", config.get("FunctionName"), action, target_arn)
     return allowed

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from lab.privatelink.model import Address, Endpoint
+    from lab.privatelink.rules.model import Address, Endpoint
 
 Place = tuple[str, int]
 """A host (an IPv4 literal) and a TCP port."""
@@ -84,7 +84,7 @@ class Topology:
     """One look at the control plane; two equal looks need no work.
 
     `groups` are the rules of each security group that an endpoint uses, `subnets` the blocks of each VPC's subnets,
-    after that of the VPC. `faults` is what is to be out of order beside it all, by its name in lab.faults.
+    after that of the VPC. `faults` is what is to be out of order beside it all, by its name in lab.story.faults.
     """
 
     endpoints: "tuple[Endpoint, ...]" = ()

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Timer
 
-from lab.privatelink.model import Address, Endpoint, News
-from lab.privatelink.state import State
+from lab.privatelink.rules.model import Address, Endpoint, News
+from lab.privatelink.rules.state import State
 
 __all__ = ["Address", "Endpoint", "endpoints", "install", "on_change", "private_names"]
 
@@ -43,9 +43,9 @@ _background = _Background()
 
 
 def _publish(news: News) -> None:
-    from lab.privatelink import delivery
+    from lab.privatelink.api import notifications
 
-    _background(lambda: delivery.publish(news))
+    _background(lambda: notifications.publish(news))
 
 
 _state = State(_later, _publish)
@@ -53,11 +53,12 @@ _state = State(_later, _publish)
 
 def install() -> None:
     """Add PrivateLink to ministack's EC2, CloudFormation and IAM. Call it once, before ministack serves."""
-    from lab.privatelink import authorization, formation, wire
+    from lab.privatelink.api import actions, iam
+    from lab.privatelink.cloudformation import services
 
-    wire.install(_state, _background)
-    formation.install(_state)
-    authorization.install(_state)
+    actions.install(_state, _background)
+    services.install(_state)
+    iam.install(_state)
 
 
 def endpoints() -> tuple[Endpoint, ...]:

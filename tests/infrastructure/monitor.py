@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import pytest
 from ministack.services import cloudwatch, lambda_svc  # type: ignore[import-untyped]
 
-import lab.metrics
-from lab.alarms.rules import Alarm
-from lab.alarms.series import Datapoint
-from lab.alarms.verdicts import evaluate
-from lab.metrics import emf
+from lab.cloudwatch import emf, metrics
+from lab.cloudwatch.alarms import Alarm
+from lab.cloudwatch.evaluation import evaluate
+from lab.cloudwatch.series import Datapoint
 from tests.infrastructure.stack import Stack
 
 
@@ -35,11 +34,11 @@ class Monitor:
     def __init__(self, stack: Stack, patch: pytest.MonkeyPatch) -> None:
         self.points: defaultdict[Series, list[Datapoint]] = defaultdict(list)
         self.alarms = {name: Alarm.parse(one) for name, one in stack.of("AWS::CloudWatch::Alarm").items()}
-        patch.setattr(lab.metrics, "_store", self._stored)
+        patch.setattr(metrics, "_store", self._stored)
         patch.setattr(cloudwatch, "record_metric", self._recorded)
         for seam in ("_emit_lambda_logs", "_emit_lambda_metrics"):
             patch.setattr(lambda_svc, seam, lambda *_, **__: None)
-        lab.metrics._count_invocations()
+        metrics._count_invocations()
 
     @property
     def now(self) -> float:
@@ -68,7 +67,7 @@ class Monitor:
         """Make datapoints of now of what a function wrote."""
         for line in lines.splitlines():
             for it in emf.extract(line, time.time()):
-                lab.metrics._store(it.namespace, it.name, it.dimensions, self.now, it.unit, None, it.values, None, None)
+                metrics._store(it.namespace, it.name, it.dimensions, self.now, it.unit, None, it.values, None, None)
 
     def _stored(
         self,

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from linkgate.settings import Settings
 
-import lab.metrics
 from functions.approve import app as approve
 from functions.patrol import app as patrol
 from functions.sweep import app as sweep
+from lab.cloudwatch import metrics
 from tests import gallery
 from tests.house import House
 from tests.infrastructure.intrinsics import PSEUDO
@@ -64,7 +64,7 @@ class Stage(Monitor):
         settings = Settings(stack=PSEUDO["AWS::StackName"])
         for module, name in ((approve, "approver"), (sweep, "sweeper"), (patrol, "patrol")):
             patch.setattr(module, "application", lambda name=name: (settings, getattr(self.house, name)))
-        patch.setattr(lab.metrics, "_queues", self)
+        patch.setattr(metrics, "_queues", self)
 
     @property
     def now(self) -> float:
@@ -88,7 +88,7 @@ class Stage(Monitor):
     def to_the_end(self) -> None:
         """The rest of the minute; queues are sampled."""
         self.house.world.advance(MINUTE - SECOND_OF_THE_MINUTE)
-        lab.metrics.sample_queues(self.now - MINUTE)
+        metrics.sample_queues(self.now - MINUTE)
 
     def until(self, alarm: str, state: str, minutes: int) -> bool:
         """Whether an alarm gets into a state within so many minutes; time passes until it does."""

@@ -8,7 +8,7 @@ import pytest
 from linkgate import metrics
 from linkgate.model import State
 
-from lab.alarms.series import Datapoint
+from lab.cloudwatch.series import Datapoint
 from tests.house import SERVICE, House
 from tests.infrastructure.dashboards import Written, crowded, dark, headings, unshown
 from tests.infrastructure.monitor import Series

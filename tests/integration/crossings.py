@@ -19,9 +19,9 @@ from linkgate.diagnosis import Crossing, Diagnosis, diagnose
 from linkgate.model import Connection, State, Status
 from linkgate.targets import Probe, Target, targets_of
 
-from lab import shell
-from lab.ground import Ground
-from lab.process import CHECKOUT
+from lab.harness import shell
+from lab.harness.dataplane import Ground
+from lab.harness.process import CHECKOUT
 from tests.integration.vpcs import Vpcs
 
 PROBES = ("http://:80/", "https://:443/")

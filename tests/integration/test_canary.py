@@ -1,4 +1,4 @@
-"""Each fault of lab.faults, alone and in pairs: the canary in the consumer's VPC reports the true cause.
+"""Each fault of lab.story.faults, alone and in pairs: the canary in the consumer's VPC reports the true cause.
 
 What cannot be told apart has one cause (`Fault.cause`), what cannot be seen stands in HIDES; docs/runbook.md says both.
 """
@@ -14,10 +14,10 @@ import pytest
 from linkgate.diagnosis import Crossing, Diagnosis, Kind, diagnose
 from linkgate.model import State
 
-from lab import deploy
-from lab.account import Provider
-from lab.faults import FAULTS, visible
-from lab.process import LabProcess
+from lab.harness import deploy
+from lab.harness.account import Provider
+from lab.harness.process import LabProcess
+from lab.story.faults import FAULTS, visible
 from tests.integration.conftest import Await, Client
 from tests.integration.crossings import MORE_PROBES, PROBES, SHORT, Canary, Watch, inside, private_dns, watch
 from tests.integration.deploy import change

@@ -1,12 +1,12 @@
-"""Each fault of lab.faults by its name: the symptom that a client in the consumer VPC has, seen by curl and getent."""
+"""Each fault of lab.story.faults: the symptom that a client in the consumer VPC has, seen by curl and getent."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import pytest
 
-from lab.faults import FAULTS
-from lab.process import LabError
+from lab.harness.process import LabError
+from lab.story.faults import FAULTS
 from tests.integration.conftest import Await
 from tests.integration.vpcs import CERTIFICATE, DNS, NOT_FOUND, OK, REFUSED, TIMEOUT, Vpcs, deployed
 

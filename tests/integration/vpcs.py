@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from lab import shell
-from lab.deploy import client, deploy_demo
-from lab.faults import Faults
-from lab.ground import Ground
-from lab.process import LabProcess
-from lab.sabotage import Scene
+from lab.harness import shell
+from lab.harness.dataplane import Ground
+from lab.harness.deploy import client, deploy_demo
+from lab.harness.process import LabProcess
+from lab.story.faults import Faults
+from lab.story.sabotage import Scene
 
 OK, DNS, REFUSED, TIMEOUT, RESET, CERTIFICATE = 0, 6, 7, 28, 56, 60
 """curl's exit codes (curl(1)); REFUSED is what a reset in answer to the first packet is called."""

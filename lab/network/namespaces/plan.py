@@ -8,7 +8,7 @@ from lab.network.namespaces.balance import reached
 from lab.network.topology import Admission, Balancer, Check, Listener, Place, Target, Topology, Vpc, vpc_of
 
 if TYPE_CHECKING:
-    from lab.privatelink.model import Address, Endpoint
+    from lab.privatelink.rules.model import Address, Endpoint
 
 Healthy = Callable[[Vpc, Target, Check], bool]
 Front = Callable[[tuple[str, str]], str]

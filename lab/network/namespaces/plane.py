@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.functions.launch import Launch
-from lab.network.follow import Follower
-from lab.network.names import Zone
+from lab.network.dns import Zone
+from lab.network.follower import Follower
 from lab.network.namespaces.certificates import EXPIRED, UNTRUSTED, WRONG_NAME, Authority
-from lab.network.namespaces.checks import Checks
 from lab.network.namespaces.fabric import Fabric
+from lab.network.namespaces.health_checks import Checks
 from lab.network.namespaces.plan import Plan, complaints, plans
-from lab.network.namespaces.room import Room, rehearse
 from lab.network.namespaces.rules import ruleset
 from lab.network.namespaces.servers import Servers
+from lab.network.namespaces.vpc import Room, rehearse
 from lab.network.topology import Target, Topology, Vpc, vpc_of_function
 
 if TYPE_CHECKING:
-    from lab.privatelink.model import Endpoint
+    from lab.privatelink.rules.model import Endpoint
 
 DNS_DOWN, PACKET_LOSS, ZONE_DOWN = "dns-down", "packet-loss", "zone-down"
 SERVER_503, SERVER_SLOW, SERVER_DEAD = "server-503", "server-slow", "server-dead"

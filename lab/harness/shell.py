@@ -1,0 +1,56 @@
+"""A shell inside one of the demo's VPCs."""
+
+import os
+from collections.abc import Mapping
+
+from lab.harness.dataplane import Ground
+from lab.harness.deploy import client
+from lab.harness.process import LabError, LabProcess
+
+VPCS = {"consumer": "ConsumerVpcId", "consumer2": "SecondConsumerVpcId", "provider": "ProviderVpcId"}
+"""The names that a person gives them, and the outputs of stacks/demo.yaml."""
+
+
+def enter(lab: LabProcess, demo: Mapping[str, str], name: str) -> None:
+    """Replace this process by a shell in a VPC. LabError where there is none."""
+    vpc = vpc_id(demo, name)
+    ground = Ground(lab.folder)
+    # How the last command in it went is nobody's concern outside.
+    command = [*ground.enter(vpc), "sh", "-c", '"$0" || true', os.environ.get("SHELL") or "/bin/sh"]
+    os.execvpe(command[0], command, {**os.environ, **variables(lab, demo, name)})  # noqa: S606 - what is asked for
+
+
+def vpc_id(demo: Mapping[str, str], name: str) -> str:
+    """The id of one of the demo's VPCs."""
+    if name not in VPCS:
+        raise LabError(f"there is no VPC {name!r}; there are {', '.join(VPCS)}")
+    if VPCS[name] not in demo:
+        raise LabError("the lab has no second consumer VPC: start it with make lab SECOND=1")
+    return demo[VPCS[name]]
+
+
+def variables(lab: LabProcess, demo: Mapping[str, str], name: str) -> dict[str, str]:
+    """What a shell in a VPC finds in its environment.
+
+    ENDPOINT, ENDPOINT_A and ENDPOINT_B are the regional name and the zonal ones, in the order of the zones, of the
+    VPC's endpoint (the first consumer's, seen from the provider), PRIVATE_NAME the service's private name, NLB the load
+    balancer's; PORT and TLS_PORT are the listeners'. Python, OpenSSL and curl trust the lab's certificates.
+    """
+    where = vpc_id(demo, "consumer" if name == "provider" else name)
+    filters = [{"Name": "vpc-id", "Values": [where]}, {"Name": "service-name", "Values": [demo["ServiceName"]]}]
+    found = client(lab, "ec2").describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]
+    endpoints = [one for one in found if one["State"].lower() not in ("deleting", "deleted")]
+    names = [entry["DnsName"] for entry in endpoints[0]["DnsEntries"]] if endpoints else []
+    service = client(lab, "ec2").describe_vpc_endpoint_service_configurations(ServiceIds=[demo["ServiceId"]])
+    listeners = client(lab, "elbv2").describe_listeners(LoadBalancerArn=demo["LoadBalancerArn"])["Listeners"]
+    ports = [str(port) for port in sorted(listener["Port"] for listener in listeners)]
+    trust = Ground(lab.folder).trust
+    return {
+        **dict(zip(("ENDPOINT", "ENDPOINT_A", "ENDPOINT_B"), names, strict=False)),
+        "PRIVATE_NAME": service["ServiceConfigurations"][0].get("PrivateDnsName", ""),
+        "NLB": demo["LoadBalancerDnsName"],
+        **dict(zip(("PORT", "TLS_PORT"), ports, strict=False)),
+        "SSL_CERT_FILE": trust,
+        "CURL_CA_BUNDLE": trust,
+        "PS1": f"{name} VPC $ ",
+    }

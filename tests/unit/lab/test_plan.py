@@ -1,0 +1,184 @@
+"""What VPCs' namespaces must do, from the control plane's state alone; the kernel does it in tests/integration."""
+
+from dataclasses import replace
+
+import pytest
+
+from lab.network.namespaces.balance import reached
+from lab.network.namespaces.plan import Door, Host, Line, Plan, complaints, plans
+from lab.network.namespaces.rules import ruleset
+from lab.network.topology import Admission, Balancer, Check, Listener, Target, Topology, Vpc
+from lab.privatelink.rules.model import Address, Endpoint
+
+NLB = "arn:aws:elasticloadbalancing:eu-west-1:111111111111:loadbalancer/net/shop/1"
+PROVIDER, CONSUMER = Vpc("111111111111", "vpc-1"), Vpc("222222222222", "vpc-2")
+RULE = Admission("10.2.0.0/16", 80, 80)
+SHOP = Endpoint(
+    endpoint_id="vpce-1",
+    owner=CONSUMER.owner,
+    region="eu-west-1",
+    vpc_id=CONSUMER.vpc_id,
+    service_id="vpce-svc-1",
+    service_owner=PROVIDER.owner,
+    load_balancer_arns=(NLB,),
+    state="available",
+    dns_names=(),
+    addresses=(
+        Address("subnet-a", "eu-west-1a", "10.2.1.4", "eni-a"),
+        Address("subnet-b", "eu-west-1b", "10.2.2.4", "eni-b"),
+    ),
+    security_group_ids=("sg-1",),
+    private_dns_name=None,
+)
+NODES = (Address("subnet-c", "eu-west-1a", "10.1.1.4", "eni-c"), Address("subnet-d", "eu-west-1b", "10.1.2.4", "eni-d"))
+A, B = Target("i-a", 80, True, "10.1.1.5", "eu-west-1a", True), Target("i-b", 80, True, "10.1.2.5", "eu-west-1b", True)
+TOPOLOGY = Topology(
+    endpoints=(SHOP,),
+    listeners=(Listener(NLB, 80, (A, B), Check("HTTP")),),
+    balancers=(Balancer(NLB, "shop", PROVIDER, NODES, names=("shop.example.com",)),),
+    groups={"sg-1": (RULE,)},
+)
+FRONTS = {(NLB, "eu-west-1a"): "198.19.0.1", (NLB, "eu-west-1b"): "198.19.0.2"}
+
+
+def made(topology: Topology = TOPOLOGY, dark: str = "", sick: tuple[Target, ...] = ()) -> dict[Vpc, Plan]:
+    return plans(topology, lambda vpc, target, check: target not in sick, {dark}, FRONTS.__getitem__)
+
+
+def doors(topology: Topology = TOPOLOGY, dark: str = "") -> list[Door]:
+    return made(topology, dark)[CONSUMER].doors
+
+
+def with_endpoint(**changes: object) -> Topology:
+    return replace(TOPOLOGY, endpoints=(replace(SHOP, **changes),))  # type: ignore[arg-type]
+
+
+# Endpoints
+
+
+def test_each_address_of_an_available_endpoint_leads_to_the_node_of_its_zone() -> None:
+    assert doors() == [Door("10.2.1.4", True, (RULE,), "198.19.0.1"), Door("10.2.2.4", True, (RULE,), "198.19.0.2")]
+
+
+@pytest.mark.parametrize("state", ["pendingAcceptance", "pending", "rejected", "deleting", "failed"])
+def test_every_address_is_closed_unless_the_state_is_available(state: str) -> None:
+    assert [door.is_open for door in doors(with_endpoint(state=state))] == [False, False]
+
+
+def test_an_address_in_a_zone_without_a_load_balancer_is_closed() -> None:
+    alone = replace(TOPOLOGY, balancers=(replace(TOPOLOGY.balancers[0], addresses=NODES[:1]),))
+    assert [door.is_open for door in doors(alone)] == [True, False]
+
+
+def test_an_endpoint_without_a_group_of_any_rule_admits_nobody() -> None:
+    assert [door.admitted for door in doors(with_endpoint(security_group_ids=("sg-2",)))] == [(), ()]
+
+
+def test_an_endpoint_beside_its_own_load_balancer_needs_no_way_out() -> None:
+    beside = with_endpoint(owner=PROVIDER.owner, vpc_id=PROVIDER.vpc_id)
+    plan = made(beside)[PROVIDER]
+    assert [(door.is_open, door.front) for door in plan.doors] == [(True, None), (True, None)]
+    assert [line.addresses for line in plan.lines] == [
+        ("10.1.1.4", "198.19.0.1", "10.2.1.4"),
+        ("10.1.2.4", "198.19.0.2", "10.2.2.4"),
+    ]
+
+
+# Load balancers
+
+
+def lines(topology: Topology = TOPOLOGY, dark: str = "", sick: tuple[Target, ...] = ()) -> list[Line]:
+    return made(topology, dark, sick)[PROVIDER].lines
+
+
+def test_a_node_uses_the_targets_of_its_zone() -> None:
+    assert [line.places for line in lines()] == [(("10.1.1.5", 80),), (("10.1.2.5", 80),)]
+
+
+def test_with_cross_zone_balancing_a_node_uses_the_targets_of_every_zone() -> None:
+    across = replace(TOPOLOGY, balancers=(replace(TOPOLOGY.balancers[0], cross_zone=True),))
+    assert [line.places for line in lines(across)] == [(("10.1.1.5", 80), ("10.1.2.5", 80))] * 2
+    assert [line.places for line in lines(across, sick=(A,))] == [(("10.1.2.5", 80),)] * 2
+
+
+def test_a_zone_without_a_healthy_target_drops_while_another_has_one() -> None:
+    assert [line.places for line in lines(sick=(A,))] == [None, (("10.1.2.5", 80),)]
+
+
+def test_where_every_target_is_sick_all_are_used() -> None:
+    assert lines(sick=(A, B)) == lines()
+
+
+def test_where_no_target_runs_every_node_resets() -> None:
+    stopped = tuple(replace(target, up=False, served=False) for target in (A, B))
+    halted = replace(TOPOLOGY, listeners=(replace(TOPOLOGY.listeners[0], targets=stopped),))
+    assert [line.places for line in lines(halted)] == [(), ()]
+    assert made(halted)[PROVIDER].hosts == set()
+
+
+@pytest.mark.parametrize("cross_zone", [True, False])
+def test_nobody_is_chosen_among_nobody(cross_zone: bool) -> None:
+    assert reached((), "eu-west-1a", cross_zone, lambda target: True) == ()
+
+
+def test_a_target_checked_over_https_serves_https_for_the_services_names() -> None:
+    plain, secure = made()[PROVIDER].hosts, Check("HTTPS")
+    assert {host.names for host in plain} == {None}
+    topology = replace(TOPOLOGY, listeners=(replace(TOPOLOGY.listeners[0], check=secure),))
+    assert Host("i-a", ("10.1.1.5", 80), ("shop.example.com",)) in made(topology)[PROVIDER].hosts
+
+
+def test_a_server_answers_at_the_port_of_its_health_check_too() -> None:
+    topology = replace(TOPOLOGY, listeners=(Listener(NLB, 80, (A,), Check("HTTP", port=8081)),))
+    assert {host.place for host in made(topology)[PROVIDER].hosts} == {("10.1.1.5", 80), ("10.1.1.5", 8081)}
+
+
+def test_an_address_that_is_no_instances_is_a_target_without_a_server() -> None:
+    elsewhere = Target("10.1.9.9", 80, True, "10.1.9.9", "eu-west-1a")
+    topology = replace(TOPOLOGY, listeners=(Listener(NLB, 80, (elsewhere,)),))
+    assert made(topology)[PROVIDER].hosts == set()
+
+
+def test_a_load_balancer_without_a_listener_is_complained_of_once_somebody_depends_on_it() -> None:
+    bare = replace(TOPOLOGY, listeners=())
+    assert complaints(bare) == [f"load balancer {NLB} has no TCP listener: every connection to vpce-svc-1 is reset"]
+    assert complaints(replace(bare, endpoints=())) == complaints(TOPOLOGY) == []
+
+
+# A dark zone
+
+
+def test_in_a_dark_zone_endpoints_nodes_and_servers_drop_everything() -> None:
+    across = replace(TOPOLOGY, balancers=(replace(TOPOLOGY.balancers[0], cross_zone=True),))
+    for topology in (TOPOLOGY, across):
+        assert [door.is_open for door in doors(topology, "eu-west-1a")] == [False, True]
+        assert [line.places for line in lines(topology, "eu-west-1a")] == [None, (("10.1.2.5", 80),)]
+        assert made(topology, "eu-west-1a")[PROVIDER].dark == {"10.1.1.5"}
+
+
+# The kernel's text
+
+
+def chain(rules: str, name: str) -> list[str]:
+    return [line.strip() for line in rules.split(f"chain {name} {{\n")[1].split("  }\n")[0].splitlines()]
+
+
+def test_a_closed_door_drops_before_it_looks_at_anything() -> None:
+    rules = ruleset(made(with_endpoint(state="rejected"))[CONSUMER], "198.18.0.1", 4566)
+    assert chain(rules, "door0") == chain(rules, "door1") == ["drop"]
+    assert "ct original ip daddr { 10.2.1.4, 10.2.2.4 } drop" in chain(rules, "enter")
+
+
+def test_an_open_door_admits_what_the_group_does_and_what_was_admitted_before() -> None:
+    rules = ruleset(made()[CONSUMER], "198.18.0.1", 4566)
+    assert chain(rules, "door0") == [
+        "ct state established accept",
+        "ip saddr 10.2.0.0/16 tcp dport 80-80 accept",
+        "drop",
+    ]
+
+
+def test_equal_plans_are_equal_texts_and_a_vpc_without_anything_is_walled_in_too() -> None:
+    assert ruleset(made()[PROVIDER], "198.18.0.2", 4566) == ruleset(made()[PROVIDER], "198.18.0.2", 4566)
+    walls = ["ip daddr 198.18.0.0/15 drop", "ip daddr 127.0.0.1 tcp dport 4566 drop"]
+    assert chain(ruleset(Plan(), "198.18.0.3", 4566), "leave")[2:] == walls
