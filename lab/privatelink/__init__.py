@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Timer
 
-from lab.privatelink.rules.model import Address, Endpoint, News
+from lab.privatelink.rules.model import Address, ConnectionEvent, Endpoint
 from lab.privatelink.rules.state import State
 
 __all__ = ["Address", "Endpoint", "endpoints", "install", "on_change", "private_names"]
@@ -42,10 +42,10 @@ def _complain(done: Future[None]) -> None:
 _background = _Background()
 
 
-def _publish(news: News) -> None:
+def _publish(event: ConnectionEvent) -> None:
     from lab.privatelink.api import notifications
 
-    _background(lambda: notifications.publish(news))
+    _background(lambda: notifications.publish(event))
 
 
 _state = State(_later, _publish)
@@ -53,11 +53,11 @@ _state = State(_later, _publish)
 
 def install() -> None:
     """Add PrivateLink to ministack's EC2, CloudFormation and IAM. Call it once, before ministack serves."""
+    from lab.privatelink import cloudformation
     from lab.privatelink.api import actions, iam
-    from lab.privatelink.cloudformation import services
 
     actions.install(_state, _background)
-    services.install(_state)
+    cloudformation.install(_state)
     iam.install(_state)
 
 
@@ -68,13 +68,7 @@ def endpoints() -> tuple[Endpoint, ...]:
 
 def private_names() -> dict[str, tuple[str, ...]]:
     """The private DNS names of the services behind each load balancer, by its ARN. Thread-safe."""
-    found: dict[str, tuple[str, ...]] = {}
-    with _state.lock:
-        for service in _state.services.values():
-            if service.private_name and not service.deleted:
-                for arn in service.load_balancer_arns:
-                    found[arn] = (*found.get(arn, ()), service.private_name.name)
-    return found
+    return _state.private_names()
 
 
 def on_change(callback: Callable[[], None]) -> None:

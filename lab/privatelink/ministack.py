@@ -1,7 +1,6 @@
 """ministack as this package sees it: every one of its names that is used, private ones included, is on this page.
 
-The exceptions are the network, which vpc.py reads, and the two dispatch points that authorization.py replaces, which
-it names at its top.
+The exceptions are the network, which network.py reads, and what api/iam.py replaces, which it names at its top.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,6 +24,12 @@ ACTIONS: dict[str, Action] = ec2._ACTION_MAP
 RESOURCE_TYPES: dict[str, dict[str, Any]] = provisioners._RESOURCE_HANDLERS
 STACK_TAGS: dict[str, tuple[str, str]] = provisioners._STACK_TAG_PROPERTY
 ORIGINALS: Mapping[str, Action] = dict(ec2._ACTION_MAP)
+
+
+def flat(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """An action's parameters, whose values may be lists of one, as the client sent them."""
+    first = {key: value[0] if isinstance(value, list) else value for key, value in parameters.items()}
+    return {key: str(value) for key, value in first.items()}
 
 
 def caller() -> Caller:
@@ -67,25 +72,6 @@ def put_event(account: str, region: str, source: str, detail_type: str, detail: 
     entry = {"Source": source, "DetailType": detail_type, "Detail": detail, "EventBusName": "default"}
     with acting(account, region):
         eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
-
-
-def topic_admits(topic_arn: str, service: str, source_arn: str, source_account: str) -> bool:
-    """Whether the topic's policy lets the AWS service publish for that source.
-
-    ministack's own check (sns.topic_policy_allows) counts the default policy, whose aws:SourceOwner condition no
-    service but S3 is known to meet; that AWS would refuse PrivateLink there is unconfirmed, and the strict side.
-    """
-    found = sns.topic_policy_for_arn(topic_arn)
-    context = iam.EvalContext(
-        principal_arn="*",
-        principal_type="Service",
-        principal_account="",
-        action="sns:Publish",
-        resource_arn=topic_arn,
-        region=scope.get_region(),
-        service_context={"aws:sourcearn": source_arn, "aws:sourceaccount": source_account},
-    )
-    return bool(found and iam.evaluate_resource_policy(found[0], context, service=service).decision == "Allow")
 
 
 def publish(topic_arn: str, message: str, subject: str) -> None:

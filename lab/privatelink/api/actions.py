@@ -42,7 +42,7 @@ def install(state: State, background: Background) -> None:
 
 def _action(state: State, action: str, handler: Handler, background: Background) -> ministack.Action:
     def run(parameters: Mapping[str, Any]) -> ministack.Answer:
-        query = flat(parameters)
+        query = ministack.flat(parameters)
         caller = ministack.caller()
         answer = _answer(state, caller, action, handler, query) or ministack.ORIGINALS[action](parameters)
         if action in cloudtrail.RECORDED:
@@ -55,12 +55,6 @@ def _action(state: State, action: str, handler: Handler, background: Background)
         return answer
 
     return run
-
-
-def flat(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """ministack's parameters, whose values may be lists of one, as a client sent them."""
-    first = {key: value[0] if isinstance(value, list) else value for key, value in parameters.items()}
-    return {key: str(value) for key, value in first.items()}
 
 
 def _answer(

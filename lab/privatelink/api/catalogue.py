@@ -1,19 +1,15 @@
 """EC2's list of the services that an account may make endpoints on, as boto3 spells it."""
 
-from typing import Any
-
 from lab.privatelink import ministack, network
 from lab.privatelink.api import listing
-from lab.privatelink.api.services import shown_tags
+from lab.privatelink.api.fields import Values, shown_tags
 from lab.privatelink.rules import services
 from lab.privatelink.rules.model import Caller, Refusal, Service
 from lab.privatelink.rules.state import State
 
-Values = dict[str, Any]
-
 
 def describe_services(state: State, caller: Caller, request: Values) -> Values:
-    """DescribeVpcEndpointServices: AWS's own, and the custom ones that let the caller in."""
+    """DescribeVpcEndpointServices: AWS's own, and the custom ones that the caller may connect to."""
     details = ministack.call("DescribeVpcEndpointServices", {}, ministack.ORIGINALS).get("ServiceDetails", [])
     details += [_detail(service) for service in services.visible(state, caller)]
     names = request.get("ServiceNames", [])

@@ -1,17 +1,11 @@
 """EC2 actions by which a service's owner sees and decides connections: requests and answers as boto3 spells them."""
 
-from typing import Any
-
 from lab.privatelink import ministack
 from lab.privatelink.api import listing
-from lab.privatelink.api.services import shown_tags, unsuccessful
+from lab.privatelink.api.fields import Values, public_names, shown_tags, unsuccessful
 from lab.privatelink.rules import decisions, services
 from lab.privatelink.rules.model import Caller, Connection, Service
 from lab.privatelink.rules.state import State
-
-Values = dict[str, Any]
-HOSTED_ZONE = "Z38GZ743OKFT7T"
-"""AWS's hosted zone for the public names of endpoints in eu-west-1; the lab uses it in every Region."""
 
 
 def describe_connections(state: State, caller: Caller, request: Values) -> Values:
@@ -43,7 +37,7 @@ def _connection(connection: Connection, service: Service) -> Values:
         "VpcEndpointOwner": connection.owner,
         "VpcEndpointState": connection.state,
         "CreationTimestamp": connection.created,
-        "DnsEntries": [{"DnsName": n, "HostedZoneId": HOSTED_ZONE} for n in connection.dns_names(service)],
+        "DnsEntries": public_names(connection, service),
         "NetworkLoadBalancerArns": service.load_balancer_arns,
         "IpAddressType": "ipv4",
         "VpcEndpointConnectionId": connection.connection_id,
@@ -54,11 +48,9 @@ def _connection(connection: Connection, service: Service) -> Values:
 
 def accept(state: State, caller: Caller, request: Values) -> Values:
     """AcceptVpcEndpointConnections."""
-    failures = decisions.accept(state, caller, request["ServiceId"], request.get("VpcEndpointIds", []))
-    return {"Unsuccessful": unsuccessful(failures)}
+    return unsuccessful(decisions.accept(state, caller, request["ServiceId"], request.get("VpcEndpointIds", [])))
 
 
 def reject(state: State, caller: Caller, request: Values) -> Values:
     """RejectVpcEndpointConnections."""
-    failures = decisions.reject(state, caller, request["ServiceId"], request.get("VpcEndpointIds", []))
-    return {"Unsuccessful": unsuccessful(failures)}
+    return unsuccessful(decisions.reject(state, caller, request["ServiceId"], request.get("VpcEndpointIds", [])))

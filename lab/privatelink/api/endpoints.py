@@ -4,17 +4,13 @@ Endpoints on AWS's own services stay ministack's; the actions here hand those ov
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from lab.privatelink import ministack, network
 from lab.privatelink.api import listing
-from lab.privatelink.api.decisions import HOSTED_ZONE
-from lab.privatelink.api.services import given_tags, shown_tags, unsuccessful
+from lab.privatelink.api.fields import Values, given_tags, public_names, shown_tags, unsuccessful
 from lab.privatelink.rules import connections
 from lab.privatelink.rules.model import Caller, Connection, Failure, Refusal, Service, Subnet
 from lab.privatelink.rules.state import State
-
-Values = dict[str, Any]
 
 
 def is_custom(service_name: str) -> bool:
@@ -82,7 +78,7 @@ def _endpoint(state: State, caller: Caller, connection: Connection) -> Values:
 
 
 def _dns_entries(connection: Connection, service: Service) -> list[dict[str, str]]:
-    entries = [{"DnsName": name, "HostedZoneId": HOSTED_ZONE} for name in connection.dns_names(service)]
+    entries = public_names(connection, service)
     if connection.private_dns and service.verified_name:
         zone = f"Z{connection.endpoint_id[-17:].upper()}"
         entries.append({"DnsName": service.verified_name, "HostedZoneId": zone})
@@ -92,7 +88,7 @@ def _dns_entries(connection: Connection, service: Service) -> list[dict[str, str
 def describe(state: State, caller: Caller, request: Values) -> Values:
     """DescribeVpcEndpoints: those on custom services and ministack's, by id, by filter, in pages."""
     with state.lock:
-        own = [c for c in state.connections.values() if (c.owner, c.region) == (caller.account, caller.region)]
+        own = [c for c in state.connections.values() if caller.owns(c)]
     known = ministack.call("DescribeVpcEndpoints", {}, ministack.ORIGINALS).get("VpcEndpoints", [])
     known += [_endpoint(state, caller, connection) for connection in own]
     ids = request.get("VpcEndpointIds", [])
@@ -154,7 +150,7 @@ def delete(state: State, caller: Caller, request: Values) -> Values:
         except Refusal:
             message = f"The Vpc Endpoint Id '{endpoint_id}' does not exist"
             failures.append(Failure(endpoint_id, "InvalidVpcEndpoint.NotFound", message))
-    return {"Unsuccessful": unsuccessful(failures)}
+    return unsuccessful(failures)
 
 
 def _delete(state: State, caller: Caller, endpoint_id: str) -> None:
@@ -164,7 +160,7 @@ def _delete(state: State, caller: Caller, endpoint_id: str) -> None:
         return
     with state.lock:
         connection = connections.find(state, caller, endpoint_id)
-    connections.close(state, caller, endpoint_id)
+    connections.delete(state, caller, endpoint_id)
     network.hide_interfaces(connection)
     ministack.untag(caller.account, caller.region, endpoint_id)
     ministack.untag(connection.service_owner, connection.region, connection.connection_id)

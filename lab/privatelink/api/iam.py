@@ -9,7 +9,7 @@ services.ec2._tags and ._guess_resource_type. `ec2:ResourceTag/…` and the `ec2
 from collections.abc import Mapping
 from typing import Any
 
-from lab.privatelink.api.actions import flat
+from lab.privatelink.ministack import flat
 from lab.privatelink.rules.state import State
 
 _ON_SERVICE = {

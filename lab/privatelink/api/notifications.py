@@ -2,22 +2,21 @@
 
 import json
 import logging
-from typing import Any
 
+from lab.iam import permissions
 from lab.privatelink import ministack
 from lab.privatelink.api import listing
-from lab.privatelink.api.services import unsuccessful
+from lab.privatelink.api.fields import Values, unsuccessful
 from lab.privatelink.rules import notifications
-from lab.privatelink.rules.model import Caller, News, Notification
+from lab.privatelink.rules.model import Caller, ConnectionEvent, Notification
 from lab.privatelink.rules.state import State
 
-Values = dict[str, Any]
 PUBLISHER = "vpce.amazonaws.com"
 log = logging.getLogger(__name__)
 
 
 def create(state: State, caller: Caller, request: Values) -> Values:
-    """CreateVpcEndpointConnectionNotification. The topic is not looked at until there is something to tell."""
+    """CreateVpcEndpointConnectionNotification. The topic is not looked at before the first event."""
     made = notifications.create(
         state,
         caller,
@@ -29,8 +28,12 @@ def create(state: State, caller: Caller, request: Values) -> Values:
     return {"ConnectionNotification": _shown(made), "ClientToken": request.get("ClientToken")}
 
 
+def _is_of_service(notification: Notification) -> bool:
+    return notification.source_id.startswith("vpce-svc-")
+
+
 def _shown(notification: Notification) -> Values:
-    of_service = notification.source_id.startswith("vpce-svc-")
+    of_service = _is_of_service(notification)
     return {
         "ConnectionNotificationId": notification.notification_id,
         "ServiceId" if of_service else "VpcEndpointId": notification.source_id,
@@ -55,7 +58,7 @@ def describe(state: State, caller: Caller, request: Values) -> Values:
 
 
 def _facts(notification: Notification) -> listing.Facts:
-    of_service = notification.source_id.startswith("vpce-svc-")
+    of_service = _is_of_service(notification)
     return {
         "connection-notification-arn": (notification.topic_arn,),
         "connection-notification-id": (notification.notification_id,),
@@ -75,34 +78,32 @@ def modify(state: State, caller: Caller, request: Values) -> Values:
 
 def delete(state: State, caller: Caller, request: Values) -> Values:
     """DeleteVpcEndpointConnectionNotifications."""
-    failures = notifications.delete(state, caller, request.get("ConnectionNotificationIds", []))
-    return {"Unsuccessful": unsuccessful(failures)}
+    return unsuccessful(notifications.delete(state, caller, request.get("ConnectionNotificationIds", [])))
 
 
-def publish(news: News) -> None:
-    """Send the news to every topic that wants it and whose policy admits PrivateLink; the rest hear nothing."""
-    for notification in news.notifications:
+def publish(event: ConnectionEvent) -> None:
+    """Publish an event to the topics of its notifications, where the topic's policy admits PrivateLink."""
+    for notification in event.notifications:
         with ministack.acting(notification.owner, notification.region):
-            source = _source_arn(notification)
-            if ministack.topic_admits(notification.topic_arn, PUBLISHER, source, notification.owner):
-                ministack.publish(notification.topic_arn, message(news), "VPC endpoint connection notification")
+            if permissions.resource_allows(PUBLISHER, "sns:Publish", notification.topic_arn, _source_arn(notification)):
+                ministack.publish(notification.topic_arn, message(event), "VPC endpoint connection notification")
             else:
                 log.warning("%s may not publish to %s", PUBLISHER, notification.topic_arn)
 
 
 def _source_arn(notification: Notification) -> str:
-    kind = "vpc-endpoint-service" if notification.source_id.startswith("vpce-svc-") else "vpc-endpoint"
+    kind = "vpc-endpoint-service" if _is_of_service(notification) else "vpc-endpoint"
     return f"arn:aws:ec2:{notification.region}:{notification.owner}:{kind}/{notification.source_id}"
 
 
-def message(news: News) -> str:
+def message(event: ConnectionEvent) -> str:
     """The text of a notification. AWS documents no body: only that both ids are in it may be relied on here."""
     return json.dumps(
         {
             "unconfirmed": "AWS does not document this body",
-            "event": news.event,
-            "service": news.service.service_id,
-            "endpoint": news.connection.endpoint_id,
-            "owner": news.connection.owner,
+            "event": event.name,
+            "service": event.service.service_id,
+            "endpoint": event.connection.endpoint_id,
+            "owner": event.connection.owner,
         }
     )

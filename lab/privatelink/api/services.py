@@ -1,16 +1,12 @@
 """EC2 actions of a service's owner: requests and answers as boto3 spells them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from lab.privatelink import ministack, network
 from lab.privatelink.api import listing
+from lab.privatelink.api.fields import Values, given_tags, shown_tags, unsuccessful
 from lab.privatelink.rules import private_dns, services
-from lab.privatelink.rules.model import Caller, Failure, Refusal, Service
+from lab.privatelink.rules.model import Caller, Refusal, Service
 from lab.privatelink.rules.principals import principal_type
 from lab.privatelink.rules.state import State
-
-Values = dict[str, Any]
 
 
 def create_service(state: State, caller: Caller, request: Values) -> Values:
@@ -28,17 +24,6 @@ def create_service(state: State, caller: Caller, request: Values) -> Values:
     )
     ministack.tag(caller.account, caller.region, service.service_id, given_tags(request, "vpc-endpoint-service"))
     return {"ServiceConfiguration": _configuration(caller, service), "ClientToken": request.get("ClientToken")}
-
-
-def given_tags(request: Values, resource_type: str) -> dict[str, str]:
-    """The tags that a request gives to a new resource of the type."""
-    specifications = [s for s in request.get("TagSpecifications", ()) if s.get("ResourceType") == resource_type]
-    return {tag["Key"]: tag.get("Value", "") for s in specifications for tag in s.get("Tags", ())}
-
-
-def shown_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Tags as an answer lists them."""
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def _configuration(caller: Caller, service: Service) -> Values:
@@ -116,12 +101,7 @@ def delete_services(state: State, caller: Caller, request: Values) -> Values:
     failures = services.delete(state, caller, ids)
     for service_id in set(ids) - {f.resource_id for f in failures}:
         ministack.untag(caller.account, caller.region, service_id)
-    return {"Unsuccessful": unsuccessful(failures)}
-
-
-def unsuccessful(failures: Sequence[Failure]) -> list[Values]:
-    """Failures as an answer lists them."""
-    return [{"Error": {"Code": f.code, "Message": f.message}, "ResourceId": f.resource_id} for f in failures]
+    return unsuccessful(failures)
 
 
 def modify_permissions(state: State, caller: Caller, request: Values) -> Values:

@@ -1,4 +1,4 @@
-"""The rules of connections on the consumer's side: requested, changed, ended.
+"""The rules of connections on the consumer's side: requested, modified, deleted.
 
 Their states, with what the provider does in decisions.py:
 
@@ -44,13 +44,13 @@ def connect(
     DuplicateSubnetsInSameZone, InsufficientFreeAddressesInSubnet.
     """
     service = services.offered(state, caller, service_name)
-    with state.change() as news:
+    with state.change() as events:
         connection = _request(caller, service, vpc_id, security_group_ids)
-        connection = replace(connection, addresses=_stand(state, service, (), subnets))
+        connection = replace(connection, addresses=_with_addresses(state, service, (), subnets))
         if private_dns:
             connection = with_private_name(state, connection, service)
         state.connections[connection.endpoint_id] = connection
-        news.append(state.news("Connect", connection))
+        events.append(state.event("Connect", connection))
     return connection
 
 
@@ -72,7 +72,9 @@ def _request(caller: Caller, service: Service, vpc_id: str, security_group_ids: 
     )
 
 
-def _stand(state: State, service: Service, held: tuple[Address, ...], subnets: Sequence[Subnet]) -> tuple[Address, ...]:
+def _with_addresses(
+    state: State, service: Service, held: tuple[Address, ...], subnets: Sequence[Subnet]
+) -> tuple[Address, ...]:
     """`held`, and an address in each further subnet; the caller holds the lock."""
     for subnet in subnets:
         if subnet.zone not in service.zones:
@@ -96,7 +98,7 @@ def _stand(state: State, service: Service, held: tuple[Address, ...], subnets: S
 def find(state: State, caller: Caller, endpoint_id: str) -> Connection:
     """The caller's own endpoint. Raises Refusal InvalidVpcEndpointId.NotFound."""
     connection = state.connections.get(endpoint_id)
-    if connection is None or (connection.owner, connection.region) != (caller.account, caller.region):
+    if connection is None or not caller.owns(connection):
         raise Refusal("InvalidVpcEndpointId.NotFound", f"The Vpc Endpoint Id '{endpoint_id}' does not exist")
     return connection
 
@@ -110,13 +112,13 @@ def modify(
     security_group_ids: Sequence[str] | None = None,
     private_dns: bool | None = None,
 ) -> Connection:
-    """Change an endpoint in place; what is None stays. A subnet that it stands in already is left alone."""
+    """Change an endpoint in place; what is None stays. A subnet that it is in already is left alone."""
     with state.change():
         connection = find(state, caller, endpoint_id)
         service = state.services[connection.service_id]
         kept = tuple(a for a in connection.addresses if a.subnet_id not in remove_subnet_ids)
         new = [s for s in add_subnets if s.subnet_id not in {a.subnet_id for a in kept}]
-        connection = replace(connection, addresses=_stand(state, service, kept, new))
+        connection = replace(connection, addresses=_with_addresses(state, service, kept, new))
         if security_group_ids is not None:
             connection = replace(connection, security_group_ids=tuple(security_group_ids))
         if private_dns:
@@ -127,13 +129,13 @@ def modify(
     return connection
 
 
-def close(state: State, caller: Caller, endpoint_id: str) -> None:
-    """Delete the caller's endpoint: it is seen as deleting for a moment, its addresses are free after that."""
-    with state.change() as news:
+def delete(state: State, caller: Caller, endpoint_id: str) -> None:
+    """Delete the caller's endpoint: it is deleting for a moment, its addresses are free after that."""
+    with state.change() as events:
         connection = find(state, caller, endpoint_id)
         if connection.state == DELETING:
             return
-        news.append(state.move(connection, DELETING, "Delete"))
+        events.append(state.move(connection, DELETING, "Delete"))
     state.later(state.settle_after, lambda: _forget(state, endpoint_id))
 
 

@@ -1,16 +1,18 @@
-"""The nouns of PrivateLink, and the rules that need nothing but themselves."""
+"""Services, connections, notifications and what they are made of; ids and names as EC2 forms them."""
 
 import secrets
 import string
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 PENDING_ACCEPTANCE = "pendingAcceptance"
 PENDING = "pending"
 AVAILABLE = "available"
 REJECTED = "rejected"
 DELETING = "deleting"
-"""States of a connection as they are spelt on the wire: lower camel case, unlike the enum in botocore's model."""
+"""States of a connection as EC2 answers them: lower camel case, unlike the enum in botocore's model."""
 
 EVENTS = ("Accept", "Connect", "Delete", "Reject")
 NAME_PREFIX = "com.amazonaws.vpce"
@@ -37,6 +39,27 @@ class Failure:
     message: str
 
 
+def refused(resource_ids: Iterable[str], act: Callable[[str], None]) -> list[Failure]:
+    """Do `act` for each resource, once; those that it raised a Refusal for, in their order."""
+    failures = []
+    for resource_id in dict.fromkeys(resource_ids):
+        try:
+            act(resource_id)
+        except Refusal as refusal:
+            failures.append(Failure(resource_id, refusal.code, refusal.message))
+    return failures
+
+
+class Owned(Protocol):
+    """What belongs to an account in a Region."""
+
+    @property
+    def owner(self) -> str: ...
+
+    @property
+    def region(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who calls, and where: a 12-digit account, a Region, and the ARN that IAM knows the caller by."""
@@ -44,6 +67,10 @@ class Caller:
     account: str
     region: str
     arn: str
+
+    def owns(self, resource: Owned) -> bool:
+        """Whether the resource is one of the caller's account, in the Region of the call."""
+        return (resource.owner, resource.region) == (self.account, self.region)
 
 
 @dataclass(frozen=True)
@@ -58,7 +85,7 @@ class PrivateName:
 
 @dataclass(frozen=True)
 class Service:
-    """An endpoint service. `zones` are the names of the zones that its load balancers stand in."""
+    """An endpoint service. `zones` are the names of the zones that its load balancers are in."""
 
     service_id: str
     owner: str
@@ -100,7 +127,7 @@ class Subnet:
 
 @dataclass(frozen=True)
 class Address:
-    """Where an endpoint stands in one subnet: `ip` is an IPv4 address of the subnet, `zone` a name as eu-west-1a."""
+    """An endpoint's address in one subnet: `ip` is IPv4, `zone` the name of the subnet's zone, as eu-west-1a."""
 
     subnet_id: str
     zone: str
@@ -134,7 +161,7 @@ class Connection:
 
 @dataclass(frozen=True)
 class Notification:
-    """What tells a topic of the connections of one source, a service or an endpoint."""
+    """What publishes to a topic the events of one source, a service or an endpoint."""
 
     notification_id: str
     owner: str
@@ -145,20 +172,20 @@ class Notification:
 
 
 @dataclass(frozen=True)
-class News:
-    """Something happened to a connection: one of EVENTS, and the notifications that want to tell of it."""
+class ConnectionEvent:
+    """What happened to a connection: `name` is one of EVENTS, `notifications` are those that must publish it."""
 
-    event: str
+    name: str
     service: Service
     connection: Connection
-    notifications: tuple[Notification, ...] = field(default=())
+    notifications: tuple[Notification, ...] = ()
 
 
 @dataclass(frozen=True)
 class Endpoint:
     """A snapshot of an interface endpoint on a custom service.
 
-    `state` is the connection's state on the wire. `dns_names` are the regional one, then the zonal ones in the
+    `state` is the connection's state as EC2 answers it. `dns_names` are the regional one, then the zonal ones in the
     order of the subnets, whose addresses are `addresses`. `private_dns_name` is set only where the endpoint
     enabled it and the service verified it.
     """

@@ -1,10 +1,10 @@
-"""The rules of connection notifications: which topic hears of which events of which service or endpoint."""
+"""The rules of connection notifications: which events of a service or endpoint go to which topic."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from lab.privatelink.rules import connections, services
-from lab.privatelink.rules.model import EVENTS, Caller, Failure, Notification, Refusal, new_id
+from lab.privatelink.rules.model import EVENTS, Caller, Failure, Notification, Refusal, new_id, refused
 from lab.privatelink.rules.state import State
 
 
@@ -38,13 +38,13 @@ def _known(events: Sequence[str]) -> tuple[str, ...]:
 def owned(state: State, caller: Caller) -> list[Notification]:
     """The notifications of the caller's account in its Region."""
     with state.lock:
-        return [n for n in state.notifications.values() if (n.owner, n.region) == (caller.account, caller.region)]
+        return [n for n in state.notifications.values() if caller.owns(n)]
 
 
 def find(state: State, caller: Caller, notification_id: str) -> Notification:
     """The caller's own notification. Raises Refusal InvalidConnectionNotification."""
     notification = state.notifications.get(notification_id)
-    if notification is None or (notification.owner, notification.region) != (caller.account, caller.region):
+    if notification is None or not caller.owns(notification):
         message = f"The connection notification '{notification_id}' does not exist"
         raise Refusal("InvalidConnectionNotification", message)
     return notification
@@ -63,13 +63,10 @@ def modify(state: State, caller: Caller, notification_id: str, topic_arn: str = 
 
 def delete(state: State, caller: Caller, notification_ids: Sequence[str]) -> list[Failure]:
     """Delete notifications; the unknown ones are answered."""
-    failures = []
+
+    def delete_one(notification_id: str) -> None:
+        find(state, caller, notification_id)
+        del state.notifications[notification_id]
+
     with state.change():
-        for notification_id in notification_ids:
-            try:
-                find(state, caller, notification_id)
-            except Refusal as refusal:
-                failures.append(Failure(notification_id, refusal.code, refusal.message))
-            else:
-                del state.notifications[notification_id]
-    return failures
+        return refused(notification_ids, delete_one)

@@ -14,6 +14,7 @@ from lab.privatelink.rules.model import (
     Refusal,
     Service,
     new_id,
+    refused,
 )
 from lab.privatelink.rules.principals import may_connect, principal_type
 from lab.privatelink.rules.state import State
@@ -73,7 +74,7 @@ def owned(state: State, caller: Caller) -> list[Service]:
 
 
 def _owns(caller: Caller, service: Service) -> bool:
-    return not service.deleted and (service.owner, service.region) == (caller.account, caller.region)
+    return not service.deleted and caller.owns(service)
 
 
 def find(state: State, caller: Caller, service_id: str) -> Service:
@@ -133,26 +134,18 @@ def delete(state: State, caller: Caller, service_ids: Sequence[str]) -> list[Fai
 
     AWS documents that available and pendingAcceptance block; that `pending` does is unconfirmed.
     """
-    failures = []
+
+    def delete_one(service_id: str) -> None:
+        service = find(state, caller, service_id)
+        states = {c.state for c in state.connections.values() if c.service_id == service_id}
+        if states & {AVAILABLE, PENDING, PENDING_ACCEPTANCE}:
+            message = f"Service {service_id} has existing active VPC Endpoint connections!"
+            raise Refusal("ExistingVpcEndpointConnections", message)
+        # Rejected endpoints outlive their service on the consumer's side, so the record stays for them.
+        state.services[service_id] = replace(service, deleted=True)
+        for notification in list(state.notifications.values()):
+            if notification.source_id == service_id:
+                del state.notifications[notification.notification_id]
+
     with state.change():
-        for service_id in service_ids:
-            try:
-                find(state, caller, service_id)
-            except Refusal as refusal:
-                failures.append(Failure(service_id, refusal.code, refusal.message))
-                continue
-            states = {c.state for c in state.connections.values() if c.service_id == service_id}
-            if states & {AVAILABLE, PENDING, PENDING_ACCEPTANCE}:
-                message = f"Service {service_id} has existing active VPC Endpoint connections!"
-                failures.append(Failure(service_id, "ExistingVpcEndpointConnections", message))
-                continue
-            _remove(state, service_id)
-    return failures
-
-
-def _remove(state: State, service_id: str) -> None:
-    # Rejected endpoints outlive their service on the consumer's side, so the record stays for them, out of sight.
-    state.services[service_id] = replace(state.services[service_id], deleted=True)
-    for notification in list(state.notifications.values()):
-        if notification.source_id == service_id:
-            del state.notifications[notification.notification_id]
+        return refused(service_ids, delete_one)

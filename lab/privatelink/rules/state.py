@@ -1,24 +1,24 @@
-"""Everything that is, behind one lock, and who hears of it when it changes."""
+"""The services, connections and notifications of all accounts behind one lock, and the listeners to their changes."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from lab.privatelink.rules.model import Connection, Endpoint, News, Notification, Service
+from lab.privatelink.rules.model import Connection, ConnectionEvent, Endpoint, Notification, Service
 
 Later = Callable[[float, Callable[[], None]], object]
 
 
 class State:
-    """The services, connections and notifications of all accounts; the modules of rules change them.
+    """The state of PrivateLink; the modules of rules change it.
 
-    `later(seconds, act)` calls `act` after `seconds`; `publish(news)` tells what happened to a connection;
+    `later(seconds, act)` calls `act` after `seconds`; `publish(event)` sends the notifications of an event;
     `settle_after` is how many seconds a state that passes by itself (`pending`, `deleting`) lasts. AWS takes
     seconds to minutes.
     """
 
-    def __init__(self, later: Later, publish: Callable[[News], None], settle_after: float = 0.2) -> None:
+    def __init__(self, later: Later, publish: Callable[[ConnectionEvent], None], settle_after: float = 0.2) -> None:
         self.lock = threading.Lock()
         self.services: dict[str, Service] = {}
         self.connections: dict[str, Connection] = {}
@@ -29,32 +29,42 @@ class State:
         self._publish = publish
 
     @contextmanager
-    def change(self) -> Iterator[list[News]]:
-        """The lock, for one change. What is put into the list is published, and listeners are called, after it."""
-        news: list[News] = []
+    def change(self) -> Iterator[list[ConnectionEvent]]:
+        """The lock, for one change. Events put into the list are published, and listeners are called, after it."""
+        events: list[ConnectionEvent] = []
         with self.lock:
-            yield news
+            yield events
         for listener in tuple(self.listeners):
             listener()
-        for item in news:
-            self._publish(item)
+        for event in events:
+            self._publish(event)
 
-    def move(self, connection: Connection, to: str, event: str) -> News:
-        """Put a connection into another state; the news of it. The caller holds the lock."""
+    def move(self, connection: Connection, to: str, name: str) -> ConnectionEvent:
+        """Put a connection into another state; the event of it, called `name`. The caller holds the lock."""
         moved = replace(connection, state=to)
         self.connections[moved.endpoint_id] = moved
-        return self.news(event, moved)
+        return self.event(name, moved)
 
-    def news(self, event: str, connection: Connection) -> News:
-        """News of a connection; the caller holds the lock."""
+    def event(self, name: str, connection: Connection) -> ConnectionEvent:
+        """An event of a connection; the caller holds the lock."""
         sources = (connection.service_id, connection.endpoint_id)
-        wanted = tuple(n for n in self.notifications.values() if n.source_id in sources and event in n.events)
-        return News(event, self.services[connection.service_id], connection, wanted)
+        wanted = tuple(n for n in self.notifications.values() if n.source_id in sources and name in n.events)
+        return ConnectionEvent(name, self.services[connection.service_id], connection, wanted)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """A snapshot of every interface endpoint on a custom service, whatever its state."""
         with self.lock:
             return tuple(_snapshot(c, self.services[c.service_id]) for c in self.connections.values())
+
+    def private_names(self) -> dict[str, tuple[str, ...]]:
+        """The private DNS names of the services behind each load balancer, by its ARN."""
+        found: dict[str, tuple[str, ...]] = {}
+        with self.lock:
+            for service in self.services.values():
+                if service.private_name and not service.deleted:
+                    for arn in service.load_balancer_arns:
+                        found[arn] = (*found.get(arn, ()), service.private_name.name)
+        return found
 
 
 def _snapshot(connection: Connection, service: Service) -> Endpoint:
