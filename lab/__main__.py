@@ -12,7 +12,7 @@ from rich.console import Console
 
 from lab.commands import visit
 from lab.harness import running
-from lab.harness.dataplane import Ground
+from lab.harness.dataplane import DataPlane
 from lab.harness.deploy import DEMO_STACK, STACK, Deployed, deploy, enforce
 from lab.harness.process import CHECKOUT, PROVIDER_ACCOUNT, SPEED, STATE, LabError, LabProcess
 from lab.story.demo import UNLISTED, Demo, logs_kept
@@ -81,12 +81,12 @@ def _stay(lab: LabProcess, console: Console, deployed: Deployed, consumer: str) 
     item = json.dumps({name: {"S": value} for name, value in row.items()})
     console.print(f"The local AWS is up at {lab.url}; a minute of its schedules takes {60 / SPEED:g} s.")
     _say_plane(lab, console)
-    for complaint in Ground(lab.folder).complaints():
+    for complaint in DataPlane(lab.folder).complaints():
         console.print(f"[yellow]{complaint}[/]", highlight=False)
     console.print("Try:\n")
     inside = ("make lab-shell VPC=consumer", "make lab-fault")
     for command in (
-        *(inside if Ground(lab.folder).plane == "namespaces" else ()),
+        *(inside if DataPlane(lab.folder).kind == "namespaces" else ()),
         ". .lab/env",
         "aws ec2 describe-vpc-endpoint-connections --query 'VpcEndpointConnections[].[VpcEndpointId,VpcEndpointState]'",
         f"aws dynamodb put-item --table-name {table} --item '{item}'",
@@ -110,12 +110,12 @@ def _stay(lab: LabProcess, console: Console, deployed: Deployed, consumer: str) 
 
 
 def _say_plane(lab: LabProcess, console: Console) -> None:
-    ground = Ground(lab.folder)
-    if ground.plane == "namespaces":
+    plane = DataPlane(lab.folder)
+    if plane.kind == "namespaces":
         console.print("Every VPC is a network namespace; its packets are dropped and translated by the kernel.")
     else:
         console.print(
-            f"No network namespaces here: {ground.because}. Endpoints are loopback addresses instead: names resolve in "
+            f"No network namespaces here: {plane.because}. Endpoints are loopback addresses instead: names resolve in "
             "VPC functions alone, and security groups, zones, HTTPS and most faults cannot be shown.",
             highlight=False,
         )

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 
 from lab.harness import organization
-from lab.harness.dataplane import Ground
+from lab.harness.dataplane import DataPlane
 from lab.harness.process import CHECKOUT, PROVIDER_ACCOUNT, REGION, LabError, LabProcess
 
 STACK, DEMO_STACK, CANARY_STACK = "linkgate", "linkgate-demo", "watch"
@@ -55,7 +55,7 @@ def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None, sec
     `second` is for a second consumer VPC.
     """
     demo = deploy_demo(lab, step, second)
-    plane = Ground(lab.folder).plane
+    plane = DataPlane(lab.folder).kind
     port, _ = PORTS[plane]
     step("sam build: four functions and their layer")
     template = _build(lab, CHECKOUT / "template.yaml")
@@ -79,7 +79,7 @@ def deploy_canary(lab: LabProcess, account: str, patrol: str, subnets: Sequence[
     """Build and deploy stacks/consumer-canary.yaml as a consumer's account, for the patrol with the role `patrol`; the
     canary's ARN. Raises LabError."""
     template = _build(lab, CHECKOUT / "stacks" / "consumer-canary.yaml")
-    plane = Ground(lab.folder).plane
+    plane = DataPlane(lab.folder).kind
     parameters = {
         "PythonRuntime": RUNTIME,
         "PatrolRoleArn": patrol,
@@ -100,7 +100,7 @@ def deploy_demo(
     The service's private name is verified; no endpoint uses it yet.
     """
     step("sam deploy: two VPCs, servers, an endpoint service, an endpoint")
-    port, tls_port = PORTS[Ground(lab.folder).plane]
+    port, tls_port = PORTS[DataPlane(lab.folder).kind]
     parameters = {
         "Port": str(port),
         "TlsPort": str(tls_port),

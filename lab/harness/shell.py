@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from lab.harness.dataplane import Ground
+from lab.harness.dataplane import DataPlane
 from lab.harness.deploy import client
 from lab.harness.process import LabError, LabProcess
 
@@ -14,9 +14,9 @@ VPCS = {"consumer": "ConsumerVpcId", "consumer2": "SecondConsumerVpcId", "provid
 def enter(lab: LabProcess, demo: Mapping[str, str], name: str) -> None:
     """Replace this process by a shell in a VPC. LabError where there is none."""
     vpc = vpc_id(demo, name)
-    ground = Ground(lab.folder)
+    data_plane = DataPlane(lab.folder)
     # How the last command in it went is nobody's concern outside.
-    command = [*ground.enter(vpc), "sh", "-c", '"$0" || true', os.environ.get("SHELL") or "/bin/sh"]
+    command = [*data_plane.enter(vpc), "sh", "-c", '"$0" || true', os.environ.get("SHELL") or "/bin/sh"]
     os.execvpe(command[0], command, {**os.environ, **variables(lab, demo, name)})  # noqa: S606 - what is asked for
 
 
@@ -44,7 +44,7 @@ def variables(lab: LabProcess, demo: Mapping[str, str], name: str) -> dict[str, 
     service = client(lab, "ec2").describe_vpc_endpoint_service_configurations(ServiceIds=[demo["ServiceId"]])
     listeners = client(lab, "elbv2").describe_listeners(LoadBalancerArn=demo["LoadBalancerArn"])["Listeners"]
     ports = [str(port) for port in sorted(listener["Port"] for listener in listeners)]
-    trust = Ground(lab.folder).trust
+    trust = DataPlane(lab.folder).authority
     return {
         **dict(zip(("ENDPOINT", "ENDPOINT_A", "ENDPOINT_B"), names, strict=False)),
         "PRIVATE_NAME": service["ServiceConfigurations"][0].get("PrivateDnsName", ""),

@@ -4,17 +4,29 @@ import asyncio
 import re
 import socket
 import ssl
+import struct
 from collections.abc import Set
 from dataclasses import dataclass
+from typing import Protocol
 
-from lab.network.loopback.listening import reset_on_close
 from lab.network.topology import Place
 
 _LENGTH = re.compile(rb"^content-length:[ \t]*(\d+)", re.IGNORECASE | re.MULTILINE)
 _LAST = re.compile(rb"^connection:[ \t]*close|^\S+ \S+ HTTP/1\.0\r", re.IGNORECASE | re.MULTILINE)
 
 
-class Instances:
+class Options(Protocol):
+    """A socket, or asyncio's stand-in for one: whatever options can be set on."""
+
+    def setsockopt(self, level: int, name: int, value: bytes, /) -> None: ...
+
+
+def reset_on_close(sock: Options) -> None:
+    """Let closing the socket send RST, with nothing lingering."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+class InstanceServers:
     """HTTP servers by instance id, each on a free port of one loopback address."""
 
     def __init__(self, host: str) -> None:

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from lab.harness import shell
 from lab.harness.account import Provider
-from lab.harness.dataplane import Ground
+from lab.harness.dataplane import DataPlane
 from lab.harness.deploy import CONSUMERS, Deployed, client, deploy, enforce
 from lab.harness.process import CHECKOUT, PROVIDER_ACCOUNT, STATE, LabProcess
 
@@ -85,19 +85,21 @@ class Demo:
 
     def cross(self, wanted: str) -> None:
         """The tutorial's curl, inside the consumer VPC if the lab has VPCs that one can be in."""
-        ground = Ground(self.lab.folder)
-        if ground.plane != "namespaces":
+        data_plane = DataPlane(self.lab.folder)
+        if data_plane.kind != "namespaces":
             return
         vpc = self.deployed.demo["ConsumerVpcId"]
         name = shell.variables(self.lab, self.deployed.demo, "consumer")["ENDPOINT"]
 
         def curl() -> str:
-            done = ground.run(vpc, "curl", "-s", "-m", "3", "-o", "/dev/null", "-w", "%{http_code}", f"http://{name}/")
+            done = data_plane.run(
+                vpc, "curl", "-s", "-m", "3", "-o", "/dev/null", "-w", "%{http_code}", f"http://{name}/"
+            )
             return "timed out" if done.returncode == _CURL_TIMEOUT else done.stdout
 
         self.expect(f"curl http://$ENDPOINT/ in the consumer VPC: {wanted}", curl, wanted)
         if wanted == "200":
-            known = ground.run(vpc, "getent", "ahostsv4", name).stdout
+            known = data_plane.run(vpc, "getent", "ahostsv4", name).stdout
             addresses = list(dict.fromkeys(line.split()[0] for line in known.splitlines()))
             what = f"$ENDPOINT is {' and '.join(addresses)}: one address in each of the consumer's subnets"
             self.expect(what, lambda: self.subnets_of(addresses), self.subnets_of())

@@ -8,15 +8,15 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from lab.harness.dataplane import Ground
+from lab.harness.dataplane import DataPlane
 from lab.harness.process import LabError, LabProcess
 from lab.network.namespaces import certificates, plane, rules
 from lab.story import sabotage
-from lab.story.sabotage import Memory, Scene
+from lab.story.sabotage import DemoStack, Memory
 
 
 class Fault(NamedTuple):
-    """One fault. Without `put` and `mend` it is the data plane's; else AWS's own APIs make it.
+    """One fault. Without `inject` and `repair` it is the data plane's; else AWS's own APIs make it.
 
     `cause` is what the canary must report: faults with the same one cannot be told apart from inside the VPC.
     """
@@ -24,8 +24,8 @@ class Fault(NamedTuple):
     what: str
     symptom: str
     cause: str
-    put: Callable[[Scene], Memory] | None = None
-    mend: Callable[[Scene, Memory], None] | None = None
+    inject: Callable[[DemoStack], Memory] | None = None
+    repair: Callable[[DemoStack, Memory], None] | None = None
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -124,33 +124,33 @@ class Faults:
     """The faults of a running lab, in which the demo's stack is deployed with these outputs."""
 
     def __init__(self, lab: LabProcess, demo: Mapping[str, str]) -> None:
-        self._scene = Scene(lab, demo)
-        self._ground = Ground(lab.folder)
+        self._stack = DemoStack(lab, demo)
+        self._data_plane = DataPlane(lab.folder)
         self._notes = lab.folder / "faults.json"
 
     def injected(self) -> list[str]:
         """The faults that are in force."""
-        return [*self._memories(), *self._ground.faults()]
+        return [*self._memories(), *self._data_plane.faults()]
 
     def inject(self, name: str) -> None:
         """Put a fault in force. LabError if there is no such fault, or it cannot be had here."""
         fault = self._known(name)
         if name in self.injected():
             return
-        if fault.put is None:
+        if fault.inject is None:
             self._require_namespaces(name)
-            self._ground.spoil([*self._ground.faults(), name])
+            self._data_plane.set_faults([*self._data_plane.faults(), name])
         else:
-            self._remember({**self._memories(), name: fault.put(self._scene)})
+            self._remember({**self._memories(), name: fault.inject(self._stack)})
 
     def repair(self, name: str) -> None:
         """Mend a fault; nothing happens if it is not in force. LabError if there is no such fault."""
         fault, memories = self._known(name), self._memories()
-        if fault.mend is None:
+        if fault.repair is None:
             self._require_namespaces(name)
-            self._ground.spoil([other for other in self._ground.faults() if other != name])
+            self._data_plane.set_faults([other for other in self._data_plane.faults() if other != name])
         elif name in memories:
-            fault.mend(self._scene, memories.pop(name))
+            fault.repair(self._stack, memories.pop(name))
             self._remember(memories)
 
     def _known(self, name: str) -> Fault:
@@ -159,8 +159,8 @@ class Faults:
         return FAULTS[name]
 
     def _require_namespaces(self, name: str) -> None:
-        if self._ground.plane != "namespaces":
-            raise LabError(f"{name} needs the data plane of namespaces: {self._ground.because}")
+        if self._data_plane.kind != "namespaces":
+            raise LabError(f"{name} needs the data plane of namespaces: {self._data_plane.because}")
 
     def _memories(self) -> dict[str, Any]:
         """What was changed through AWS's APIs, by the fault's name."""

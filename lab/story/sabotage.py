@@ -1,6 +1,6 @@
 """Faults that AWS's own APIs make: each puts something of the demo's stack out of order, and knows how to mend it.
 
-`put` returns what `mend` needs, as JSON can say it.
+`inject` returns what `repair` needs, as JSON can say it.
 """
 
 import time
@@ -15,7 +15,7 @@ Memory = Any
 
 
 @dataclass(frozen=True)
-class Scene:
+class DemoStack:
     """The first consumer's endpoint of the demo's stack, whose outputs are `demo`, and the service behind it."""
 
     lab: LabProcess
@@ -54,10 +54,10 @@ class Scene:
         return str(endpoint["State"])
 
 
-def close_groups(scene: Scene) -> Memory:
+def close_groups(stack: DemoStack) -> Memory:
     """Take every ingress rule from the endpoint's security groups."""
-    groups = [group["GroupId"] for group in scene.endpoint()["Groups"]]
-    found = scene.ec2.describe_security_groups(GroupIds=groups)["SecurityGroups"]
+    groups = [group["GroupId"] for group in stack.endpoint()["Groups"]]
+    found = stack.ec2.describe_security_groups(GroupIds=groups)["SecurityGroups"]
     memory = [
         {
             "GroupId": group["GroupId"],
@@ -69,44 +69,44 @@ def close_groups(scene: Scene) -> Memory:
         if group["IpPermissions"]
     ]
     for rules in memory:
-        scene.ec2.revoke_security_group_ingress(**rules)
+        stack.ec2.revoke_security_group_ingress(**rules)
     return memory
 
 
-def open_groups(scene: Scene, memory: Memory) -> None:
+def open_groups(stack: DemoStack, memory: Memory) -> None:
     for rules in memory:
-        scene.ec2.authorize_security_group_ingress(**rules)
+        stack.ec2.authorize_security_group_ingress(**rules)
 
 
-def deregister_targets(scene: Scene) -> Memory:
+def deregister_targets(stack: DemoStack) -> Memory:
     groups = {}
-    for arn in scene.demo["TargetGroupArns"].split(","):
-        health = scene.elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+    for arn in stack.demo["TargetGroupArns"].split(","):
+        health = stack.elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
         groups[arn] = [one["Target"] for one in health]
-        scene.elb.deregister_targets(TargetGroupArn=arn, Targets=groups[arn])
+        stack.elb.deregister_targets(TargetGroupArn=arn, Targets=groups[arn])
     return groups
 
 
-def register_targets(scene: Scene, memory: Memory) -> None:
+def register_targets(stack: DemoStack, memory: Memory) -> None:
     for arn, targets in memory.items():
-        scene.elb.register_targets(TargetGroupArn=arn, Targets=targets)
+        stack.elb.register_targets(TargetGroupArn=arn, Targets=targets)
 
 
-def stop_servers(scene: Scene) -> Memory:
-    servers = scene.demo["ServerIds"].split(",")
-    scene.ec2.stop_instances(InstanceIds=servers)
+def stop_servers(stack: DemoStack) -> Memory:
+    servers = stack.demo["ServerIds"].split(",")
+    stack.ec2.stop_instances(InstanceIds=servers)
     return servers
 
 
-def start_servers(scene: Scene, memory: Memory) -> None:
-    scene.ec2.start_instances(InstanceIds=memory)
+def start_servers(stack: DemoStack, memory: Memory) -> None:
+    stack.ec2.start_instances(InstanceIds=memory)
 
 
-def delete_listeners(scene: Scene) -> Memory:
-    arn = scene.demo["LoadBalancerArn"]
-    listeners = scene.elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]
+def delete_listeners(stack: DemoStack) -> Memory:
+    arn = stack.demo["LoadBalancerArn"]
+    listeners = stack.elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]
     for listener in listeners:
-        scene.elb.delete_listener(ListenerArn=listener["ListenerArn"])
+        stack.elb.delete_listener(ListenerArn=listener["ListenerArn"])
     return [
         {
             "LoadBalancerArn": arn,
@@ -120,51 +120,51 @@ def delete_listeners(scene: Scene) -> Memory:
     ]
 
 
-def create_listeners(scene: Scene, memory: Memory) -> None:
+def create_listeners(stack: DemoStack, memory: Memory) -> None:
     for listener in memory:
-        scene.elb.create_listener(**listener)
+        stack.elb.create_listener(**listener)
 
 
-def disable_private_name(scene: Scene) -> Memory:
-    endpoint = scene.endpoint()
+def disable_private_name(stack: DemoStack) -> Memory:
+    endpoint = stack.endpoint()
     if not endpoint["PrivateDnsEnabled"]:
         command = f"aws ec2 modify-vpc-endpoint --private-dns-enabled --vpc-endpoint-id {endpoint['VpcEndpointId']}"
         raise LabError(f"the endpoint uses no private name that could be disabled; enable it first: {command}")
-    scene.ec2.modify_vpc_endpoint(VpcEndpointId=endpoint["VpcEndpointId"], PrivateDnsEnabled=False)
+    stack.ec2.modify_vpc_endpoint(VpcEndpointId=endpoint["VpcEndpointId"], PrivateDnsEnabled=False)
     return endpoint["VpcEndpointId"]
 
 
-def enable_private_name(scene: Scene, memory: Memory) -> None:
-    scene.ec2.modify_vpc_endpoint(VpcEndpointId=memory, PrivateDnsEnabled=True)
+def enable_private_name(stack: DemoStack, memory: Memory) -> None:
+    stack.ec2.modify_vpc_endpoint(VpcEndpointId=memory, PrivateDnsEnabled=True)
 
 
-def delete_endpoint(scene: Scene) -> Memory:
-    endpoint = scene.endpoint()
-    scene.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint["VpcEndpointId"]])
+def delete_endpoint(stack: DemoStack) -> Memory:
+    endpoint = stack.endpoint()
+    stack.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint["VpcEndpointId"]])
     return _recipe(endpoint)
 
 
-def replace_endpoint(scene: Scene, memory: Memory) -> None:
+def replace_endpoint(stack: DemoStack, memory: Memory) -> None:
     """Put a new endpoint in the old one's place, accepted and with the private name as before."""
-    created = scene.ec2.create_vpc_endpoint(VpcEndpointType="Interface", **memory["endpoint"])
+    created = stack.ec2.create_vpc_endpoint(VpcEndpointType="Interface", **memory["endpoint"])
     endpoint_id = created["VpcEndpoint"]["VpcEndpointId"]
-    scene.accept(endpoint_id)
+    stack.accept(endpoint_id)
     if memory["private_name"]:
-        enable_private_name(scene, endpoint_id)
+        enable_private_name(stack, endpoint_id)
 
 
-def reject_connection(scene: Scene) -> Memory:
-    endpoint = scene.endpoint()
-    scene.ec2.reject_vpc_endpoint_connections(
-        ServiceId=scene.demo["ServiceId"], VpcEndpointIds=[endpoint["VpcEndpointId"]]
+def reject_connection(stack: DemoStack) -> Memory:
+    endpoint = stack.endpoint()
+    stack.ec2.reject_vpc_endpoint_connections(
+        ServiceId=stack.demo["ServiceId"], VpcEndpointIds=[endpoint["VpcEndpointId"]]
     )
     return {**_recipe(endpoint), "rejected": endpoint["VpcEndpointId"]}
 
 
-def ask_again(scene: Scene, memory: Memory) -> None:
+def ask_again(stack: DemoStack, memory: Memory) -> None:
     """What a consumer does who was rejected: delete the endpoint and create another."""
-    scene.ec2.delete_vpc_endpoints(VpcEndpointIds=[memory["rejected"]])
-    replace_endpoint(scene, memory)
+    stack.ec2.delete_vpc_endpoints(VpcEndpointIds=[memory["rejected"]])
+    replace_endpoint(stack, memory)
 
 
 def _recipe(endpoint: Mapping[str, Any]) -> Memory:

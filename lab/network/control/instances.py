@@ -49,7 +49,7 @@ def _place(record: dict[str, Any], asked_for: str | None) -> None:
     subnet = _subnets.get(record["SubnetId"])
     if subnet is None:
         return
-    address = asked_for or load_balancers.room(subnet)
+    address = asked_for or load_balancers.free_address_in(subnet)
     record["Placement"]["AvailabilityZone"] = subnet["AvailabilityZone"]
     record["PrivateIpAddress"] = address
     record["PrivateDnsName"] = f"ip-{address.replace('.', '-')}.{responses.get_region()}.compute.internal"

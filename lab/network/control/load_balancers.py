@@ -36,7 +36,7 @@ def install() -> None:
         _actions[action] = _settling(_actions[action])
 
 
-def room(subnet: Mapping[str, Any]) -> str:
+def free_address_in(subnet: Mapping[str, Any]) -> str:
     """A free address of the caller's subnet. Raises Refusal InsufficientFreeAddressesInSubnet."""
     held = taken(responses.get_account_id(), responses.get_region(), subnet["SubnetId"])
     return free_address(subnet["CidrBlock"], held)
@@ -57,7 +57,7 @@ def settle() -> None:
         for gone in there.keys() - wanted:
             _interfaces.pop(there[gone], None)
         for description, subnet_id in sorted(wanted - there.keys()):
-            _stand(description, _subnets[subnet_id])
+            _add_interface(description, _subnets[subnet_id])
 
 
 def addresses(balancer: str) -> tuple[Address, ...]:
@@ -79,7 +79,7 @@ def _settling(action: Callable[[Any], Any]) -> Callable[[Any], Any]:
         with lock:
             for subnet in filter(None, map(_subnets.get, _members(params, "Subnets"))):
                 try:
-                    room(subnet)
+                    free_address_in(subnet)
                 except Refusal:
                     # ELB's words; it wants eight free addresses, the lab is content with one.
                     return _error("InvalidSubnet", f"Not enough IP space available in {subnet['SubnetId']}.")
@@ -103,7 +103,7 @@ def _is_balancers(interface: Mapping[str, Any]) -> bool:
     return interface.get("InterfaceType") == _KIND
 
 
-def _stand(description: str, subnet: Mapping[str, Any]) -> None:
+def _add_interface(description: str, subnet: Mapping[str, Any]) -> None:
     interface_id = new_id("eni")
     _interfaces[interface_id] = {
         "NetworkInterfaceId": interface_id,
@@ -113,7 +113,7 @@ def _stand(description: str, subnet: Mapping[str, Any]) -> None:
         "Description": description,
         "OwnerId": responses.get_account_id(),
         "Status": "in-use",
-        "PrivateIpAddress": room(subnet),
+        "PrivateIpAddress": free_address_in(subnet),
         "InterfaceType": _KIND,
         "SourceDestCheck": True,
         "MacAddress": "02:" + ":".join(interface_id[-10:][i : i + 2] for i in range(0, 10, 2)),

@@ -5,8 +5,9 @@ import itertools
 import socket
 from collections.abc import Callable
 
-from lab.network.loopback.listening import Gate, reset_on_close
-from lab.network.loopback.proxy import Crossing
+from lab.network.loopback.listening import ListeningSocket
+from lab.network.loopback.proxy import ProxiedConnection
+from lab.network.servers import reset_on_close
 from lab.network.topology import Place, Route, Target
 
 _CONNECT_SECONDS = 1.0
@@ -22,41 +23,41 @@ class Forwarder:
         self._loop = asyncio.get_running_loop()
         self._locate = locate
         self._route = Route(False, ())
-        self._crossings: set[Crossing] = set()
+        self._connections: set[ProxiedConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = itertools.count()
-        self._gate = Gate(place)
+        self._socket = ListeningSocket(place)
 
     def update(self, route: Route) -> None:
         """Follow a change of the connection's state or of the targets; open connections keep their target."""
         was_open, self._route = self._route.open, route
         if route.open and not was_open:
-            self._gate.open()
-            self._loop.add_reader(self._gate, self._accept)
-            for crossing in self._crossings:
-                crossing.mend()
+            self._socket.open()
+            self._loop.add_reader(self._socket, self._accept)
+            for connection in self._connections:
+                connection.restore()
         elif was_open and not route.open:
             self._shut()
 
     def _shut(self) -> None:
-        self._gate.shut()
-        self._loop.remove_reader(self._gate)
-        for crossing in self._crossings:
-            crossing.cut()
+        self._socket.shut()
+        self._loop.remove_reader(self._socket)
+        for connection in self._connections:
+            connection.cut()
 
     def close(self) -> None:
         """Listen no more; what is open hangs until an NLB would have forgotten it."""
         self.update(Route(False, ()))
-        self._gate.close()
+        self._socket.close()
 
     def abort(self) -> None:
         """Listen no more, and reset what is open."""
         self.close()
-        for crossing in tuple(self._crossings):
-            crossing.reset()
+        for connection in tuple(self._connections):
+            connection.reset()
 
     def _accept(self) -> None:
-        client = self._gate.accept()
+        client = self._socket.accept()
         if client is None:
             return
         task = self._loop.create_task(self._carry(client))
@@ -69,12 +70,12 @@ class Forwarder:
             reset_on_close(client)
             client.close()
             return
-        crossing = Crossing(self._crossings.discard)
-        await crossing.join(client, target)
-        self._crossings.add(crossing)
+        connection = ProxiedConnection(self._connections.discard)
+        await connection.join(client, target)
+        self._connections.add(connection)
         # The state may have changed meanwhile.
         if not self._route.open:
-            crossing.cut()
+            connection.cut()
 
     async def _reach(self) -> socket.socket | None:
         """A connection to a healthy target, each in its turn: one that is up and accepts now; None if none does."""

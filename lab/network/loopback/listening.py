@@ -1,33 +1,21 @@
-"""Sockets that refuse as a network does, not as a program does: by silence, or by RST; neither needs privileges.
+"""A listening socket that refuses as a network does, not as a program does: by silence, without privileges.
 
 The kernel drops the SYNs for a listening socket whose queue of connections to accept is full, so that a connect times
-out (Linux, listen(2)). A shut gate is such a socket: its queue has one place, and a connection of its own in it.
+out (Linux, listen(2)). A shut one is such a socket: its queue has one place, and a connection of its own in it.
 A socket filter (SO_ATTACH_FILTER) would drop every packet, but needs CAP_NET_ADMIN on TCP since Linux commit
 5d39580f68e6. Tried on Linux only.
 """
 
 import contextlib
 import socket
-import struct
-from typing import Protocol
 
+from lab.network.servers import reset_on_close
 from lab.network.topology import Place
 
 _BACKLOG = 128
 
 
-class Options(Protocol):
-    """A socket, or asyncio's stand-in for one: whatever options can be set on."""
-
-    def setsockopt(self, level: int, name: int, value: bytes, /) -> None: ...
-
-
-def reset_on_close(sock: Options) -> None:
-    """Let closing the socket send RST, with nothing lingering."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-class Gate:
+class ListeningSocket:
     """A listening TCP socket that starts shut. Raises OSError if the place cannot be bound."""
 
     def __init__(self, place: Place) -> None:
@@ -57,7 +45,7 @@ class Gate:
         if self._plug is None:
             self._plug = socket.socket()
             self._plug.setblocking(False)
-            # A plug in TIME_WAIT would keep its port from a later gate at the same address.
+            # A plug in TIME_WAIT would keep its port from a later socket at the same address.
             reset_on_close(self._plug)
             # No client has this address: that is how accept() knows the plug.
             self._plug.bind((self.place[0], 0))

@@ -5,26 +5,26 @@ import socket
 from collections.abc import Callable
 from typing import cast
 
-from lab.network.loopback.listening import reset_on_close
+from lab.network.servers import reset_on_close
 
 IDLE_SECONDS = 350.0
 """An NLB forgets a TCP flow that is idle this long, and answers what comes later with RST (NLB user guide)."""
 
 
-class Crossing:
-    """A connection in the middle of which the plane sits; cut, it hangs for both ends.
+class ProxiedConnection:
+    """A connection that the plane proxies; cut, it hangs for both ends.
 
     A cut is that nothing is read any more. Both ends see silence and no reset, as when packets are dropped; but the
     kernel still acknowledges what they send until its buffers are full, which on AWS would be sent again and again.
     """
 
-    def __init__(self, ended: "Callable[[Crossing], None]") -> None:
+    def __init__(self, ended: "Callable[[ProxiedConnection], None]") -> None:
         self._ended = ended
         self._client, self._target = _Side(self), _Side(self)
         self._expiry: asyncio.TimerHandle | None = None
 
     async def join(self, client: socket.socket, target: socket.socket) -> None:
-        """Carry bytes between two connected sockets, which belong to the crossing from now on."""
+        """Carry bytes between two connected sockets, which are the connection's own from now on."""
         loop = asyncio.get_running_loop()
         for sock, side in ((client, self._client), (target, self._target)):
             await loop.connect_accepted_socket(lambda side=side: side, sock)  # type: ignore[misc]
@@ -39,14 +39,14 @@ class Crossing:
         return self._expiry is not None
 
     def cut(self) -> None:
-        """Let nothing pass any more, and tell nobody; after IDLE_SECONDS both sockets are reset."""
+        """Let nothing pass any more, without a sign to either end; after IDLE_SECONDS both sockets are reset."""
         if self.is_cut:
             return
         for side in (self._client, self._target):
             side.pause()
         self._expiry = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.reset)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Let bytes pass again."""
         if self._expiry is None:
             return
@@ -79,8 +79,8 @@ class _Side(asyncio.Protocol):
     it was paused while it was made, so that the first bytes may come before the other side is there.
     """
 
-    def __init__(self, crossing: Crossing) -> None:
-        self._crossing = crossing
+    def __init__(self, connection: ProxiedConnection) -> None:
+        self._connection = connection
         self._has_ended = False
         self._transport: asyncio.Transport | None = None
         self._early: list[Callable[[], None]] = []
@@ -93,10 +93,10 @@ class _Side(asyncio.Protocol):
             act()
 
     def data_received(self, data: bytes) -> None:
-        self._crossing.other(self).write(data)
+        self._connection.other(self).write(data)
 
     def eof_received(self) -> bool:
-        other = self._crossing.other(self)
+        other = self._connection.other(self)
         self._has_ended = True
         if other._has_ended:
             return False
@@ -104,14 +104,14 @@ class _Side(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        self._crossing.other(self).pause()
+        self._connection.other(self).pause()
 
     def resume_writing(self) -> None:
-        if not self._crossing.is_cut:
-            self._crossing.other(self).resume()
+        if not self._connection.is_cut:
+            self._connection.other(self).resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._crossing.end(self, exc)
+        self._connection.end(self, exc)
 
     def write(self, data: bytes) -> None:
         self._once_connected(lambda transport: transport.write(data))

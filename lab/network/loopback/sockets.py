@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from lab.network.dns import Resolver, Zone
 from lab.network.loopback.addresses import Addresses
 from lab.network.loopback.forwarder import Forwarder
-from lab.network.loopback.listening import Gate
-from lab.network.servers import Instances
+from lab.network.loopback.listening import ListeningSocket
+from lab.network.servers import InstanceServers
 from lab.network.topology import Place, Route, Target, Topology, Vpc, routes, vpc_of
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ class Sockets:
 
     def __init__(self, addresses: Addresses) -> None:
         self._addresses = addresses
-        self._instances = Instances(addresses.own)
+        self._instances = InstanceServers(addresses.own)
         self._forwarders: dict[Place, Forwarder] = {}
         self._resolvers: dict[Vpc, asyncio.DatagramTransport] = {}
         self._zone = Zone((), self._address)
         self._unbound: set[tuple[int, str]] = set()
-        self._void = Gate((addresses.own, 0))
+        self._void = ListeningSocket((addresses.own, 0))
 
     @property
     def void(self) -> Place:

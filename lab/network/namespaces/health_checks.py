@@ -17,7 +17,7 @@ _TIMEOUT_SECONDS = 6.0
 """NLB's default for HTTP; 10 s for TCP and HTTPS (ELBv2 API, HealthCheckTimeoutSeconds)."""
 
 
-class Patient(NamedTuple):
+class CheckedTarget(NamedTuple):
     """A target as it is checked."""
 
     vpc: Vpc
@@ -30,68 +30,68 @@ class Checks:
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
-        self._health: dict[Patient, bool] = {}
-        self._tasks: dict[Patient, asyncio.Task[None]] = {}
+        self._health: dict[CheckedTarget, bool] = {}
+        self._tasks: dict[CheckedTarget, asyncio.Task[None]] = {}
 
     def healthy(self, vpc: Vpc, target: Target, check: Check) -> bool:
         """Whether a target passed its last check; not before its first."""
-        return self._health.get(_patient(vpc, target, check), False)
+        return self._health.get(_checked(vpc, target, check), False)
 
     def fails(self, target: Target) -> bool:
         """Whether a target failed its last check; safe in any thread."""
         known = list(self._health.items())
-        return any(not passed for one, passed in known if one.place == _patient(one.vpc, target, one.check).place)
+        return any(not passed for one, passed in known if one.place == _checked(one.vpc, target, one.check).place)
 
     def keep(self, topology: Topology, namespaces: Mapping[Vpc, Namespace]) -> None:
         """Check the running targets of every listener, and no others."""
         vpcs = {balancer.arn: balancer.vpc for balancer in topology.balancers}
         wanted = {
-            _patient(vpcs[listener.balancer], target, listener.check)
+            _checked(vpcs[listener.balancer], target, listener.check)
             for listener in topology.listeners
             if listener.balancer in vpcs
             for target in listener.targets
             if target.up
         }
-        for patient in set(self._tasks) - wanted:
-            self._tasks.pop(patient).cancel()
-            self._health.pop(patient, None)
-        for patient in wanted - set(self._tasks):
-            look = self._watch(patient, namespaces[patient.vpc])
-            self._tasks[patient] = asyncio.get_running_loop().create_task(look)
+        for checked in set(self._tasks) - wanted:
+            self._tasks.pop(checked).cancel()
+            self._health.pop(checked, None)
+        for checked in wanted - set(self._tasks):
+            look = self._watch(checked, namespaces[checked.vpc])
+            self._tasks[checked] = asyncio.get_running_loop().create_task(look)
 
-    async def _watch(self, patient: Patient, namespace: Namespace) -> None:
+    async def _watch(self, checked: CheckedTarget, namespace: Namespace) -> None:
         while True:
-            passed = await _passes(patient, namespace)
-            if passed != self._health.get(patient):
-                self._health[patient] = passed
+            passed = await _passes(checked, namespace)
+            if passed != self._health.get(checked):
+                self._health[checked] = passed
                 self._changed()
             await asyncio.sleep(INTERVAL_SECONDS)
 
 
-def _patient(vpc: Vpc, target: Target, check: Check) -> Patient:
-    return Patient(vpc, (target.address, check.port or target.port), check)
+def _checked(vpc: Vpc, target: Target, check: Check) -> CheckedTarget:
+    return CheckedTarget(vpc, (target.address, check.port or target.port), check)
 
 
-async def _passes(patient: Patient, namespace: Namespace) -> bool:
+async def _passes(checked: CheckedTarget, namespace: Namespace) -> bool:
     sock = namespace.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
     sock.setblocking(False)
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            await asyncio.get_running_loop().sock_connect(sock, patient.place)
-            return patient.check.protocol == "TCP" or await _answers(sock, patient)
+            await asyncio.get_running_loop().sock_connect(sock, checked.place)
+            return checked.check.protocol == "TCP" or await _answers(sock, checked)
     except (OSError, TimeoutError, ValueError, IndexError, asyncio.IncompleteReadError):
         return False
     finally:
         sock.close()
 
 
-async def _answers(sock: socket.socket, patient: Patient) -> bool:
+async def _answers(sock: socket.socket, checked: CheckedTarget) -> bool:
     """Whether the server answers with a status from 200 to 399, the default; the certificate is not looked at."""
-    host, _ = patient.place
-    context = ssl._create_unverified_context() if patient.check.protocol == "HTTPS" else None  # noqa: S323
+    host, _ = checked.place
+    context = ssl._create_unverified_context() if checked.check.protocol == "HTTPS" else None  # noqa: S323
     reader, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname=host if context else None)
     try:
-        writer.write(f"GET {patient.check.path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        writer.write(f"GET {checked.check.path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         status = (await reader.readline()).split()[1]
         return 200 <= int(status) < 400
     finally:

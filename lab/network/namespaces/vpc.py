@@ -1,4 +1,4 @@
-"""One VPC's namespace: its cable, its addresses, its DNS server, its rules, and the way in."""
+"""One VPC's namespace: its cable, addresses, DNS server and rules, and what starts a command in it."""
 
 import asyncio
 import ipaddress
@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.network.dns import Resolver, Zone
 from lab.network.namespaces.fabric import CABLE, Fabric, ip
 from lab.network.namespaces.kernel import KernelError, Namespace
-from lab.network.namespaces.plan import Door, Line, Plan
+from lab.network.namespaces.plan import Forward, Interface, Plan
 from lab.network.namespaces.rules import ruleset
 from lab.network.topology import Admission, Vpc
 
@@ -27,18 +27,18 @@ _FILES = {
 
 
 _TOOLS = {"ip": "iproute2", "nft": "nftables", "unshare": "util-linux", "nsenter": "util-linux", "mount": "mount"}
-_LINE = Line(("192.0.2.2", "198.19.0.1"), 80, (("192.0.2.3", 80),))
+_FORWARD = Forward(("192.0.2.2", "198.19.0.1"), 80, (("192.0.2.3", 80),))
 _NODES = {"198.19.0.1": "192.0.2.2"}
 
 
-class Room:
+class VpcNamespace:
     """The namespace of `vpc`, whose own block and its subnets' are `blocks`. Raises KernelError."""
 
     def __init__(self, fabric: Fabric, vpc: Vpc, blocks: Sequence[str], folder: Path) -> None:
         known = (*blocks, *blocks[:1], _NOWHERE, _NOWHERE)
         own, first = (ipaddress.IPv4Network(block, strict=False) for block in known[:2])
-        self.namespace = Namespace()
-        self.link = fabric.connect(self.namespace, str(first[-2]))
+        self.network = Namespace()
+        self.link = fabric.connect(self.network, str(first[-2]))
         # Base plus two, as on AWS.
         self._resolver = str(own[2])
         self._vpc, self._folder = vpc, folder / f"{vpc.owner}-{vpc.vpc_id}"
@@ -57,22 +57,22 @@ class Room:
     @property
     def outer(self) -> tuple[str, ...]:
         """What goes before a command that is started elsewhere on this machine, by the same user."""
-        return ("nsenter", *_user(), f"--net={self.namespace.path}", "--", *self.inner)
+        return ("nsenter", *_user(), f"--net={self.network.path}", "--", *self.inner)
 
     async def open(self, zone: Callable[[], Zone]) -> None:
         """Start the DNS server."""
-        self.hold({self._resolver})
-        sock = self.namespace.inside(self._bind)
+        self.set_addresses({self._resolver})
+        sock = self.network.inside(self._bind)
         self._dns, _ = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: Resolver(self._vpc, zone), sock=sock
         )
 
-    def hold(self, addresses: set[str]) -> None:
+    def set_addresses(self, addresses: set[str]) -> None:
         """Have these addresses, beside the client's and the DNS server's, and no others."""
         wanted = addresses | {self._resolver}
         added, removed = sorted(wanted - self._addresses), sorted(self._addresses - wanted)
         ip(
-            self.namespace,
+            self.network,
             *(f"address add {address}/32 dev {CABLE}" for address in added),
             *(f"address delete {address}/32 dev {CABLE}" for address in removed),
         )
@@ -81,14 +81,14 @@ class Room:
     def rule(self, rules: str) -> None:
         """Have these rules of nftables."""
         if rules != self._rules:
-            self.namespace.run("nft", "-f", "-", text=rules)
+            self.network.run("nft", "-f", "-", text=rules)
             self._rules = rules
 
     def close(self) -> None:
-        """Leave it; it ends with the last process inside."""
+        """Let go of it; it ends with the last process inside."""
         if self._dns:
             self._dns.close()
-        self.namespace.close()
+        self.network.close()
 
     def _bind(self) -> socket.socket:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -96,23 +96,23 @@ class Room:
         return sock
 
 
-def rehearse(fabric: Fabric, folder: Path) -> None:
-    """Try everything that a plane needs of this machine. Raises KernelError with what is missing, and what to do."""
+def require_machine(fabric: Fabric, folder: Path) -> None:
+    """Try everything that a plane needs of this machine. Raises KernelError with what is missing and how to get it."""
     if tools := [tool for tool, package in _TOOLS.items() if not shutil.which(tool)]:
         packages = " ".join(dict.fromkeys(_TOOLS[tool] for tool in tools))
         raise KernelError(f"{', '.join(tools)} not found (Debian: apt-get install {packages})")
-    plan = Plan([Door("192.0.2.1", True, (Admission("0.0.0.0/0", 0, 65535),), "198.19.0.1")], [_LINE], _NODES)
-    room = Room(fabric, Vpc("000000000000", "vpc-rehearsal"), (), folder)
+    plan = Plan([Interface("192.0.2.1", True, (Admission("0.0.0.0/0", 0, 65535),), "198.19.0.1")], [_FORWARD], _NODES)
+    namespace = VpcNamespace(fabric, Vpc("000000000000", "vpc-rehearsal"), (), folder)
     try:
-        room.hold(plan.addresses)
-        room.rule(ruleset(plan, room.link, 1, lossy=True, deaf=True))
-        room.namespace.run(*room.inner, "true")
+        namespace.set_addresses(plan.addresses)
+        namespace.rule(ruleset(plan, namespace.link, 1, lossy=True, dns_down=True))
+        namespace.network.run(*namespace.inner, "true")
     finally:
-        room.close()
+        namespace.close()
 
 
 def _user() -> tuple[str, ...]:
-    """The way into the user namespace of a lab that was started without privileges."""
+    """What enters the user namespace of a lab that was started without privileges."""
     if os.environ.get("LAB_UNPRIVILEGED") != "1":
         return ()
     return (f"--user=/proc/{os.getpid()}/ns/user", "--preserve-credentials")

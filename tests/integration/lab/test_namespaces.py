@@ -17,7 +17,7 @@ from rich.console import Console
 
 from lab.commands import visit
 from lab.harness import running
-from lab.harness.dataplane import Ground
+from lab.harness.dataplane import DataPlane
 from lab.harness.deploy import client
 from lab.harness.process import CHECKOUT, PROVIDER_ACCOUNT, REGION, LabError, LabProcess
 from lab.story.faults import FAULTS
@@ -32,7 +32,7 @@ URL = "http://$ENDPOINT:$PORT/"
 def vpcs() -> Iterator[Vpcs]:
     with deployed() as found:
         for endpoint in ("EndpointId", "SecondEndpointId"):
-            found.scene.accept(found.demo[endpoint])
+            found.stack.accept(found.demo[endpoint])
         yield found
 
 
@@ -85,7 +85,7 @@ with socket.create_connection((sys.argv[1], 80), timeout=20, source_address=sour
 
 def hold(vpcs: Vpcs, output: str, port: int = 55555) -> "subprocess.Popen[str]":
     """A process in a VPC that opens a connection from a port, says so, and asks for a page when it is told to go."""
-    enter = Ground(vpcs.lab.folder).enter(vpcs.demo[output])
+    enter = DataPlane(vpcs.lab.folder).enter(vpcs.demo[output])
     return subprocess.Popen(
         [*enter, sys.executable, "-c", HOLD, vpcs.resolve("$ENDPOINT")[0], str(port)],
         stdin=subprocess.PIPE,
@@ -148,7 +148,7 @@ def test_cross_zone_balancing_decides_what_a_zone_without_a_server_does(vpcs: Vp
     zone = "http://$ENDPOINT_A:$PORT/"
 
     def cross(value: str) -> None:
-        vpcs.scene.elb.modify_load_balancer_attributes(
+        vpcs.stack.elb.modify_load_balancer_attributes(
             LoadBalancerArn=vpcs.demo["LoadBalancerArn"],
             Attributes=[{"Key": "load_balancing.cross_zone.enabled", "Value": value}],
         )
@@ -166,7 +166,7 @@ def test_cross_zone_balancing_decides_what_a_zone_without_a_server_does(vpcs: Vp
 def test_describe_target_health_says_what_the_checks_found(vpcs: Vpcs, until: Await) -> None:
     def health() -> list[str]:
         groups = vpcs.demo["TargetGroupArns"].split(",")
-        answers = [vpcs.scene.elb.describe_target_health(TargetGroupArn=arn) for arn in groups]
+        answers = [vpcs.stack.elb.describe_target_health(TargetGroupArn=arn) for arn in groups]
         found = [one["TargetHealth"]["State"] for answer in answers for one in answer["TargetHealthDescriptions"]]
         return sorted(set(found))
 
@@ -180,7 +180,7 @@ def test_describe_target_health_says_what_the_checks_found(vpcs: Vpcs, until: Aw
 def test_an_address_is_a_target_as_an_instance_is(vpcs: Vpcs, until: Await) -> None:
     server = vpcs.demo["ServerIds"].split(",")[1]
     (reservation,) = vpcs.ec2.describe_instances(InstanceIds=[server])["Reservations"]
-    address, elb = reservation["Instances"][0]["PrivateIpAddress"], vpcs.scene.elb
+    address, elb = reservation["Instances"][0]["PrivateIpAddress"], vpcs.stack.elb
     made = elb.create_target_group(
         Name="address", Protocol="TCP", Port=8081, TargetType="ip", VpcId=vpcs.demo["ProviderVpcId"]
     )
@@ -212,7 +212,7 @@ with socket.create_server(("", 80)) as listener:
 
 
 def test_a_server_whose_port_is_in_use_is_complained_of_and_starts_when_it_is_free(vpcs: Vpcs, until: Await) -> None:
-    enter, servers = Ground(vpcs.lab.folder).enter(vpcs.demo["ProviderVpcId"]), vpcs.demo["ServerIds"].split(",")
+    enter, servers = DataPlane(vpcs.lab.folder).enter(vpcs.demo["ProviderVpcId"]), vpcs.demo["ServerIds"].split(",")
     nodes = {
         one["PrivateIpAddress"]
         for one in vpcs.ec2.describe_network_interfaces()["NetworkInterfaces"]
@@ -224,7 +224,7 @@ def test_a_server_whose_port_is_in_use_is_complained_of_and_starts_when_it_is_fr
         assert other.stdout
         assert other.stdout.readline() == "there\n"
         vpcs.ec2.start_instances(InstanceIds=servers)
-        told = until(Ground(vpcs.lab.folder).complaints, bool)
+        told = until(DataPlane(vpcs.lab.folder).complaints, bool)
         # What took the port is sent the consumer's connections, and sees them come from the load balancer.
         vpcs.curl("http://$ENDPOINT_A:$PORT/", seconds=1)
         vpcs.curl("http://$ENDPOINT_B:$PORT/", seconds=1)
@@ -235,12 +235,12 @@ def test_a_server_whose_port_is_in_use_is_complained_of_and_starts_when_it_is_fr
         "end what listens there, or register the target with another port"
         for server in sorted(servers)
     ]
-    until(lambda: (Ground(vpcs.lab.folder).complaints(), vpcs.curl(URL)[0]), ([], OK))
+    until(lambda: (DataPlane(vpcs.lab.folder).complaints(), vpcs.curl(URL)[0]), ([], OK))
 
 
 def test_a_load_balancer_without_listeners_is_complained_of(vpcs: Vpcs, until: Await) -> None:
     vpcs.faults.inject("listener-deleted")
-    told = until(Ground(vpcs.lab.folder).complaints, bool)
+    told = until(DataPlane(vpcs.lab.folder).complaints, bool)
     vpcs.faults.repair("listener-deleted")
     assert told == [
         f"load balancer {vpcs.demo['LoadBalancerArn']} has no TCP listener: "
@@ -262,7 +262,7 @@ def test_an_endpoint_in_the_providers_own_vpc_works_too(vpcs: Vpcs, until: Await
     )["VpcEndpoint"]
     url = f"http://{made['DnsEntries'][0]['DnsName']}/"
     assert vpcs.curl(url, vpc="provider")[0] == TIMEOUT
-    vpcs.scene.accept(made["VpcEndpointId"])
+    vpcs.stack.accept(made["VpcEndpointId"])
     until(lambda: vpcs.curl(url, vpc="provider")[0], OK)
     # Its addresses are private ones of another VPC: the name resolves in the consumer's, and leads nowhere.
     assert vpcs.curl(url, seconds=1)[0] == TIMEOUT
@@ -318,7 +318,7 @@ def test_a_function_lives_inside_its_vpc(vpcs: Vpcs, until: Await) -> None:
     lab: Client = make
     place = {"SubnetIds": [vpcs.demo["CanarySubnetIds"].split(",")[0]], "SecurityGroupIds": ["sg-00000001"]}
     name = function(lab, FETCH, VpcConfig=place, Timeout=20)
-    endpoint = vpcs.scene.endpoint()
+    endpoint = vpcs.stack.endpoint()
     vpcs.ec2.modify_vpc_endpoint(VpcEndpointId=endpoint["VpcEndpointId"], PrivateDnsEnabled=True)
     until(lambda: vpcs.curl("https://$PRIVATE_NAME/")[0], OK)
     for url in (f"http://{endpoint['DnsEntries'][0]['DnsName']}/", "https://hello.example.com/"):
@@ -428,7 +428,7 @@ vpc = Vpc("111111111111", "vpc-1")
 plane = NamespacesPlane(lambda: Topology(subnets={vpc: ("10.7.0.0/16", "10.7.1.0/24")}), Path(sys.argv[1]), 1)
 plane.start()
 plane.refresh()
-print(json.dumps(plane.way_in(vpc)), flush=True)
+print(json.dumps(plane.command_prefix(vpc)), flush=True)
 sys.stdin.read()
 """
 
@@ -497,7 +497,7 @@ def make_vpc(lab: LabProcess, until: Await) -> int:
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24", AvailabilityZone=f"{REGION}a")["Subnet"]["SubnetId"]
     client(lab, "elbv2").create_load_balancer(Name="alone", Type="network", Scheme="internal", Subnets=[subnet])
-    ground = Ground(lab.folder)
-    until(lambda: f"{PROVIDER_ACCOUNT}/{vpc}" in ground.vpcs(), True)
-    (found,) = re.findall(r"--net=/proc/(\d+)/fd", " ".join(ground.enter(vpc)))
+    data_plane = DataPlane(lab.folder)
+    until(lambda: f"{PROVIDER_ACCOUNT}/{vpc}" in data_plane.vpcs(), True)
+    (found,) = re.findall(r"--net=/proc/(\d+)/fd", " ".join(data_plane.enter(vpc)))
     return int(found)

@@ -18,9 +18,9 @@ from dnslib import RCODE, DNSRecord  # type: ignore[import-untyped]
 
 from lab.functions.launch import Launch
 from lab.harness.process import free_port
-from lab.network.loopback.listening import Gate
+from lab.network.loopback.listening import ListeningSocket
 from lab.network.loopback.plane import LoopbackPlane
-from lab.network.loopback.proxy import Crossing
+from lab.network.loopback.proxy import ProxiedConnection
 from lab.network.topology import Listener, Target, Topology, Vpc, vpc_of
 from lab.privatelink.rules.model import Address, Endpoint
 
@@ -213,25 +213,25 @@ def test_a_server_that_does_not_read_makes_the_client_wait(world: World) -> None
 
 
 def test_an_opened_gate_keeps_a_burst_of_clients_and_shows_nothing_of_its_own() -> None:
-    gate = Gate(("127.0.0.2", 0))
-    gate.open()
-    clients = [socket.create_connection(gate.place, timeout=10) for _ in range(20)]
-    accepted = [one for one in (gate.accept() for _ in range(22)) if one is not None]
+    listener = ListeningSocket(("127.0.0.2", 0))
+    listener.open()
+    clients = [socket.create_connection(listener.place, timeout=10) for _ in range(20)]
+    accepted = [one for one in (listener.accept() for _ in range(22)) if one is not None]
     assert [one.getpeername() for one in accepted] == [one.getsockname() for one in clients]
-    gate.close()
+    listener.close()
     for one in clients + accepted:
         one.close()
 
 
 def test_a_gate_that_was_open_leaves_every_port_of_its_address_free() -> None:
-    gate = Gate(("127.0.0.2", 0))
-    plug = gate._plug
+    listener = ListeningSocket(("127.0.0.2", 0))
+    plug = listener._plug
     assert plug is not None
     port = plug.getsockname()[1]
-    gate.open()
-    gate.accept()
-    gate.close()
-    Gate(("127.0.0.2", port)).close()
+    listener.open()
+    listener.accept()
+    listener.close()
+    ListeningSocket(("127.0.0.2", port)).close()
 
 
 # What is cut
@@ -539,12 +539,12 @@ def test_what_arrives_before_the_other_side_is_connected_is_carried_when_it_is()
     """Python 3.11.2 reads a socket that was paused while it was made."""
 
     async def early() -> bytes:
-        ended: list[Crossing] = []
-        crossing = Crossing(ended.append)
-        crossing._client.data_received(b"early")
+        ended: list[ProxiedConnection] = []
+        connection = ProxiedConnection(ended.append)
+        connection._client.data_received(b"early")
         (client, far_client), (target, far_target) = socket.socketpair(), socket.socketpair()
         with far_client, far_target:
-            await crossing.join(client, target)
+            await connection.join(client, target)
             far_target.setblocking(False)
             return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(far_target, 5), 5)
 

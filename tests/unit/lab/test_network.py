@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from lab import network
-from lab.harness.dataplane import Ground
+from lab.harness.dataplane import DataPlane
 from lab.harness.process import LabError, LabProcess
 from lab.network import namespaces
 from lab.network.namespaces import KernelError, vpc
@@ -25,19 +25,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def choose(folder: Path, wanted: str) -> Ground:
-    """What stands on the ground once a plane is chosen, which is stopped at once."""
+def choose(folder: Path, wanted: str) -> DataPlane:
+    """What stands on the data_plane once a plane is chosen, which is stopped at once."""
     plane = cast(Any, network._plane(Topology, folder, 1, wanted))
     plane.start()
     plane.stop()
-    return Ground(folder)
+    return DataPlane(folder)
 
 
 def test_without_namespaces_the_lab_falls_back_to_loopback_and_says_why(folder: Path) -> None:
-    ground = choose(folder, "")
-    assert (ground.plane, ground.because) == ("loopback", "nft not found (Debian: apt-get install nftables)")
+    data_plane = choose(folder, "")
+    assert (data_plane.kind, data_plane.because) == ("loopback", "nft not found (Debian: apt-get install nftables)")
     with pytest.raises(LabError, match="the lab has no namespaces to enter: nft not found"):
-        ground.enter("vpc-1")
+        data_plane.enter("vpc-1")
 
 
 def test_loopback_can_be_asked_for(folder: Path) -> None:
@@ -57,5 +57,5 @@ def test_an_unknown_plane_is_answered_with_those_there_are() -> None:
 def test_a_missing_tool_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vpc, "_TOOLS", {"no-such-ip": "iproute2", "no-such-nft": "nftables"})
     with pytest.raises(KernelError) as raised:
-        vpc.rehearse(cast(Any, None), tmp_path)
+        vpc.require_machine(cast(Any, None), tmp_path)
     assert str(raised.value) == "no-such-ip, no-such-nft not found (Debian: apt-get install iproute2 nftables)"
