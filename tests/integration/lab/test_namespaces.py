@@ -1,10 +1,7 @@
-"""Two consumers with one CIDR, walls on every side, functions inside, and an end that leaves nothing behind."""
+"""VPCs in network namespaces: two consumers of one CIDR, what they reach, functions and commands inside."""
 
 import io
-import json
 import os
-import re
-import signal
 import socket
 import subprocess
 import sys
@@ -15,15 +12,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lab.commands import visit
+from lab import commands
 from lab.harness import running
 from lab.harness.dataplane import DataPlane
 from lab.harness.deploy import client
-from lab.harness.process import CHECKOUT, PROVIDER_ACCOUNT, REGION, LabError, LabProcess
+from lab.harness.process import CHECKOUT, PROVIDER_ACCOUNT, LabError
 from lab.story.faults import FAULTS
 from tests.integration.conftest import Await, Client
 from tests.integration.deploy import function, invoke
-from tests.integration.vpcs import OK, REFUSED, TIMEOUT, Vpcs, deployed, lack
+from tests.integration.vpcs import OK, REFUSED, TIMEOUT, Vpcs, deployed
 
 URL = "http://$ENDPOINT:$PORT/"
 
@@ -199,7 +196,7 @@ def test_an_address_is_a_target_as_an_instance_is(vpcs: Vpcs, until: Await) -> N
     until(lambda: vpcs.curl(f"http://{nodes[0]}:8081/", vpc="provider")[0], REFUSED)
 
 
-# What somebody forgot
+# What is missing
 
 
 ACCEPT = """
@@ -218,38 +215,38 @@ def test_a_server_whose_port_is_in_use_is_complained_of_and_starts_when_it_is_fr
         for one in vpcs.ec2.describe_network_interfaces()["NetworkInterfaces"]
         if one["InterfaceType"] == "network_load_balancer"
     }
+    complaints = [
+        f"{server} does not serve on port 80 in {vpcs.demo['ProviderVpcId']}: Address already in use; "
+        "end what listens there, or register the target with another port"
+        for server in sorted(servers)
+    ]
     vpcs.ec2.stop_instances(InstanceIds=servers)
     until(lambda: vpcs.curl(URL)[0], REFUSED)
     with subprocess.Popen([*enter, sys.executable, "-c", ACCEPT], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout
         assert other.stdout.readline() == "there\n"
         vpcs.ec2.start_instances(InstanceIds=servers)
-        told = until(DataPlane(vpcs.lab.folder).complaints, bool)
+        until(lambda: sorted(DataPlane(vpcs.lab.folder).complaints()), complaints)
         # What took the port is sent the consumer's connections, and sees them come from the load balancer.
         vpcs.curl("http://$ENDPOINT_A:$PORT/", seconds=1)
         vpcs.curl("http://$ENDPOINT_B:$PORT/", seconds=1)
         other.kill()
         assert nodes <= set(other.stdout.read().split())
-    assert sorted(told) == [
-        f"{server} does not serve on port 80 in {vpcs.demo['ProviderVpcId']}: Address already in use; "
-        "end what listens there, or register the target with another port"
-        for server in sorted(servers)
-    ]
     until(lambda: (DataPlane(vpcs.lab.folder).complaints(), vpcs.curl(URL)[0]), ([], OK))
 
 
 def test_a_load_balancer_without_listeners_is_complained_of(vpcs: Vpcs, until: Await) -> None:
     vpcs.faults.inject("listener-deleted")
-    told = until(DataPlane(vpcs.lab.folder).complaints, bool)
+    complaints = until(DataPlane(vpcs.lab.folder).complaints, bool)
     vpcs.faults.repair("listener-deleted")
-    assert told == [
+    assert complaints == [
         f"load balancer {vpcs.demo['LoadBalancerArn']} has no TCP listener: "
         f"every connection to {vpcs.demo['ServiceId']} is reset"
     ]
     until(lambda: vpcs.curl(URL)[0], OK)
 
 
-# Beside the service
+# In the provider's VPC
 
 
 def test_an_endpoint_in_the_providers_own_vpc_works_too(vpcs: Vpcs, until: Await) -> None:
@@ -277,7 +274,7 @@ def open_group(vpcs: Vpcs, vpc: str) -> str:
     return group
 
 
-# Walls
+# What is out of reach
 
 
 def test_nothing_outside_is_reached_from_inside_a_vpc(vpcs: Vpcs, outside: int) -> None:
@@ -338,28 +335,27 @@ def running_lab(vpcs: Vpcs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return vpcs
 
 
-def told(what: str, *arguments: object) -> list[str]:
+def printed(name: str = "", repair: bool = False) -> list[str]:
+    """What `make lab-fault` prints."""
     console = Console(file=io.StringIO(), width=300)
-    visit(console, what, *arguments)  # type: ignore[arg-type]
+    commands.fault(console, name, repair)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
 
 def test_a_fault_is_listed_put_in_force_and_repaired_by_command(running_lab: Vpcs) -> None:
-    assert [line.split()[0] for line in told("fault")] == list(FAULTS)
-    assert told("fault", "server-503") == [
+    assert [line.split()[0] for line in printed()] == list(FAULTS)
+    assert printed("server-503") == [
         "in force; a client in the consumer VPC now sees: HTTP status 503",
         "faults in force: server-503",
     ]
-    assert [line.split()[1] for line in told("fault") if line.startswith("●")] == ["server-503"]
-    assert told("fault", "server-503", True) == ["faults in force: none"]
+    assert [line.split()[1] for line in printed() if line.startswith("●")] == ["server-503"]
+    assert printed("server-503", True) == ["faults in force: none"]
 
 
 def test_a_shell_is_in_the_vpc_that_was_asked_for(running_lab: Vpcs, capfd: pytest.CaptureFixture[str]) -> None:
     program = "import sys; from lab.harness import running; from pathlib import Path; running.ENV = Path(sys.argv[1])\n"
-    program += (
-        "from lab.commands import visit; from rich.console import Console; visit(Console(), 'shell', sys.argv[2])"
-    )
+    program += "from lab import commands; commands.shell(sys.argv[2])"
     for vpc, url in (("consumer", "http://$ENDPOINT/"), ("provider", "http://$NLB:$PORT/")):
         shell = subprocess.run(
             [sys.executable, "-c", program, str(running.ENV), vpc],
@@ -381,123 +377,10 @@ def test_a_shell_is_in_the_vpc_that_was_asked_for(running_lab: Vpcs, capfd: pyte
 )
 def test_an_unknown_name_is_answered_with_those_there_are(running_lab: Vpcs, what: str, name: str, said: str) -> None:
     with pytest.raises(LabError, match=said):
-        told(what, name)
+        commands.shell(name) if what == "shell" else printed(name)
 
 
-def test_without_a_lab_a_person_is_told_how_to_start_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_lab_a_person_reads_how_to_start_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "ENV", tmp_path / "env")
     with pytest.raises(LabError, match="no lab is running here: start one with make lab"):
-        told("fault")
-
-
-# Without privileges
-
-
-@pytest.mark.skipif(bool(lack()), reason=f"no network namespaces here: {lack()}")
-def test_a_user_namespace_is_privilege_enough(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [
-            "/usr/bin/env",
-            "unshare",
-            "--user",
-            "--map-root-user",
-            "--",
-            sys.executable,
-            "-c",
-            UNPRIVILEGED,
-            str(tmp_path),
-        ],
-        cwd=CHECKOUT,
-        env={**os.environ, "LAB_UNPRIVILEGED": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as plane:
-        assert plane.stdout
-        enter = json.loads(plane.stdout.readline())
-        seen = subprocess.run([*enter, "cat", "/etc/resolv.conf"], capture_output=True, text=True)
-    assert seen.stdout.startswith("nameserver 10.7.0.2\n"), seen.stderr
-
-
-UNPRIVILEGED = """
-import json, sys
-from pathlib import Path
-from lab.network.namespaces import NamespacesPlane
-from lab.network.topology import Topology, Vpc
-vpc = Vpc("111111111111", "vpc-1")
-plane = NamespacesPlane(lambda: Topology(subnets={vpc: ("10.7.0.0/16", "10.7.1.0/24")}), Path(sys.argv[1]), 1)
-plane.start()
-plane.refresh()
-print(json.dumps(plane.command_prefix(vpc)), flush=True)
-sys.stdin.read()
-"""
-
-
-# The end
-
-
-def namespaces(pid: int) -> set[str]:
-    """The network namespaces that a process holds beside its own, as the kernel names them."""
-    held = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.exists()}
-    return {name for name in held if name.startswith("net:")} - {os.readlink(f"/proc/{pid}/ns/net")}
-
-
-def holders(names: set[str]) -> list[str]:
-    """Who still has one of them; nobody is why the kernel removes them."""
-    found = []
-    for link in [*Path("/proc").glob("[0-9]*/fd/*"), *Path("/proc").glob("[0-9]*/task/*/ns/net")]:
-        try:
-            found += [str(link)] if os.readlink(link) in names else []
-        except OSError:
-            continue
-    return found
-
-
-@pytest.mark.skipif(bool(lack()), reason=f"no network namespaces here: {lack()}")
-def test_the_end_of_a_lab_is_the_end_of_its_namespaces(until: Await) -> None:
-    with LabProcess(plane="namespaces") as lab:
-        names = namespaces(make_vpc(lab, until))
-        assert len(names) >= 2
-    assert holders(names) == []
-    assert not lab.folder.exists()
-
-
-@pytest.mark.skipif(bool(lack()), reason=f"no network namespaces here: {lack()}")
-def test_nothing_is_left_after_sigkill_once_another_lab_has_started(until: Await) -> None:
-    with subprocess.Popen([sys.executable, "-c", OWNER], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as owner:
-        try:
-            assert owner.stdout
-            port, folder = owner.stdout.readline().split()
-            killed = LabProcess(int(port))
-            killed.folder = Path(folder)
-            pid = make_vpc(killed, until)
-            names = namespaces(pid)
-            assert holders(names)
-            os.kill(pid, signal.SIGKILL)
-        finally:
-            owner.kill()
-    until(lambda: holders(names), [])
-    assert killed.folder.exists()
-    with LabProcess(plane="namespaces"):
-        assert not killed.folder.exists()
-
-
-OWNER = """
-import time
-from lab.harness.process import LabProcess
-with LabProcess(plane="namespaces") as lab:
-    print(lab.port, lab.folder, flush=True)
-    time.sleep(600)
-"""
-
-
-def make_vpc(lab: LabProcess, until: Await) -> int:
-    """Make a VPC with a load balancer, which has a namespace; the id of the process that holds it."""
-    ec2 = client(lab, "ec2")
-    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
-    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24", AvailabilityZone=f"{REGION}a")["Subnet"]["SubnetId"]
-    client(lab, "elbv2").create_load_balancer(Name="alone", Type="network", Scheme="internal", Subnets=[subnet])
-    data_plane = DataPlane(lab.folder)
-    until(lambda: f"{PROVIDER_ACCOUNT}/{vpc}" in data_plane.vpcs(), True)
-    (found,) = re.findall(r"--net=/proc/(\d+)/fd", " ".join(data_plane.enter(vpc)))
-    return int(found)
+        printed()
