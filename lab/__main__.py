@@ -9,8 +9,8 @@ from types import FrameType
 from rich.console import Console
 
 from lab import commands
+from lab.harness.logs import logs_kept
 from lab.harness.process import STATE, LabError, LabProcess
-from lab.story.demo import logs_kept
 
 
 def main() -> int:

@@ -14,12 +14,14 @@ import ministack.app  # type: ignore[import-untyped]
 from lab import functions, network, privatelink
 from lab.cloudwatch import metrics
 from lab.eventbridge import archive, delivery, pipes, schedules
+from lab.iam import actions
 
 
 def main() -> None:
     """Add what ministack lacks, then serve until SIGTERM."""
     threading.Thread(target=_end_with_owner, daemon=True).start()
     speed = float(os.environ["LAB_SPEED"])
+    actions.install()
     archive.install()
     privatelink.install()
     folder, plane_wanted = Path(os.environ["LAB_FOLDER"]), os.environ["LAB_PLANE"]

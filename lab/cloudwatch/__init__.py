@@ -1,1 +1,1 @@
-"""Alarms as CloudWatch evaluates them: the rules, their verdicts in words, the watch, and what a change sets off."""
+"""CloudWatch: metrics from log lines and services, and alarms as it evaluates them."""

@@ -23,7 +23,7 @@ TREATED_AS = {"breaching": "Breaching", "notBreaching": "NonBreaching"}
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Evaluation:
     """A state with StateReason and StateReasonData (before it is made JSON)."""
 
     state: str
@@ -31,7 +31,7 @@ class Verdict:
     data: dict[str, Any]
 
 
-def evaluate(alarm: Alarm, points: Iterable[Datapoint], now: float, speed: float = 1.0) -> Verdict | None:
+def evaluate(alarm: Alarm, points: Iterable[Datapoint], now: float, speed: float = 1.0) -> Evaluation | None:
     """The alarm's state at `now` (epoch seconds), or None if it keeps the one it has (`ignore`).
 
     `points` are of the alarm's metric, in any order. With `speed` 12 a period of 60 s is one of 5 s.
@@ -41,7 +41,7 @@ def evaluate(alarm: Alarm, points: Iterable[Datapoint], now: float, speed: float
     if state is None:
         return None
     counted = evaluated(alarm, looked_at)
-    return Verdict(state, _reason(alarm, state, counted), _data(alarm, counted, now))
+    return Evaluation(state, _reason(alarm, state, counted), _data(alarm, counted, now))
 
 
 def compact(value: object) -> str:

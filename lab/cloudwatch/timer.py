@@ -42,16 +42,16 @@ def install(speed: float, sample: Sample) -> None:
     cloudwatch._evaluate_alarm = lambda _alarm: None
     transitions.install()
     start_scheduler = eventbridge.start_scheduler
-    watch = Watch(speed, sample)
+    timer = AlarmTimer(speed, sample)
 
     def start() -> None:
         start_scheduler()
-        watch.start()
+        timer.start()
 
     eventbridge.start_scheduler = start
 
 
-class Watch:
+class AlarmTimer:
     """The timer: samples what is sampled once a minute, then evaluates the alarms; `speed` times faster than AWS."""
 
     def __init__(self, speed: float, sample: Sample) -> None:
@@ -86,9 +86,9 @@ class Watch:
         try:
             alarm = Alarm.parse(record)
             points = _points(alarm, now - alarm.reach / self._speed)
-            verdict = evaluate(alarm, points, now, self._speed)
-            if verdict and verdict.state != record["StateValue"]:
-                transitions.change(record, verdict, now)
+            evaluation = evaluate(alarm, points, now, self._speed)
+            if evaluation and evaluation.state != record["StateValue"]:
+                transitions.change(record, evaluation, now)
         except UnsupportedAlarm as reason:
             refusal = (record["AlarmArn"], str(reason))
             if refusal not in self._refused:

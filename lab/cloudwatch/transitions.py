@@ -7,7 +7,7 @@ from typing import Any
 from ministack.core.responses import get_account_id  # type: ignore[import-untyped]
 from ministack.services import cloudwatch, eventbridge, sns  # type: ignore[import-untyped]
 
-from lab.cloudwatch.evaluation import Verdict, compact, stamp
+from lab.cloudwatch.evaluation import Evaluation, compact, stamp
 
 _log = logging.getLogger(__name__)
 
@@ -28,20 +28,20 @@ def install() -> None:
     cloudwatch._dispatch_alarm_actions = carry_out
 
 
-def change(record: dict[str, Any], verdict: Verdict, now: float) -> None:
-    """Put the alarm (ministack's own record) into the verdict's state, with all that follows from it."""
+def change(record: dict[str, Any], evaluation: Evaluation, now: float) -> None:
+    """Put the alarm (ministack's own record) into the evaluation's state, with all that follows from it."""
     if _alarms.get(record["AlarmName"]) is not record:
         return  # Deleted or replaced while it was evaluated.
     old = record["StateValue"]
     record.update(
-        StateValue=verdict.state,
-        StateReason=verdict.reason,
-        StateReasonData=compact(verdict.data),
+        StateValue=evaluation.state,
+        StateReason=evaluation.reason,
+        StateReasonData=compact(evaluation.data),
         StateUpdatedTimestamp=int(now),
         StateTransitionedTimestamp=int(now),
     )
-    _record_history(record["AlarmName"], old, verdict.state, verdict.reason, reason_data=verdict.data)
-    carry_out(record, old, verdict.state, verdict.reason)
+    _record_history(record["AlarmName"], old, evaluation.state, evaluation.reason, reason_data=evaluation.data)
+    carry_out(record, old, evaluation.state, evaluation.reason)
     _evaluate_parents(record)
 
 

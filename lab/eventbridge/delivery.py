@@ -1,9 +1,9 @@
 """EventBridge and Scheduler deliver only where they may, and what they cannot deliver goes to the dead-letter queue.
 
 ministack delivers to any queue, topic or function and has no target-level dead-letter queue. As on AWS, a rule needs
-the target's own policy to let events.amazonaws.com in (with a RoleArn on the target: the role's policy), a schedule
+the target's own policy to admit events.amazonaws.com (with a RoleArn on the target: the role's policy), a schedule
 its role; a function is invoked asynchronously. Not like AWS: nothing is retried before it is given up, and the
-default policy of a topic lets nobody in (which is so for EventBridge, as its guide tells to add a statement).
+default policy of a topic admits no service (so it is for EventBridge: its guide says to add a statement).
 """
 
 import json
@@ -15,17 +15,15 @@ from ministack.core import iam_evaluator  # type: ignore[import-untyped]
 from ministack.core.arn import ArnParseError, parse_arn  # type: ignore[import-untyped]
 from ministack.services import eventbridge, lambda_svc, sqs  # type: ignore[import-untyped]
 
-from lab.iam import permissions
+from lab.iam.permissions import DELIVERY, resource_allows, role_allows
 
 log = logging.getLogger("lab.delivery")
-
-ACTIONS = {"sqs": "sqs:SendMessage", "sns": "sns:Publish", "lambda": "lambda:InvokeFunction"}
 
 _Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Undelivered:
     """Why an event was not delivered; `code` is one of EventBridge's ERROR_CODE values."""
 
     code: str
@@ -37,30 +35,30 @@ def install() -> None:
     deliver_anyway = eventbridge._invoke_target
 
     def deliver(target: _Record, event: _Record, rule: _Record, view: Any = None) -> None:
-        refusal = refuse(target, rule["Arn"])
-        if refusal is None:
+        undelivered = refuse(target, rule["Arn"])
+        if undelivered is None:
             deliver_anyway(target, event, rule, view)
         else:
-            log.warning("%s did not deliver to %s: %s", rule["Arn"], target.get("Arn"), refusal.message)
-            _bury(target, event, rule["Arn"], refusal, view)
+            log.warning("%s did not deliver to %s: %s", rule["Arn"], target.get("Arn"), undelivered.message)
+            _send_to_dead_letters(target, event, rule["Arn"], undelivered, view)
 
     eventbridge._invoke_target = deliver
     eventbridge._dispatch_to_lambda = invoke
 
 
-def refuse(target: _Record, source_arn: str) -> Refusal | None:
+def refuse(target: _Record, source_arn: str) -> Undelivered | None:
     """Why nothing of the rule or schedule `source_arn` may reach the target, or None."""
     arn = target.get("Arn", "")
     try:
         service = parse_arn(arn).service
     except ArnParseError:
         return None
-    if service not in ACTIONS:
+    if service not in DELIVERY:
         return None
     if iam_evaluator._resource_policy(service, arn) is None:
-        return Refusal("NO_RESOURCE", f"{arn} does not exist")
-    if not _permitted(target, ACTIONS[service], arn, source_arn):
-        return Refusal("NO_PERMISSIONS", f"{ACTIONS[service]} on {arn} is not allowed")
+        return Undelivered("NO_RESOURCE", f"{arn} does not exist")
+    if not _permitted(target, DELIVERY[service], arn, source_arn):
+        return Undelivered("NO_PERMISSIONS", f"{DELIVERY[service]} on {arn} is not allowed")
     return None
 
 
@@ -74,11 +72,13 @@ def invoke(arn: str, payload: str) -> None:
 def _permitted(target: _Record, action: str, arn: str, source_arn: str) -> bool:
     service = f"{source_arn.split(':')[2]}.amazonaws.com"
     if target.get("RoleArn"):
-        return permissions.role_allows(target["RoleArn"], service, action, arn)
-    return permissions.resource_allows(service, action, arn, source_arn)
+        return role_allows(target["RoleArn"], service, action, arn)
+    return resource_allows(service, action, arn, source_arn)
 
 
-def _bury(target: _Record, event: _Record, source_arn: str, refusal: Refusal, view: Any) -> None:
+def _send_to_dead_letters(
+    target: _Record, event: _Record, source_arn: str, undelivered: Undelivered, view: Any
+) -> None:
     """Send the event to the target's dead-letter queue, with the attributes that EventBridge gives it there."""
     queue_arn = (target.get("DeadLetterConfig") or {}).get("Arn")
     if not queue_arn:
@@ -86,14 +86,14 @@ def _bury(target: _Record, event: _Record, source_arn: str, refusal: Refusal, vi
     # A rule always needs the queue's policy; only a schedule sends in the name of its role.
     holder = target if ":scheduler:" in source_arn else {}
     queue = sqs._queue_by_arn(queue_arn)
-    if queue is None or not _permitted(holder, ACTIONS["sqs"], queue_arn, source_arn):
+    if queue is None or not _permitted(holder, DELIVERY["sqs"], queue_arn, source_arn):
         log.warning("%s could not use its dead-letter queue %s either", source_arn, queue_arn)
         return
     facts = {
         "RULE_ARN": source_arn,
         "TARGET_ARN": target["Arn"],
-        "ERROR_CODE": refusal.code,
-        "ERROR_MESSAGE": refusal.message,
+        "ERROR_CODE": undelivered.code,
+        "ERROR_MESSAGE": undelivered.message,
     }
     attributes = {name: {"DataType": "String", "StringValue": value} for name, value in facts.items()}
     body = json.dumps((view or eventbridge._pattern_event_view(event)).event_with_detail())

@@ -18,7 +18,6 @@ from lab.functions import batches, cross_account, destinations, streams
 from lab.functions.launch import Launch
 from lab.functions.runtime import Environment
 from lab.functions.sandbox import variables
-from lab.iam import permissions
 
 ACCOUNT_CONCURRENCY = 1000
 """Lambda's default for an account. What the lab cannot run at once waits, so nothing is throttled below it."""
@@ -40,7 +39,6 @@ def install(concurrency: int, launch: Callable[[Mapping[str, Any]], Launch]) -> 
     batches.install()
     streams.install()
     destinations.install()
-    permissions.install()
 
 
 def _is_python(config: Mapping[str, Any]) -> bool:

@@ -139,22 +139,10 @@ def _build(lab: LabProcess, template: Path) -> Path:
 def _deploy(
     lab: LabProcess, template: Path, stack: str, parameters: Mapping[str, str], account: str = PROVIDER_ACCOUNT
 ) -> None:
-    _sam(
-        lab,
-        account,
-        "deploy",
-        "--template-file",
-        str(template),
-        "--stack-name",
-        stack,
-        "--capabilities",
-        "CAPABILITY_IAM",
-        "--resolve-s3",
-        "--no-confirm-changeset",
-        "--no-fail-on-empty-changeset",
-        "--parameter-overrides",
-        *(f'{name}="{value}"' for name, value in parameters.items()),
-    )
+    what = ("--template-file", str(template), "--stack-name", stack, "--capabilities", "CAPABILITY_IAM")
+    how = ("--resolve-s3", "--no-confirm-changeset", "--no-fail-on-empty-changeset")
+    overrides = (f'{name}="{value}"' for name, value in parameters.items())
+    _sam(lab, account, "deploy", *what, *how, "--parameter-overrides", *overrides)
 
 
 def _sam(lab: LabProcess, account: str, *arguments: str) -> None:

@@ -1,6 +1,7 @@
 """The local AWS as a child process: started, awaited, and gone without a trace."""
 
 import contextlib
+import functools
 import http.client
 import os
 import secrets
@@ -15,8 +16,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-from lab.harness.privileges import privileges
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 STATE = CHECKOUT / ".lab"
@@ -77,7 +76,7 @@ class LabProcess:
         if self._plane not in PLANES:
             raise LabError(f"LAB_PLANE={self._plane}: there are {' and '.join(PLANES[1:])}")
         STATE.mkdir(exist_ok=True)
-        remove_remains()
+        remove_stale_runs()
         require_free(self.port)
         self.folder = Path(tempfile.mkdtemp(prefix="run-", dir=STATE))
         (self.folder / "owner").write_text(str(os.getpid()))
@@ -87,7 +86,7 @@ class LabProcess:
                 [*privileges(self._plane), sys.executable, "-m", "lab.server"],
                 cwd=CHECKOUT,
                 env=self._server_environment(os.environ),
-                # The lifeline: its end tells the server that this process is gone, however it went.
+                # Its end tells the server that this process is gone, however it ended.
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -163,6 +162,18 @@ class LabProcess:
         return "(no log)"
 
 
+@functools.cache
+def privileges(plane: str) -> tuple[str, ...]:
+    """What goes before the server's command so that it may make namespaces: a user namespace, if we are not root."""
+    command = ("unshare", "--user", "--map-root-user", "--")
+    if plane == "loopback" or not hasattr(os, "geteuid") or os.geteuid() == 0:
+        return ()
+    try:
+        return () if subprocess.run([*command, "true"], capture_output=True).returncode else command  # noqa: S603
+    except OSError:
+        return ()
+
+
 def require_free(port: int) -> None:
     """LabError if something listens on the port already: it would be taken for the lab."""
     with socket.socket() as probe:
@@ -173,8 +184,8 @@ def require_free(port: int) -> None:
             raise LabError(f"port {port} is in use: end what listens there, or make lab PORT=4567 ({error})") from error
 
 
-def remove_remains() -> None:
-    """Remove the logs of a failed run, and the folders of runs whose owner was killed: the lifeline ended the rest."""
+def remove_stale_runs() -> None:
+    """Remove the logs of a failed run, and the folders of runs whose owner was killed: their servers ended by themselves."""
     shutil.rmtree(STATE / "failed", ignore_errors=True)
     for folder in STATE.glob("run-*"):
         with contextlib.suppress(OSError, ValueError):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 from lab.harness.dataplane import DataPlane
 from lab.harness.deploy import client
@@ -29,6 +30,13 @@ def vpc_id(demo: Mapping[str, str], name: str) -> str:
     return demo[VPCS[name]]
 
 
+def endpoints(lab: LabProcess, demo: Mapping[str, str], vpc: str) -> list[dict[str, Any]]:
+    """The endpoints of a VPC on the demo's service that are not deleted, as EC2 describes them."""
+    filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "service-name", "Values": [demo["ServiceName"]]}]
+    found = client(lab, "ec2").describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]
+    return [one for one in found if one["State"].lower() not in ("deleting", "deleted")]
+
+
 def variables(lab: LabProcess, demo: Mapping[str, str], name: str) -> dict[str, str]:
     """What a shell in a VPC finds in its environment.
 
@@ -36,11 +44,8 @@ def variables(lab: LabProcess, demo: Mapping[str, str], name: str) -> dict[str, 
     VPC's endpoint (the first consumer's, seen from the provider), PRIVATE_NAME the service's private name, NLB the load
     balancer's; PORT and TLS_PORT are the listeners'. Python, OpenSSL and curl trust the lab's certificates.
     """
-    where = vpc_id(demo, "consumer" if name == "provider" else name)
-    filters = [{"Name": "vpc-id", "Values": [where]}, {"Name": "service-name", "Values": [demo["ServiceName"]]}]
-    found = client(lab, "ec2").describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]
-    endpoints = [one for one in found if one["State"].lower() not in ("deleting", "deleted")]
-    names = [entry["DnsName"] for entry in endpoints[0]["DnsEntries"]] if endpoints else []
+    found = endpoints(lab, demo, vpc_id(demo, "consumer" if name == "provider" else name))
+    names = [entry["DnsName"] for entry in found[0]["DnsEntries"]] if found else []
     service = client(lab, "ec2").describe_vpc_endpoint_service_configurations(ServiceIds=[demo["ServiceId"]])
     listeners = client(lab, "elbv2").describe_listeners(LoadBalancerArn=demo["LoadBalancerArn"])["Listeners"]
     ports = [str(port) for port in sorted(listener["Port"] for listener in listeners)]

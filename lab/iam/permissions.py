@@ -1,13 +1,13 @@
 """What an AWS service may do in the name of a role, or because a resource's own policy lets it.
 
-This holds only where the lab enforces IAM (AUTH=true), like everything else there.
+Only where ministack enforces IAM (AUTH=true), as the lab has it do.
 """
 
 import hashlib
 from typing import Any
 
 from ministack import app  # type: ignore[import-untyped]
-from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-untyped]
+from ministack.core import iam_evaluator  # type: ignore[import-untyped]
 from ministack.core.responses import get_region  # type: ignore[import-untyped]
 from ministack.services import iam, sts  # type: ignore[import-untyped]
 
@@ -16,25 +16,8 @@ _all_roles = iam._roles
 _policies_of_role = iam_evaluator._gather_role_policies
 _policy_of_resource = iam_evaluator._resource_policy
 
-COVERED_BY = {
-    "sqs:SendMessageBatch": "sqs:SendMessage",
-    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
-    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
-    "sns:PublishBatch": "sns:Publish",
-}
-"""Operations without an action of their own in IAM (service authorization reference, SQS and SNS); ministack asks
-for one of the operation's name, which no correct policy has."""
-
-
-def install() -> None:
-    """Seam: the IAM action of a request."""
-    action_of = iam_actions.extract_iam_action
-
-    def covered(*request: Any, **more: Any) -> Any:
-        action = action_of(*request, **more)
-        return COVERED_BY.get(action, action)
-
-    iam_actions.extract_iam_action = covered
+DELIVERY = {"sqs": "sqs:SendMessage", "sns": "sns:Publish", "lambda": "lambda:InvokeFunction"}
+"""What delivers to a target, by the service of its ARN."""
 
 
 def session(role_arn: str, service: str, name: str) -> dict[str, str]:

@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from dnslib import QTYPE, RCODE, RR, A, DNSError, DNSRecord  # type: ignore[import-untyped]
 
 from lab.network.topology import Balancer, Vpc, vpc_of
-
-if TYPE_CHECKING:
-    from lab.privatelink.rules.model import Endpoint
+from lab.privatelink.rules.model import Endpoint
 
 TTL_SECONDS = 5
 """60 on AWS; short here because a lab's states change faster than a user waits."""
@@ -28,8 +26,8 @@ class Zone:
 
     def __init__(
         self,
-        endpoints: "tuple[Endpoint, ...]",
-        address: "Callable[[Endpoint, str], str]",
+        endpoints: tuple[Endpoint, ...],
+        address: Callable[[Endpoint, str], str],
         balancers: tuple[Balancer, ...] = (),
     ) -> None:
         self._public: dict[str, tuple[str, ...]] = {}

@@ -1,7 +1,4 @@
-"""The network that ministack knows, as this package sees it: subnets, security groups, zones, network interfaces.
-
-Every private name of ministack that this module uses stands in the block below.
-"""
+"""The network that ministack knows, as this package sees it: subnets, security groups, zones, network interfaces."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -98,34 +95,41 @@ def zone_id(zone: str) -> str:
 
 def show_interfaces(owner: Caller, connection: Connection) -> None:
     """Let DescribeNetworkInterfaces show those of an endpoint."""
+    groups = [{"GroupId": g, "GroupName": group_name(owner, g) or g} for g in connection.security_group_ids]
     for address in connection.addresses:
-        _interfaces.set_scoped(
-            owner.account, owner.region, address.interface_id, _interface(owner, connection, address)
+        record = interface(
+            "vpc_endpoint", _description(connection), connection.owner, connection.vpc_id, address, groups
         )
+        _interfaces.set_scoped(owner.account, owner.region, address.interface_id, record)
 
 
 def hide_interfaces(connection: Connection) -> None:
     """Forget the network interfaces of an endpoint."""
-    description = f"VPC Endpoint Interface {connection.endpoint_id}"
     for interface_id, record in _interfaces.items_scoped(connection.owner, connection.region):
-        if record["Description"] == description:
+        if record["Description"] == _description(connection):
             _interfaces.pop_scoped(connection.owner, connection.region, interface_id, None)
 
 
-def _interface(owner: Caller, connection: Connection, address: Address) -> dict[str, Any]:
-    groups = [{"GroupId": g, "GroupName": group_name(owner, g) or g} for g in connection.security_group_ids]
+def _description(connection: Connection) -> str:
+    return f"VPC Endpoint Interface {connection.endpoint_id}"
+
+
+def interface(
+    kind: str, description: str, owner: str, vpc_id: str, address: Address, groups: Sequence[Mapping[str, str]] = ()
+) -> dict[str, Any]:
+    """ministack's record of a network interface that AWS makes for one of its services."""
     return {
         "NetworkInterfaceId": address.interface_id,
         "SubnetId": address.subnet_id,
-        "VpcId": connection.vpc_id,
+        "VpcId": vpc_id,
         "AvailabilityZone": address.zone,
-        "Description": f"VPC Endpoint Interface {connection.endpoint_id}",
-        "OwnerId": connection.owner,
+        "Description": description,
+        "OwnerId": owner,
         "Status": "in-use",
         "PrivateIpAddress": address.ip,
-        "InterfaceType": "vpc_endpoint",
+        "InterfaceType": kind,
         "SourceDestCheck": True,
         "MacAddress": "02:" + ":".join(address.interface_id[-10:][i : i + 2] for i in range(0, 10, 2)),
-        "Groups": groups,
+        "Groups": list(groups),
         "Attachment": None,
     }

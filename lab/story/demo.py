@@ -1,11 +1,8 @@
 """The whole story of Linkgate on one machine, told live, and held to what it tells."""
 
-import contextlib
-import json
-import shutil
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
@@ -20,7 +17,7 @@ from lab.harness import shell
 from lab.harness.account import Provider
 from lab.harness.dataplane import DataPlane
 from lab.harness.deploy import CONSUMERS, Deployed, client, deploy, enforce
-from lab.harness.process import CHECKOUT, PROVIDER_ACCOUNT, STATE, LabProcess
+from lab.harness.process import PROVIDER_ACCOUNT, LabProcess
 
 UNLISTED, DENIED = CONSUMERS
 REPEATS = 5
@@ -232,29 +229,3 @@ class Stages:
     def end(self) -> None:
         if self._text:
             self._demo.line(f"[green]✓[/] {self._text}", time.monotonic() - self._start)
-
-
-@contextlib.contextmanager
-def logs_kept(lab: LabProcess, console: Console) -> Iterator[None]:
-    """Where a step fails, keep every log of the run, the functions' included, and say where."""
-    try:
-        yield
-    except Exception as error:
-        kept = STATE / "failed"
-        shutil.rmtree(kept, ignore_errors=True)
-        kept.mkdir(parents=True)
-        for log in lab.folder.glob("*.log"):
-            shutil.copy(log, kept)
-        with contextlib.suppress(Exception):
-            _save_function_logs(lab, kept)
-        console.print(f"[red]✗ {error}[/]", highlight=False)
-        console.print(f"  logs: {kept.relative_to(CHECKOUT)}")
-        raise SystemExit(1) from error
-
-
-def _save_function_logs(lab: LabProcess, folder: Any) -> None:
-    logs = client(lab, "logs")
-    for group in logs.describe_log_groups()["logGroups"]:
-        events = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
-        name = group["logGroupName"].strip("/").replace("/", "-")
-        (folder / f"{name}.log").write_text("\n".join(json.dumps(event["message"]) for event in events))

@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.harness.deploy import client
 from lab.harness.process import LabError, LabProcess
+from lab.harness.shell import endpoints
 
 Memory = Any
 
@@ -31,11 +32,7 @@ class DemoStack:
 
     def endpoint(self) -> dict[str, Any]:
         """The endpoint as EC2 describes it: the stack's own, or the one that a repair put in its place."""
-        filters = {"vpc-id": self.demo["ConsumerVpcId"], "service-name": self.demo["ServiceName"]}
-        found = self.ec2.describe_vpc_endpoints(
-            Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()]
-        )["VpcEndpoints"]
-        live: list[dict[str, Any]] = [one for one in found if one["State"].lower() not in ("deleting", "deleted")]
+        live = endpoints(self.lab, self.demo, self.demo["ConsumerVpcId"])
         if not live:
             raise LabError(f"{self.demo['ConsumerVpcId']} has no endpoint to the demo's service")
         return min(live, key=lambda one: (one["VpcEndpointId"] != self.demo["EndpointId"], one["CreationTimestamp"]))

@@ -8,11 +8,12 @@ messages and has no window, there is no enrichment, and other sources and target
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from ministack.core.responses import _request_account_id, _request_region  # type: ignore[import-untyped]
+from ministack.core.responses import request_scope  # type: ignore[import-untyped]
 from ministack.services import pipes, sqs  # type: ignore[import-untyped]
 from ministack.services.cloudformation import provisioners  # type: ignore[import-untyped]
 
@@ -51,24 +52,22 @@ def _keep(name: str, properties: _Record) -> None:
 
 
 def _keep_parameters_of_api() -> None:
-    create, update, describe = pipes._create_pipe, pipes._update_pipe, pipes._describe_response
+    describe = pipes._describe_response
 
-    def created(name: str, body: _Record) -> Any:
-        response = create(name, body)
-        if response[0] == 200:
-            _keep(name, body)
-        return response
+    def keeping(action: Callable[[str, _Record], Any]) -> Callable[[str, _Record], Any]:
+        def run(name: str, body: _Record) -> Any:
+            response = action(name, body)
+            if response[0] == 200:
+                _keep(name, body)
+            return response
 
-    def updated(name: str, body: _Record) -> Any:
-        response = update(name, body)
-        if response[0] == 200:
-            _keep(name, body)
-        return response
+        return run
 
     def described(pipe: _Record) -> _Record:
         return {**describe(pipe), **{name: pipe[name] for name in _PARAMETERS if name in pipe}}
 
-    pipes._create_pipe, pipes._update_pipe, pipes._describe_response = created, updated, described
+    pipes._create_pipe, pipes._update_pipe = keeping(pipes._create_pipe), keeping(pipes._update_pipe)
+    pipes._describe_response = described
 
 
 def _keep_parameters_of_templates() -> None:
@@ -100,9 +99,8 @@ class _Runner:
         while True:
             for account, region, pipe in pipes._iter_all_pipes():
                 if _is_from_queue_to_bus(pipe) and self._resting.get(pipe["Arn"], 0) < time.monotonic():
-                    _request_account_id.set(account)
-                    _request_region.set(region)
-                    self._move(pipe)
+                    with request_scope(account, region):
+                        self._move(pipe)
             time.sleep(PACE)
 
     def _move(self, pipe: _Record) -> None:

@@ -1,7 +1,6 @@
 """What ministack's CloudFormation loses of a network: a function's VpcConfig, a target group's targets, instances.
 
-Without them a stack's functions would live in no VPC and its load balancers have nothing behind them. Every private
-name of ministack that this module uses stands in the block below.
+Without them a stack's functions would live in no VPC and its load balancers have nothing behind them.
 """
 
 from collections.abc import Callable, Mapping

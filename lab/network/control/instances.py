@@ -1,7 +1,6 @@
 """Where EC2 instances stand: in the zone of their subnet, at an address of it, as on AWS.
 
-ministack puts every instance into the Region's first zone, at an address of no subnet and a public one. Every private
-name of ministack that this module uses stands in the block below.
+ministack puts every instance into the Region's first zone, at an address of no subnet and a public one.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,6 @@
 """Where Network Load Balancers stand: a network interface in each of their subnets, in the subnet's zone, as on AWS.
 
-ministack puts every balancer into the Region's first zone and a default VPC, and gives it no address. Every private
-name of ministack that this module uses stands in the block below.
+ministack puts every balancer into the Region's first zone and a default VPC, and gives it no address.
 """
 
 import threading
@@ -11,7 +10,7 @@ from typing import Any
 from ministack.core import responses  # type: ignore[import-untyped]
 from ministack.services import alb, ec2  # type: ignore[import-untyped]
 
-from lab.privatelink.network import taken
+from lab.privatelink.network import interface, taken
 from lab.privatelink.rules.addresses import free_address
 from lab.privatelink.rules.model import Address, Refusal, new_id
 
@@ -62,7 +61,7 @@ def settle() -> None:
 
 def addresses(balancer: str) -> tuple[Address, ...]:
     """Where a Network Load Balancer stands, zone by zone; nowhere if it does not exist. Safe in any thread."""
-    region, account = (balancer.split(":") + [""] * 5)[3:5]
+    account, region = scope(balancer)
     record = _balancers.get_scoped(account, region, balancer)
     if record is None:
         return ()
@@ -72,6 +71,12 @@ def addresses(balancer: str) -> tuple[Address, ...]:
         Address(one["SubnetId"], one["AvailabilityZone"], one["PrivateIpAddress"], one["NetworkInterfaceId"])
         for one in sorted(found, key=lambda one: str(one["AvailabilityZone"]))
     )
+
+
+def scope(arn: str) -> tuple[str, str]:
+    """Account and Region of an ARN; a malformed one is that of nothing."""
+    region, account = (arn.split(":") + [""] * 5)[3:5]
+    return account, region
 
 
 def _settling(action: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -104,22 +109,10 @@ def _is_balancers(interface: Mapping[str, Any]) -> bool:
 
 
 def _add_interface(description: str, subnet: Mapping[str, Any]) -> None:
-    interface_id = new_id("eni")
-    _interfaces[interface_id] = {
-        "NetworkInterfaceId": interface_id,
-        "SubnetId": subnet["SubnetId"],
-        "VpcId": subnet["VpcId"],
-        "AvailabilityZone": subnet["AvailabilityZone"],
-        "Description": description,
-        "OwnerId": responses.get_account_id(),
-        "Status": "in-use",
-        "PrivateIpAddress": free_address_in(subnet),
-        "InterfaceType": _KIND,
-        "SourceDestCheck": True,
-        "MacAddress": "02:" + ":".join(interface_id[-10:][i : i + 2] for i in range(0, 10, 2)),
-        "Groups": [],
-        "Attachment": None,
-    }
+    address = Address(subnet["SubnetId"], subnet["AvailabilityZone"], free_address_in(subnet), new_id("eni"))
+    _interfaces[address.interface_id] = interface(
+        _KIND, description, responses.get_account_id(), subnet["VpcId"], address
+    )
 
 
 def _describe(record: Mapping[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """The default security group of a VPC admits its own members, as on AWS (VPC guide, "Default security groups").
 
-ministack's admits nobody, so an endpoint without a group of its own would be out of reach for everybody. Every private
-name of ministack that this module uses stands in the block below.
+ministack's admits nobody, so an endpoint without a group of its own would be out of reach for everybody.
 """
 
 from typing import Any

@@ -2,8 +2,7 @@
 
 A target that is stopped, or behind no listener, is `unused`; one whose health check fails is `unhealthy` (ELBv2 API,
 TargetHealth). The delays of health checks are not shown. A group of a Network Load Balancer is checked by TCP unless it
-says otherwise (CreateTargetGroup), where ministack's is by HTTP. Every private name of ministack that this module uses
-stands in the block below.
+says otherwise (CreateTargetGroup), where ministack's is by HTTP.
 """
 
 from collections.abc import Callable, Mapping

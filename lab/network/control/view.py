@@ -1,20 +1,15 @@
-"""The control plane as the data plane sees it: reads lab.privatelink and ministack's elbv2 and ec2, changes nothing.
-
-Every private name of ministack that this module uses stands in the block below.
-"""
+"""The control plane as the data plane sees it: reads lab.privatelink and ministack's elbv2 and ec2, changes nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ministack.services import alb, ec2  # type: ignore[import-untyped]
 
 from lab import privatelink
 from lab.network.control import load_balancers
 from lab.network.topology import Admission, Balancer, Check, Listener, Target, Topology, Vpc
-
-if TYPE_CHECKING:
-    from lab.privatelink.rules.model import Endpoint
+from lab.privatelink.rules.model import Endpoint
 
 # ministack 1.5.33: stores by account and region ("scoped"); records have the shapes of the API.
 _balancers = alb._lbs
@@ -48,7 +43,7 @@ def topology() -> Topology:
 
 def registered(arn: str) -> tuple[Target, ...] | None:
     """The targets of a target group; None if there is no such group."""
-    account, region = _scope(arn)
+    account, region = load_balancers.scope(arn)
     group = _target_groups.get_scoped(account, region, arn)
     if group is None:
         return None
@@ -58,17 +53,11 @@ def registered(arn: str) -> tuple[Target, ...] | None:
     )
 
 
-def _scope(arn: str) -> tuple[str, str]:
-    """Account and Region of an ARN; a malformed one is that of nothing."""
-    region, account = (arn.split(":") + [""] * 5)[3:5]
-    return account, region
-
-
 def _network_balancers(names: Mapping[str, tuple[str, ...]]) -> Iterator[Balancer]:
     for record in _balancers.all_values():
         if record["Type"] == "network":
             arn = record["LoadBalancerArn"]
-            account, _ = _scope(arn)
+            account, _ = load_balancers.scope(arn)
             yield Balancer(
                 arn,
                 record["DNSName"],
@@ -85,7 +74,7 @@ def _behind(listener: Mapping[str, Any]) -> tuple[tuple[Target, ...], Check]:
     check = Check()
     for arn in (action.get("TargetGroupArn") for action in listener["DefaultActions"]):
         found.extend(registered(arn) or () if arn else ())
-        if arn and (group := _target_groups.get_scoped(*_scope(arn), arn)):
+        if arn and (group := _target_groups.get_scoped(*load_balancers.scope(arn), arn)):
             port = str(group["HealthCheckPort"])
             check = Check(group["HealthCheckProtocol"], group["HealthCheckPath"], int(port) if port.isdigit() else None)
     return tuple(found), check
@@ -116,7 +105,7 @@ def _address(address: str, port: int, account: str, region: str, vpc_id: str | N
     return Target(address, port, True, address, next(zones, ""), served)
 
 
-def _admissions(endpoints: "Sequence[Endpoint]") -> dict[str, tuple[Admission, ...]]:
+def _admissions(endpoints: Sequence[Endpoint]) -> dict[str, tuple[Admission, ...]]:
     return {
         group_id: tuple(_rules(_groups.get_scoped(endpoint.owner, endpoint.region, group_id) or {}))
         for endpoint in endpoints

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
 from lab.network.dns import Resolver, Zone
 from lab.network.loopback.addresses import Addresses
@@ -10,9 +9,7 @@ from lab.network.loopback.forwarder import Forwarder
 from lab.network.loopback.listening import ListeningSocket
 from lab.network.servers import InstanceServers
 from lab.network.topology import Place, Route, Target, Topology, Vpc, routes, vpc_of
-
-if TYPE_CHECKING:
-    from lab.privatelink.rules.model import Endpoint
+from lab.privatelink.rules.model import Endpoint
 
 _log = logging.getLogger("lab.network")
 
@@ -86,7 +83,7 @@ class Sockets:
             )
             _log.error("endpoints do not answer on port %d, which cannot be opened (%s): %s", port, reason, advice)
 
-    def _address(self, endpoint: "Endpoint", subnet_id: str) -> str:
+    def _address(self, endpoint: Endpoint, subnet_id: str) -> str:
         return self._addresses.endpoint(vpc_of(endpoint), endpoint.endpoint_id, subnet_id)
 
     def _locate(self, target: Target) -> Place | None:

@@ -1,14 +1,11 @@
 """What each VPC's namespace must do, as a pure function of the control plane and of the targets' health."""
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from lab.network.namespaces.balance import reached
 from lab.network.topology import Admission, Balancer, Check, Listener, Place, Target, Topology, Vpc, vpc_of
-
-if TYPE_CHECKING:
-    from lab.privatelink.rules.model import Address, Endpoint
+from lab.privatelink.rules.model import Address, Endpoint
 
 Healthy = Callable[[Vpc, Target, Check], bool]
 Front = Callable[[tuple[str, str]], str]
@@ -87,7 +84,7 @@ def complaints(topology: Topology) -> list[str]:
     ]
 
 
-def _node(endpoint: "Endpoint", address: "Address", balancers: Mapping[str, Balancer]) -> Balancer | None:
+def _node(endpoint: Endpoint, address: Address, balancers: Mapping[str, Balancer]) -> Balancer | None:
     """The first of the service's load balancers that is in the zone of an endpoint's address."""
     known = (balancers.get(arn) for arn in endpoint.load_balancer_arns)
     return next((one for one in known if one and any(at.zone == address.zone for at in one.addresses)), None)
@@ -95,8 +92,8 @@ def _node(endpoint: "Endpoint", address: "Address", balancers: Mapping[str, Bala
 
 def _interface(
     topology: Topology,
-    endpoint: "Endpoint",
-    address: "Address",
+    endpoint: Endpoint,
+    address: Address,
     node: Balancer | None,
     zones_down: Set[str],
     front: Front,
@@ -137,6 +134,22 @@ def _add_balancer(
             is_down = targets is None or address.zone in zones_down
             places = None if is_down else tuple((target.address, target.port) for target in targets or ())
             plan.forwards.append(Forward((address.ip, front(key), *neighbours.get(key, ())), listener.port, places))
+
+
+def reached(
+    targets: Iterable[Target], zone: str, cross_zone: bool, healthy: Callable[[Target], bool]
+) -> tuple[Target, ...] | None:
+    """The targets among which a load balancer's node in `zone` chooses.
+
+    () where none is registered and running: the node resets. With none healthy all are used: "fail open" (NLB user
+    guide, health checks). Without cross-zone load balancing a node uses those of its zone; None where that leaves none
+    but another zone has some: dropped (unconfirmed; AWS's answer is that DNS no longer names such a node).
+    """
+    running = tuple(target for target in targets if target.up)
+    used = tuple(filter(healthy, running)) or running
+    if cross_zone or not used:
+        return used
+    return tuple(target for target in used if target.zone == zone) or None
 
 
 def _hosts(listener: Listener, names: tuple[str, ...]) -> Iterator[Host]:

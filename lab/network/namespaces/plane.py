@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab.functions.launch import Launch
 from lab.network.dns import Zone
@@ -24,9 +24,7 @@ from lab.network.namespaces.rules import ruleset
 from lab.network.namespaces.servers import Servers
 from lab.network.namespaces.vpc import VpcNamespace, require_machine
 from lab.network.topology import Target, Topology, Vpc, vpc_of_function
-
-if TYPE_CHECKING:
-    from lab.privatelink.rules.model import Endpoint
+from lab.privatelink.rules.model import Endpoint
 
 DNS_DOWN, PACKET_LOSS, ZONE_DOWN = "dns-down", "packet-loss", "zone-down"
 SERVER_503, SERVER_SLOW, SERVER_DEAD = "server-503", "server-slow", "server-dead"
@@ -148,7 +146,7 @@ class NamespacesPlane:
         self._fabric.close()
 
 
-def _address(endpoint: "Endpoint", subnet_id: str) -> str:
+def _address(endpoint: Endpoint, subnet_id: str) -> str:
     return next(address.ip for address in endpoint.addresses if address.subnet_id == subnet_id)
 
 

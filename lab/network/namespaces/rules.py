@@ -28,7 +28,7 @@ def ruleset(plan: Plan, address: str, lab_port: int, *, lossy: bool = False, dns
         f"ip daddr 127.0.0.1 tcp dport {lab_port} drop",
         *_for("ip daddr", sorted(plan.down), ["drop"]),
         *_for("ip daddr", ends, loss),
-        *_verdicts("ip daddr", (f"{one.address} : jump interface{n}" for n, one in enumerate(interfaces))),
+        *_verdict_map("ip daddr", (f"{one.address} : jump interface{n}" for n, one in enumerate(interfaces))),
     ]
     enter = [
         *(["udp dport 53 drop"] if dns_down else []),
@@ -41,7 +41,7 @@ def ruleset(plan: Plan, address: str, lab_port: int, *, lossy: bool = False, dns
     chains = {
         **{f"interface{n}": list(_interface(one)) for n, one in enumerate(interfaces)},
         **{f"forward{n}": list(_forward(one)) for n, one in enumerate(forwards)},
-        "balance": _verdicts("ip daddr . tcp dport", balance),
+        "balance": _verdict_map("ip daddr . tcp dport", balance),
         "leave": ["type filter hook output priority mangle;", *leave],
         "enter": ["type filter hook input priority 150;", *enter],
         "translate": ["type nat hook output priority -100;", *_map("dnat to ip daddr", away), "jump balance"],
@@ -80,7 +80,7 @@ def _for(what: str, addresses: Iterable[str], actions: Iterable[str]) -> list[st
     return [f"{what} {{ {found} }} {action}" for action in actions] if found else []
 
 
-def _verdicts(what: str, entries: Iterable[str]) -> list[str]:
+def _verdict_map(what: str, entries: Iterable[str]) -> list[str]:
     found = ", ".join(entries)
     return [f"{what} vmap {{ {found} }}"] if found else []
 

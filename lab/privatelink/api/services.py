@@ -79,13 +79,15 @@ def modify_service(state: State, caller: Caller, request: Values) -> Values:
     kept = [a for a in service.load_balancer_arns if a not in removed]
     arns = tuple(dict.fromkeys([*kept, *request.get("AddNetworkLoadBalancerArns", [])]))
     changed = arns != service.load_balancer_arns
-    change = services.Change(
+    services.modify(
+        state,
+        caller,
+        service.service_id,
         acceptance_required=request.get("AcceptanceRequired"),
         load_balancer_arns=arns if changed else None,
-        zones=network.zones(caller, arns) if changed else None,
+        zones=network.zones(caller, arns) if changed else (),
         private_name="" if request.get("RemovePrivateDnsName") else request.get("PrivateDnsName"),
     )
-    services.modify(state, caller, service.service_id, change)
     return {"Return": True}
 
 

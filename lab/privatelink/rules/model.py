@@ -5,7 +5,6 @@ import string
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 PENDING_ACCEPTANCE = "pendingAcceptance"
 PENDING = "pending"
@@ -50,16 +49,6 @@ def refused(resource_ids: Iterable[str], act: Callable[[str], None]) -> list[Fai
     return failures
 
 
-class Owned(Protocol):
-    """What belongs to an account in a Region."""
-
-    @property
-    def owner(self) -> str: ...
-
-    @property
-    def region(self) -> str: ...
-
-
 @dataclass(frozen=True)
 class Caller:
     """Who calls, and where: a 12-digit account, a Region, and the ARN that IAM knows the caller by."""
@@ -68,7 +57,7 @@ class Caller:
     region: str
     arn: str
 
-    def owns(self, resource: Owned) -> bool:
+    def owns(self, resource: "Service | Connection | Notification") -> bool:
         """Whether the resource is one of the caller's account, in the Region of the call."""
         return (resource.owner, resource.region) == (self.account, self.region)
 

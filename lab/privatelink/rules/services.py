@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lab.privatelink.rules.model import (
     AVAILABLE,
@@ -18,16 +18,6 @@ from lab.privatelink.rules.model import (
 )
 from lab.privatelink.rules.principals import may_connect, principal_type
 from lab.privatelink.rules.state import State
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a modification changes; None leaves it as it is, an empty private name removes it."""
-
-    acceptance_required: bool | None = None
-    load_balancer_arns: tuple[str, ...] | None = None
-    zones: tuple[str, ...] | None = None
-    private_name: str | None = None
 
 
 def create(
@@ -102,18 +92,26 @@ def offered(state: State, caller: Caller, name: str) -> Service:
     raise Refusal("InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist")
 
 
-def modify(state: State, caller: Caller, service_id: str, change: Change) -> None:
-    """Change a service in place. A new private name starts unverified."""
+def modify(
+    state: State,
+    caller: Caller,
+    service_id: str,
+    acceptance_required: bool | None = None,
+    load_balancer_arns: tuple[str, ...] | None = None,
+    zones: tuple[str, ...] = (),
+    private_name: str | None = None,
+) -> None:
+    """Change a service in place; what is None stays. A new private name starts unverified, an empty one is none."""
     with state.change():
         service = find(state, caller, service_id)
-        if change.acceptance_required is not None:
-            service = replace(service, acceptance_required=change.acceptance_required)
-        if change.load_balancer_arns is not None:
-            if not change.load_balancer_arns:
+        if acceptance_required is not None:
+            service = replace(service, acceptance_required=acceptance_required)
+        if load_balancer_arns is not None:
+            if not load_balancer_arns:
                 raise Refusal("InvalidParameter", "A service must keep at least one Network Load Balancer.")
-            service = replace(service, load_balancer_arns=change.load_balancer_arns, zones=change.zones or ())
-        if change.private_name is not None:
-            service = replace(service, private_name=_unverified(change.private_name))
+            service = replace(service, load_balancer_arns=load_balancer_arns, zones=zones)
+        if private_name is not None:
+            service = replace(service, private_name=_unverified(private_name))
         state.services[service_id] = service
 
 

@@ -1,5 +1,6 @@
 """The services, connections and notifications of all accounts behind one lock, and the listeners to their changes."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from dataclasses import replace
 
 from lab.privatelink.rules.model import Connection, ConnectionEvent, Endpoint, Notification, Service
 
+log = logging.getLogger(__name__)
 Later = Callable[[float, Callable[[], None]], object]
 
 
@@ -23,7 +25,7 @@ class State:
         self.services: dict[str, Service] = {}
         self.connections: dict[str, Connection] = {}
         self.notifications: dict[str, Notification] = {}
-        self.listeners: list[Callable[[], None]] = []
+        self._listeners: list[Callable[[], None]] = []
         self.later = later
         self.settle_after = settle_after
         self._publish = publish
@@ -34,10 +36,17 @@ class State:
         events: list[ConnectionEvent] = []
         with self.lock:
             yield events
-        for listener in tuple(self.listeners):
-            listener()
+        for listener in tuple(self._listeners):
+            try:
+                listener()
+            except Exception:
+                log.exception("a listener failed; the change is made")
         for event in events:
             self._publish(event)
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after every change, in the thread that made it, without the lock. Thread-safe."""
+        self._listeners.append(listener)
 
     def move(self, connection: Connection, to: str, name: str) -> ConnectionEvent:
         """Put a connection into another state; the event of it, called `name`. The caller holds the lock."""
@@ -52,12 +61,12 @@ class State:
         return ConnectionEvent(name, self.services[connection.service_id], connection, wanted)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """A snapshot of every interface endpoint on a custom service, whatever its state."""
+        """A snapshot of every interface endpoint on a custom service, whatever its state. Thread-safe."""
         with self.lock:
             return tuple(_snapshot(c, self.services[c.service_id]) for c in self.connections.values())
 
     def private_names(self) -> dict[str, tuple[str, ...]]:
-        """The private DNS names of the services behind each load balancer, by its ARN."""
+        """The private DNS names of the services behind each load balancer, by its ARN. Thread-safe."""
         found: dict[str, tuple[str, ...]] = {}
         with self.lock:
             for service in self.services.values():

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lab.cloudwatch.alarms import Alarm, UnsupportedAlarm
-from lab.cloudwatch.evaluation import Verdict, evaluate
+from lab.cloudwatch.evaluation import Evaluation, evaluate
 from lab.cloudwatch.series import Datapoint, value_of
 
 MIDNIGHT = 1_700_006_400.0
@@ -41,15 +41,15 @@ def minutes(pattern: str) -> list[Datapoint]:
     return [point(start + 60 * n + 20, float(mark == "X")) for n, mark in enumerate(marks) if mark != "-"]
 
 
-def verdict_of(watched: Alarm, points: list[Datapoint], now: float = MIDNIGHT) -> Verdict:
-    verdict = evaluate(watched, points, now)
-    assert verdict is not None
-    return verdict
+def verdict_of(watched: Alarm, points: list[Datapoint], now: float = MIDNIGHT) -> Evaluation:
+    evaluation = evaluate(watched, points, now)
+    assert evaluation is not None
+    return evaluation
 
 
 def state_of(watched: Alarm, points: list[Datapoint], now: float = MIDNIGHT) -> str | None:
-    verdict = evaluate(watched, points, now)
-    return verdict.state if verdict else None
+    evaluation = evaluate(watched, points, now)
+    return evaluation.state if evaluation else None
 
 
 TREATMENTS = ("missing", "ignore", "breaching", "notBreaching")
@@ -141,7 +141,7 @@ def test_a_speed_of_twelve_makes_a_minute_five_seconds() -> None:
     one = alarm(EvaluationPeriods=1, DatapointsToAlarm=1, TreatMissingData="notBreaching")
     points = [point(MIDNIGHT + 1, 1.0)]
     states = [evaluate(one, points, MIDNIGHT + seconds, speed=12) for seconds in (4.9, 5, 19.9, 20)]
-    assert [verdict and verdict.state for verdict in states] == ["OK", "ALARM", "ALARM", "OK"]
+    assert [evaluation and evaluation.state for evaluation in states] == ["OK", "ALARM", "ALARM", "OK"]
 
 
 @pytest.mark.parametrize("speed", [1, 7, 12, 13.7, 60])
@@ -152,9 +152,9 @@ def test_a_point_stamped_with_the_start_of_a_period_belongs_to_it_at_every_speed
     for minute in range(first, first + 50):
         # Two in a period would breach.
         points = [point((minute - ago) * length, 1.0) for ago in range(5)]
-        verdict = evaluate(one, points, (minute + 1) * length + 0.001, speed)
-        assert verdict is not None
-        assert verdict.data["recentDatapoints"] == [1.0]
+        evaluation = evaluate(one, points, (minute + 1) * length + 0.001, speed)
+        assert evaluation is not None
+        assert evaluation.data["recentDatapoints"] == [1.0]
 
 
 def test_a_datapoint_of_another_dimension_value_changes_nothing() -> None:
@@ -245,16 +245,16 @@ def test_what_cannot_be_evaluated_is_refused_by_name(members: dict[str, Any], co
 
 
 def test_the_reason_of_an_alarm_names_the_breaching_datapoints_newest_first() -> None:
-    verdict = verdict_of(alarm(DatapointsToAlarm=2), minutes("0 0 X 0 X"))
-    assert verdict.reason == (
+    evaluation = verdict_of(alarm(DatapointsToAlarm=2), minutes("0 0 X 0 X"))
+    assert evaluation.reason == (
         "Threshold Crossed: 2 out of the last 3 datapoints [1.0 (14/11/23 23:59:00), 1.0 (14/11/23 23:57:00)] "
         "were greater than the threshold (0.0) (minimum 2 datapoints for OK -> ALARM transition)."
     )
 
 
 def test_the_reason_of_ok_names_the_datapoints_within_the_threshold() -> None:
-    verdict = verdict_of(alarm(EvaluationPeriods=5, DatapointsToAlarm=3), minutes("X 0 X - - 0 0"))
-    assert verdict.reason == (
+    evaluation = verdict_of(alarm(EvaluationPeriods=5, DatapointsToAlarm=3), minutes("X 0 X - - 0 0"))
+    assert evaluation.reason == (
         "Threshold Crossed: 3 out of the last 5 datapoints [0.0 (14/11/23 23:59:00), 0.0 (14/11/23 23:58:00), "
         "0.0 (14/11/23 23:54:00)] were not greater than the threshold (0.0) "
         "(minimum 3 datapoints for ALARM -> OK transition)."
@@ -262,8 +262,8 @@ def test_the_reason_of_ok_names_the_datapoints_within_the_threshold() -> None:
 
 
 def test_the_reason_of_one_of_five_says_that_all_must_be_within_the_threshold() -> None:
-    verdict = verdict_of(alarm(EvaluationPeriods=5, DatapointsToAlarm=1), minutes("0 0 0 0 0"))
-    assert "(minimum 5 datapoints for ALARM -> OK transition)" in verdict.reason
+    evaluation = verdict_of(alarm(EvaluationPeriods=5, DatapointsToAlarm=1), minutes("0 0 0 0 0"))
+    assert "(minimum 5 datapoints for ALARM -> OK transition)" in evaluation.reason
 
 
 @pytest.mark.parametrize(
@@ -288,8 +288,8 @@ def test_the_reason_says_how_missing_data_was_treated(treatment: str, reason: st
 
 def test_the_reason_data_holds_what_was_evaluated() -> None:
     points = [*minutes("X X - X"), point(MIDNIGHT - 30, 2.0)]
-    verdict = verdict_of(alarm(Unit="Count"), points, MIDNIGHT + 6.384)
-    assert verdict.data == {
+    evaluation = verdict_of(alarm(Unit="Count"), points, MIDNIGHT + 6.384)
+    assert evaluation.data == {
         "version": "1.0",
         "queryDate": "2023-11-15T00:00:06.384+0000",
         "startDate": "2023-11-14T23:56:00.000+0000",
@@ -307,6 +307,6 @@ def test_the_reason_data_holds_what_was_evaluated() -> None:
 
 
 def test_the_reason_data_lists_missing_datapoints_without_a_value() -> None:
-    verdict = verdict_of(alarm(TreatMissingData="breaching"), [])
-    assert "startDate" not in verdict.data
-    assert verdict.data["evaluatedDatapoints"][0] == {"timestamp": "2023-11-14T23:59:00.000+0000"}
+    evaluation = verdict_of(alarm(TreatMissingData="breaching"), [])
+    assert "startDate" not in evaluation.data
+    assert evaluation.data["evaluatedDatapoints"][0] == {"timestamp": "2023-11-14T23:59:00.000+0000"}

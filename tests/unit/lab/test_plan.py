@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.network.namespaces.balance import reached
-from lab.network.namespaces.plan import Forward, Host, Interface, Plan, complaints, plans
+from lab.network.namespaces.plan import Forward, Host, Interface, Plan, complaints, plans, reached
 from lab.network.namespaces.rules import ruleset
 from lab.network.topology import Admission, Balancer, Check, Listener, Target, Topology, Vpc
 from lab.privatelink.rules.model import Address, Endpoint

@@ -25,14 +25,14 @@ def test_private_dns_needs_a_verified_name_and_an_accepted_connection(state: Sta
     service = offer(state)
     connection = connect(state, service)
     assert "does not provide a private DNS name" in refused_dns(state, connection)
-    services.modify(state, PROVIDER, service.service_id, services.Change(private_name="api.example.com"))
+    services.modify(state, PROVIDER, service.service_id, private_name="api.example.com")
     assert "has not verified the private DNS name" in refused_dns(state, connection)
     private_dns.verify(state, PROVIDER, service.service_id)
     assert "only be enabled after the endpoint connection is accepted" in refused_dns(state, connection)
     accept(state, clock, connection)
     connections.modify(state, CONSUMER, connection.endpoint_id, private_dns=True)
     assert state.endpoints()[0].private_dns_name == "api.example.com"
-    services.modify(state, PROVIDER, service.service_id, services.Change(private_name="new.example.com"))
+    services.modify(state, PROVIDER, service.service_id, private_name="new.example.com")
     assert state.endpoints()[0].private_dns_name is None
 
 

@@ -33,7 +33,7 @@ def test_a_snapshot_says_what_the_data_plane_needs(state: State) -> None:
 
 def test_listeners_hear_of_every_change_without_the_lock_held(state: State, clock: Clock) -> None:
     seen: list[tuple[str, ...]] = []
-    state.listeners.append(lambda: seen.append(tuple(e.state for e in state.endpoints())))
+    state.on_change(lambda: seen.append(tuple(e.state for e in state.endpoints())))
     service = offer(state)
     connection = connect(state, service)
     decisions.accept(state, PROVIDER, service.service_id, [connection.endpoint_id])
