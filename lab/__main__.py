@@ -46,7 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, help="the port of the local AWS (up: 4566, demo: any free one)")
     parser.add_argument("--keep", action="store_true", help="demo: leave the lab up for a look around")
     parser.add_argument("--second", action="store_true", help="up: with a second consumer VPC of the same CIDR")
-    parser.add_argument("--repair", action="store_true", help="fault: mend it")
+    parser.add_argument("--repair", action="store_true", help="fault: end it")
     return parser.parse_args()
 
 

@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _end_with_owner() -> None:
-    """The owner holds the other end of stdin; when it is gone, so is this whole process group."""
+    """The owner holds the other end of stdin; when it is closed, this whole process group ends."""
     sys.stdin.buffer.read()
     os.killpg(os.getpgrp(), signal.SIGTERM)
 

@@ -63,7 +63,7 @@ def periods(points: Iterable[Datapoint], statistic: str, length: float, end: flo
 
 
 def value_of(statistic: str, points: Sequence[Datapoint]) -> float | None:
-    """The statistic over the values of `points`; None if there are none, or no percentile can be told."""
+    """The statistic over the values of `points`; None if there are none, or no percentile is known."""
     points = [point for point in points if point.count > 0]
     if not points:
         return None

@@ -2,8 +2,8 @@
 
 ministack's own evaluation is switched off: it ignores dimensions, M out of N and missing data, and runs only when
 data arrives. Alarms from PutMetricAlarm and from CloudFormation lie in the same store, so both are evaluated here;
-composite alarms stay ministack's, told of each change. A state set by SetAlarmState holds until the next evaluation,
-which comes every ten (shortened) seconds where AWS's comes every minute.
+composite alarms stay ministack's, which evaluates them after each change. A state set by SetAlarmState holds until
+the next evaluation, which comes every ten (shortened) seconds where AWS's comes every minute.
 """
 
 import logging

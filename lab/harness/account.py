@@ -73,7 +73,7 @@ class Provider:
         return _plain(item.get("Item", {}))
 
     def status(self, endpoint: str) -> str | None:
-        """Where the ledger says that an endpoint stands."""
+        """The status of an endpoint in the ledger."""
         return self.known(endpoint).get("status")
 
     def decisions(self, endpoint: str) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ def client(lab: LabProcess, service: str, account: str = PROVIDER_ACCOUNT) -> An
 
 
 def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None, second: bool = False) -> Deployed:
-    """Build and deploy stacks/demo.yaml and template.yaml; `step` is told what begins. Raises LabError.
+    """Build and deploy stacks/demo.yaml and template.yaml; `step` is called with what begins. Raises LabError.
 
     `second` is for a second consumer VPC.
     """

@@ -185,7 +185,7 @@ def require_free(port: int) -> None:
 
 
 def remove_stale_runs() -> None:
-    """Remove the logs of a failed run, and the folders of runs whose owner was killed: their servers ended by themselves."""
+    """Remove the logs of a failed run, and the folders of runs whose owner was killed, as their servers were then."""
     shutil.rmtree(STATE / "failed", ignore_errors=True)
     for folder in STATE.glob("run-*"):
         with contextlib.suppress(OSError, ValueError):

@@ -12,8 +12,8 @@ _FOLDER, _URL = "LAB_FOLDER", "AWS_ENDPOINT_URL"
 
 def write(lab: LabProcess, variables: Mapping[str, str], tools: str) -> None:
     """Write .lab/env: shell exports for clients of the lab; `tools` comes first in their PATH."""
-    told = {**lab.environment(), _FOLDER: str(lab.folder), **variables}
-    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in told.items()]
+    exported = {**lab.environment(), _FOLDER: str(lab.folder), **variables}
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in exported.items()]
     ENV.write_text("".join([*lines, f'export PATH={shlex.quote(tools)}:"$PATH"\n']))
 
 
@@ -23,10 +23,10 @@ def find() -> LabProcess:
         words = shlex.split(ENV.read_text())
     except FileNotFoundError:
         words = []
-    told = dict(word.split("=", 1) for word in words if "=" in word)
-    folder = Path(told.get(_FOLDER, ""))
+    exported = dict(word.split("=", 1) for word in words if "=" in word)
+    folder = Path(exported.get(_FOLDER, ""))
     if not (folder / "owner").exists() or not is_alive(folder):
         raise LabError("no lab is running here: start one with make lab")
-    lab = LabProcess(int(told[_URL].rsplit(":", 1)[1]))
+    lab = LabProcess(int(exported[_URL].rsplit(":", 1)[1]))
     lab.folder = folder
     return lab

@@ -16,7 +16,7 @@ def enter(lab: LabProcess, demo: Mapping[str, str], name: str) -> None:
     """Replace this process by a shell in a VPC. LabError where there is none."""
     vpc = vpc_id(demo, name)
     data_plane = DataPlane(lab.folder)
-    # How the last command in it went is nobody's concern outside.
+    # The status of the last command in it is not the status of the shell.
     command = [*data_plane.enter(vpc), "sh", "-c", '"$0" || true', os.environ.get("SHELL") or "/bin/sh"]
     os.execvpe(command[0], command, {**os.environ, **variables(lab, demo, name)})  # noqa: S606 - what is asked for
 

@@ -1,4 +1,4 @@
-"""The names of endpoints, answered by a real DNS server for each VPC."""
+"""The names of endpoints and load balancers, answered by a real DNS server for each VPC."""
 
 import asyncio
 from collections.abc import Callable

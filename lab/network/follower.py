@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from lab.network.topology import Topology
 
 POLL_SECONDS = 0.2
-"""How often elbv2 and ec2 are looked at, which tell nobody of their changes."""
+"""How often elbv2 and ec2 are looked at, which announce no changes."""
 SHARE, LONGEST_REST = 0.1, 1.0
 """Looking and applying take this share of a CPU, and then rest, at most so many seconds: both cost the more the more
 endpoints there are, and the requests of a thousand new ones a minute want the same process."""
@@ -91,7 +91,7 @@ class Follower:
                 await self._follow()
                 complaint = ""
             except Exception as error:
-                # A look that fails must not end the plane: there will be another. The same failure is told once.
+                # A look that fails must not end the plane: there will be another. The same failure is logged once.
                 if complaint != (complaint := repr(error)):
                     _log.exception("the data plane could not follow the control plane")
             await asyncio.sleep(min((time.thread_time() - begun) * (1 / SHARE - 1), LONGEST_REST))

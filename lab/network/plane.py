@@ -8,7 +8,7 @@ from lab.network.topology import Target
 
 
 class Plane(Protocol):
-    """A data plane: it runs by itself, and tells how a Lambda process enters its network."""
+    """A data plane: it runs by itself, and says how a Lambda process enters its network."""
 
     def start(self) -> None:
         """Start following the control plane."""

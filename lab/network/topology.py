@@ -21,7 +21,7 @@ class Vpc(NamedTuple):
 class Target:
     """A registered target: an instance id or an address, its port, and whether it is up as far as EC2 knows.
 
-    `address` and `zone` say where it stands; `served` whether a running instance has the address.
+    `address` and `zone` say where it is; `served` whether a running instance has the address.
     """
 
     id: str
@@ -83,7 +83,7 @@ class Topology:
     """One look at the control plane; two equal looks need no work.
 
     `groups` are the rules of each security group that an endpoint uses, `subnets` the blocks of each VPC's subnets,
-    after that of the VPC. `faults` is what is to be out of order beside it all, by its name in lab.story.faults.
+    after that of the VPC. `faults` is the names (lab.story.faults) of the faults that are to be in force.
     """
 
     endpoints: tuple[Endpoint, ...] = ()

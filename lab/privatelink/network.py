@@ -78,7 +78,7 @@ def require_dns(owner: Caller, vpc_id: str) -> None:
 
 
 def zones(owner: Caller, load_balancer_arns: Sequence[str]) -> tuple[str, ...]:
-    """The zones that the load balancers stand in; all of the Region where ministack does not know their subnets."""
+    """The zones that the load balancers are in; all of the Region where ministack does not know their subnets."""
     found = set()
     for arn in load_balancer_arns:
         balancer = _balancers.get_scoped(owner.account, owner.region, arn) or {}

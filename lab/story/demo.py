@@ -1,4 +1,4 @@
-"""The whole story of Linkgate on one machine, told live, and held to what it tells."""
+"""The story of Linkgate on one machine: every step is shown as it happens, and must hold."""
 
 import statistics
 import time
@@ -49,19 +49,19 @@ class Demo:
             stages.end()
         self.provider = Provider(self.lab, self.deployed)
         self.line("Linkgate only observes until a row says mode = enforce")
-        self.open_and_shut()
+        self.decisions()
         self.repeat()
         self.outage()
         self.summary()
 
     # ------------------------------------------------------------------ the steps
 
-    def open_and_shut(self) -> None:
+    def decisions(self) -> None:
         """An allowed, an unlisted and a denied consumer."""
         self.chapter("One row is all it takes")
         endpoint = self.deployed.demo["EndpointId"]
         self.expect(f"{endpoint} waits", lambda: self.provider.state(endpoint), "pendingAcceptance")
-        self.cross("timed out")
+        self.curl_endpoint("timed out")
         enforce(self.lab, self.deployed)
         self.provider.put_row(PROVIDER_ACCOUNT, effect="allow", owner="platform team", reason="the demo's consumer")
         start = time.monotonic()
@@ -69,7 +69,7 @@ class Demo:
         self.expect("accepted because of the row", lambda: self.provider.state(endpoint), "available", start)
         self.expect("verified: the canary crossed it", lambda: self.provider.status(endpoint), "VERIFIED", start)
         self.line(f"phases {self.phases(endpoint)}")
-        self.cross("200")
+        self.curl_endpoint("200")
 
         self.provider.put_row(DENIED, effect="deny", reason="contract ended")
         start = time.monotonic()
@@ -80,8 +80,8 @@ class Demo:
         self.expect("held: no row, no entry", lambda: self.part(waiting, held), held, start)
         self.expect("and EC2 leaves it waiting", lambda: self.provider.state(waiting), "pendingAcceptance", start)
 
-    def cross(self, wanted: str) -> None:
-        """The tutorial's curl, inside the consumer VPC if the lab has VPCs that one can be in."""
+    def curl_endpoint(self, wanted: str) -> None:
+        """The tutorial's curl in the consumer VPC, if the lab has namespaces."""
         data_plane = DataPlane(self.lab.folder)
         if data_plane.kind != "namespaces":
             return
@@ -116,9 +116,9 @@ class Demo:
         for _ in range(REPEATS):
             start = time.monotonic()
             endpoint = self.provider.connect()
-            self.expect("available", partial(self.provider.state, endpoint), "available", start, tell=False)
+            self.expect("available", partial(self.provider.state, endpoint), "available", start, show=False)
             self.accepted.append(time.monotonic() - start)
-            self.expect("verified", partial(self.provider.status, endpoint), "VERIFIED", start, tell=False)
+            self.expect("verified", partial(self.provider.status, endpoint), "VERIFIED", start, show=False)
             self.verified.append(time.monotonic() - start - self.accepted[-1])
             self.line(f"{endpoint} accepted after {self.accepted[-1]:.2f} s, crossed {self.verified[-1]:.2f} s later")
             self.provider.disconnect(endpoint)
@@ -144,7 +144,7 @@ class Demo:
         self.expect("the endpoint is verified again", lambda: self.provider.status(endpoint), "VERIFIED", start)
 
     def summary(self) -> None:
-        """What stands at the end."""
+        """The connections, the alarms and the medians at the end."""
         self.console.print()
         self.console.print(self._connections(), self._alarms())
         self.console.print(
@@ -154,7 +154,7 @@ class Demo:
             highlight=False,
         )
 
-    # ------------------------------------------------------------------ telling
+    # ------------------------------------------------------------------ showing
 
     def chapter(self, title: str) -> None:
         self.console.print(f"\n[bold]{title}[/]")
@@ -164,9 +164,9 @@ class Demo:
         self.console.print(f"  [cyan]{when}[/]  {text}", highlight=False)
 
     def expect(
-        self, what: str, see: Callable[[], Any], wanted: Any, start: float | None = None, tell: bool = True
+        self, what: str, see: Callable[[], Any], wanted: Any, start: float | None = None, show: bool = True
     ) -> None:
-        """Wait until something is seen, and tell it; StepFailed if it is not seen in time."""
+        """Wait until `see()` equals `wanted`, and show it; StepFailed if it does not in time."""
         begun, seen = time.monotonic(), None
         with self.console.status(f"waiting: {what}"):
             while time.monotonic() - begun < 90:
@@ -177,7 +177,7 @@ class Demo:
         if seen != wanted:
             unhealthy = "".join(f"\n  {line}" for line in self.complaints())
             raise StepFailed(f"{what}: expected {wanted!r}, still saw {seen!r} after 90 s{unhealthy}")
-        if tell:
+        if show:
             self.line(f"[green]✓[/] {what}", time.monotonic() - start if start else None)
 
     def complaints(self) -> list[str]:

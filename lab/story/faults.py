@@ -1,4 +1,4 @@
-"""Faults by name: what each puts out of order in the demo's stack, and what a client in the consumer VPC then sees.
+"""Faults by name: what each breaks in the demo's stack, and what a client in the consumer VPC then sees.
 
 The symptoms are those that AWS documents or that follow from it; tests/integration/test_faults.py holds the namespaces
 plane to them with curl and getent, tests/integration/test_canary.py the canary to the causes.
@@ -16,9 +16,9 @@ from lab.story.sabotage import DemoStack, Memory
 
 
 class Fault(NamedTuple):
-    """One fault. Without `inject` and `repair` it is the data plane's; else AWS's own APIs make it.
+    """One fault. Without `inject` and `repair` the data plane makes it; else AWS's own APIs do.
 
-    `cause` is what the canary must report: faults with the same one cannot be told apart from inside the VPC.
+    `cause` is what the canary must report: from inside the VPC, faults with the same one look the same.
     """
 
     what: str
@@ -144,7 +144,7 @@ class Faults:
             self._remember({**self._memories(), name: fault.inject(self._stack)})
 
     def repair(self, name: str) -> None:
-        """Mend a fault; nothing happens if it is not in force. LabError if there is no such fault."""
+        """End a fault; nothing happens if it is not in force. LabError if there is no such fault."""
         fault, memories = self._known(name), self._memories()
         if fault.repair is None:
             self._require_namespaces(name)

@@ -1,4 +1,4 @@
-"""Faults that AWS's own APIs make: each puts something of the demo's stack out of order, and knows how to mend it.
+"""Faults that AWS's own APIs make: pairs of functions that break something of the demo's stack and repair it.
 
 `inject` returns what `repair` needs, as JSON can say it.
 """

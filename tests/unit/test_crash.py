@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from linkgate.model import Outcome, State, Status
 
-from tests.faults import Faults, Machine
+from tests.crashes import Crashes, Machine
 from tests.house import SERVICE, House
 from tests.world import CONSUMER, OTHER, endpoint_id
 
@@ -16,7 +16,7 @@ SETTLED = 600
 ALLOWED, DENIED, FIRST, SECOND, HELD, UNWANTED, GONE = map(endpoint_id, range(1, 8))
 
 
-def story(fatal: int = 0, after: bool = False) -> tuple[House, Faults, Machine]:
+def story(fatal: int = 0, after: bool = False) -> tuple[House, Crashes, Machine]:
     """Everything that approve and sweep do, with a death at one of its calls."""
     house = House()
     house.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="5s")
@@ -30,7 +30,7 @@ def story(fatal: int = 0, after: bool = False) -> tuple[House, Faults, Machine]:
     house.allow_list.put(SERVICE, GONE, effect="allow")
     house.world.connect(FIRST, SERVICE, LIMITED, state=State.AVAILABLE)
     house.settle()
-    faults, machine = Faults(house, fatal, after), Machine(house)
+    crashes, machine = Crashes(house, fatal, after), Machine(house)
     for endpoint, owner in (
         (ALLOWED, CONSUMER),
         (DENIED, OTHER),
@@ -40,9 +40,9 @@ def story(fatal: int = 0, after: bool = False) -> tuple[House, Faults, Machine]:
         (GONE, "777777777777"),
     ):
         house.world.connect(endpoint, SERVICE, owner)
-        faults.armed = False
+        crashes.armed = False
         house.ring(endpoint, cause="Connect")
-        faults.armed = True
+        crashes.armed = True
     machine.run(SETTLED)
     house.world.turn(FIRST, State.DELETED)
     house.world.turn(GONE, State.DELETED)
@@ -54,17 +54,17 @@ def story(fatal: int = 0, after: bool = False) -> tuple[House, Faults, Machine]:
     house.allow_list.delete(SERVICE, "12345")
     machine.edit(lambda: house.sweeper.edited({stray: None}, f"edit {house.world.now}"))
     machine.run(2 * SETTLED)
-    faults.armed = False
-    return house, faults, machine
+    crashes.armed = False
+    return house, crashes, machine
 
 
 @functools.cache
 def calls() -> tuple[str, ...]:
     """Every call of a run in which nobody dies, as the code makes them."""
-    house, faults, machine = story()
+    house, crashes, machine = story()
     assert machine.deaths == 0
     assert states(house) == EXPECTED
-    return tuple(faults.calls)
+    return tuple(crashes.calls)
 
 
 EXPECTED = {
@@ -115,8 +115,8 @@ def test_the_story_makes_enough_calls_of_every_kind() -> None:
 @pytest.mark.parametrize("part", range(4))
 def test_whenever_a_function_dies_the_world_and_the_ledger_agree_in_the_end(part: int, after: bool) -> None:
     for fatal in range(1 + part, len(calls()) + 1, 4):
-        house, faults, machine = story(fatal, after)
-        where = f"{'after' if after else 'before'} call {fatal}, {faults.calls[fatal - 1]}"
+        house, crashes, machine = story(fatal, after)
+        where = f"{'after' if after else 'before'} call {fatal}, {crashes.calls[fatal - 1]}"
         assert machine.deaths == 1, where
         assert states(house) == EXPECTED, where
         assert Counter(house.world.acts) == Counter(ACTS), where

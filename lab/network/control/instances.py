@@ -1,4 +1,4 @@
-"""Where EC2 instances stand: in the zone of their subnet, at an address of it, as on AWS.
+"""EC2 instances in their subnets: in its zone, at an address of it, as on AWS.
 
 ministack puts every instance into the Region's first zone, at an address of no subnet and a public one.
 """

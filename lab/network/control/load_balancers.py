@@ -1,4 +1,4 @@
-"""Where Network Load Balancers stand: a network interface in each of their subnets, in the subnet's zone, as on AWS.
+"""Network Load Balancers in their subnets: a network interface in each, in the subnet's zone, as on AWS.
 
 ministack puts every balancer into the Region's first zone and a default VPC, and gives it no address.
 """
@@ -60,7 +60,7 @@ def settle() -> None:
 
 
 def addresses(balancer: str) -> tuple[Address, ...]:
-    """Where a Network Load Balancer stands, zone by zone; nowhere if it does not exist. Safe in any thread."""
+    """A Network Load Balancer's addresses, zone by zone; none if it does not exist. Safe in any thread."""
     account, region = scope(balancer)
     record = _balancers.get_scoped(account, region, balancer)
     if record is None:

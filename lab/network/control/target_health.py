@@ -1,4 +1,4 @@
-"""Makes elbv2 tell the truth about the health of targets: ministack calls every target healthy.
+"""The health of targets as elbv2 shows it: ministack calls every target healthy.
 
 A target that is stopped, or behind no listener, is `unused`; one whose health check fails is `unhealthy` (ELBv2 API,
 TargetHealth). The delays of health checks are not shown. A group of a Network Load Balancer is checked by TCP unless it

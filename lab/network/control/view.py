@@ -114,7 +114,7 @@ def _admissions(endpoints: Sequence[Endpoint]) -> dict[str, tuple[Admission, ...
 
 
 def _rules(group: Mapping[str, Any]) -> Iterator[Admission]:
-    """The rules for TCP over IPv4. One that names a group admits the whole VPC: nobody tells its members apart."""
+    """The rules for TCP over IPv4. One that names a group admits the whole VPC: its members are not known apart."""
     for rule in group.get("IpPermissions", ()):
         protocol = str(rule["IpProtocol"])
         if protocol not in ("tcp", "6", "-1"):

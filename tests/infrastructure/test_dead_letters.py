@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.infrastructure.failures import (
+from tests.infrastructure.dead_letters import (
     endless_queues,
     impatient_queues,
     misread_batches,

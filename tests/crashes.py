@@ -1,4 +1,4 @@
-"""The house on a machine that dies: a fault before or after any call to AWS, and what AWS does about it."""
+"""The house on a machine that dies: a crash before or after any call to AWS, and what AWS does about it."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ VISIBILITY = timedelta(seconds=360)
 SCHEDULE = timedelta(seconds=300)
 
 
-class Faults:
+class Crashes:
     """Counts every call that the house makes to AWS, and kills the function at one of them."""
 
     def __init__(self, house: House, fatal: int = 0, after: bool = False) -> None:
