@@ -9,7 +9,7 @@ from linkgate.model import Connection, Sync
 from linkgate.principals import Change, Wanted, plan
 
 from lab.harness.process import PROVIDER_ACCOUNT, REGION, LabProcess
-from tests.integration.lab.test_privatelink import (
+from tests.integration.lab.privatelink.conftest import (
     ANY_SERVICE,
     CONSUMER,
     MANAGED,
