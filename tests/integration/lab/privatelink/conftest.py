@@ -1,7 +1,6 @@
 """PrivateLink in the local AWS: real clients of several accounts against a running server."""
 
 import json
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lab.harness.process import PROVIDER_ACCOUNT, REGION, LabProcess
+from tests.integration.deploy import eventually
 
 CONSUMER, STRANGER = "222222222222", "333333333333"
 BALANCER = f"arn:aws:elasticloadbalancing:{REGION}:{PROVIDER_ACCOUNT}:loadbalancer/net/web/0123456789abcdef"
@@ -20,10 +20,8 @@ Answer = dict[str, Any]
 
 def await_(condition: Callable[[], Any], seconds: float = 10) -> Any:
     """What `condition` gives as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not become true"
-        time.sleep(0.02)
+    found = eventually(condition, seconds)
+    assert found, "it did not become true"
     return found
 
 
