@@ -76,7 +76,7 @@ def _queue(places: threading.BoundedSemaphore) -> None:
             return _execute(func, event, request_id)
 
     def unattended(func: _Record, event: object) -> None:
-        # Nobody waits for it: whoever called, it takes its place in the queue.
+        # No caller waits for it, so it takes its place in the queue.
         caller = lambda_svc._request_access_key.set("")
         try:
             invoke_async(func, event)

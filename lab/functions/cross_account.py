@@ -21,7 +21,7 @@ def install() -> None:
         if (place := _elsewhere(resource_arn)) is None:
             return policy_of(resource_arn)
         found = _functions.get_scoped(*place)
-        # One that does not exist lets nobody in, as on AWS.
+        # One that does not exist admits no caller, as on AWS.
         return (found["policy"] if found else {"Statement": []}), place[0]
 
     async def invoked(name: str, event: Any, headers: Mapping[str, str], *more: Any) -> Any:

@@ -12,7 +12,7 @@ ROLE = "linkgate-reads-organizations"
 
 def reader(client: Callable[[str], Any]) -> str:
     """The ARN of a new role that the provider's account may assume; `client` is the management account's."""
-    client("organizations").list_roots()  # ministack makes the organisation when somebody asks for it
+    client("organizations").list_roots()  # ministack makes the organisation at the first request for it
     iam = client("iam")
     trust = {
         "Effect": "Allow",

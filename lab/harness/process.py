@@ -86,7 +86,7 @@ class LabProcess:
                 [*privileges(self._plane), sys.executable, "-m", "lab.server"],
                 cwd=CHECKOUT,
                 env=self._server_environment(os.environ),
-                # Its end tells the server that this process is gone, however it ended.
+                # When this pipe is closed the server ends, however this process ended.
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -194,7 +194,7 @@ def remove_stale_runs() -> None:
 
 
 def is_alive(folder: Path) -> bool:
-    """Whether the process lives that the run with this folder belongs to. OSError or ValueError if nobody knows."""
+    """Whether the owner of the run with this folder lives. OSError or ValueError if that is not known."""
     try:
         os.kill(int((folder / "owner").read_text()), 0)
     except ProcessLookupError:

@@ -16,7 +16,7 @@ _LAST = re.compile(rb"^connection:[ \t]*close|^\S+ \S+ HTTP/1\.0\r", re.IGNORECA
 
 
 class Options(Protocol):
-    """A socket, or asyncio's stand-in for one: whatever options can be set on."""
+    """A socket, or asyncio's stand-in for one: anything with options to set."""
 
     def setsockopt(self, level: int, name: int, value: bytes, /) -> None: ...
 

@@ -59,7 +59,7 @@ class Listener:
 class Balancer:
     """A Network Load Balancer: its DNS name, its VPC, its address in each zone, and its cross-zone attribute.
 
-    `names` are the private DNS names of the services that it stands behind.
+    `names` are the private DNS names of the services that it serves.
     """
 
     arn: str

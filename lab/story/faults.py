@@ -112,7 +112,7 @@ HIDES: Mapping[str, frozenset[str]] = {
     plane.SERVER_SLOW: frozenset({plane.SERVER_503}),
     plane.PACKET_LOSS: frozenset({plane.ZONE_DOWN}),
 }
-"""Which faults nobody can see from inside the VPC while another one is in force."""
+"""The faults that cannot be seen from inside the VPC while another one is in force."""
 
 
 def visible(*names: str) -> list[str]:

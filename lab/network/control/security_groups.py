@@ -1,6 +1,6 @@
 """The default security group of a VPC admits its own members, as on AWS (VPC guide, "Default security groups").
 
-ministack's admits nobody, so an endpoint without a group of its own would be out of reach for everybody.
+ministack's admits nobody, so an endpoint without a group of its own would be out of reach.
 """
 
 from typing import Any

@@ -23,7 +23,7 @@ class AddressError(Exception):
 class Addresses:
     """The loopback addresses of one lab: 127.16.0.0/12, or the next /12 if another lab on this machine has it.
 
-    A lab has room for 1023 VPCs with 1007 addresses each, which are not used again when an endpoint is gone.
+    A lab has blocks for 1023 VPCs with 1007 addresses each, which are not used again when an endpoint is gone.
     Raises AddressError if all 15 blocks are taken, or if the
     system has no loopback addresses but 127.0.0.1 (as macOS, unless they are added to lo0 as aliases).
     """

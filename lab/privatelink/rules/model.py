@@ -199,5 +199,5 @@ def new_id(prefix: str) -> str:
 
 
 def new_label(endpoint_id: str) -> str:
-    """The first label of an endpoint's DNS names: its id and 8 letters or digits that nobody can guess."""
+    """The first label of an endpoint's DNS names: its id and 8 random letters or digits."""
     return f"{endpoint_id}-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))

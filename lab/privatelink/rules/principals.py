@@ -28,8 +28,8 @@ def principal_type(principal: str) -> str:
 def may_connect(service: Service, caller: Caller) -> bool:
     """Whether the service lets the caller see and use it.
 
-    The owner's account always may. An account's root ARN stands for everybody in it, a role's for its sessions.
-    Organizational units are kept and shown, but let nobody in: the lab has no AWS Organizations.
+    The owner's account always may. An account's root ARN means all principals in it, a role's its sessions.
+    Organizational units are kept and shown, but admit no caller: the lab has no AWS Organizations.
     """
     wanted = {"*", f"arn:aws:iam::{caller.account}:root", caller.arn}
     if session := re.fullmatch(r"arn:aws:sts::(\d{12}):assumed-role/([^/]+)/.+", caller.arn):

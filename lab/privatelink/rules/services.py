@@ -116,7 +116,7 @@ def modify(
 
 
 def permit(state: State, caller: Caller, service_id: str, add: Sequence[str], remove: Sequence[str]) -> tuple[str, ...]:
-    """Change who may connect; the principals that were not allowed before. Nobody is disconnected by it."""
+    """Change who may connect; the principals that were not allowed before. No connection ends by it."""
     for principal in (*add, *remove):
         principal_type(principal)
     with state.change():

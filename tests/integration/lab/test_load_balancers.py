@@ -1,4 +1,4 @@
-"""The demo's architecture as the local AWS shows it: what stands where, and what CloudFormation and EC2 say of it."""
+"""The demo's architecture as the local AWS shows it: what is where, and what CloudFormation and EC2 say of it."""
 
 import ipaddress
 import json
@@ -76,10 +76,10 @@ def test_the_load_balancer_has_an_address_in_each_of_its_zones(client: Client, d
     assert balancer["VpcId"] == demo["ProviderVpcId"]
     shown = {one["SubnetId"]: one["ZoneName"] for one in balancer["AvailabilityZones"]}
     assert shown == {subnet_id: zone for subnet_id, (zone, _) in subnets.items()}
-    stands = interfaces(client, f"ELB net/{balancer['LoadBalancerName']}/")
-    assert sorted(one["AvailabilityZone"] for one in stands) == ZONES
-    assert all(ipaddress.IPv4Address(one["PrivateIpAddress"]) in subnets[one["SubnetId"]][1] for one in stands)
-    held = [one["PrivateIpAddress"] for one in (*stands, *instances(client, demo["ServerIds"]))]
+    found = interfaces(client, f"ELB net/{balancer['LoadBalancerName']}/")
+    assert sorted(one["AvailabilityZone"] for one in found) == ZONES
+    assert all(ipaddress.IPv4Address(one["PrivateIpAddress"]) in subnets[one["SubnetId"]][1] for one in found)
+    held = [one["PrivateIpAddress"] for one in (*found, *instances(client, demo["ServerIds"]))]
     assert len(set(held)) == 4
 
 

@@ -81,7 +81,7 @@ with socket.create_connection((sys.argv[1], 80), timeout=20, source_address=sour
 
 
 def hold(vpcs: Vpcs, output: str, port: int = 55555) -> "subprocess.Popen[str]":
-    """A process in a VPC that opens a connection from a port, says so, and asks for a page when it is told to go."""
+    """A process in a VPC that opens a connection from a port, says so, and asks for a page when a line comes in."""
     enter = DataPlane(vpcs.lab.folder).enter(vpcs.demo[output])
     return subprocess.Popen(
         [*enter, sys.executable, "-c", HOLD, vpcs.resolve("$ENDPOINT")[0], str(port)],
@@ -127,12 +127,12 @@ def test_a_security_group_admits_by_port_and_address_and_a_rule_that_names_a_gro
     vpcs.ec2.revoke_security_group_ingress(**everybody)
     until(lambda: vpcs.curl(secure, "-k")[0], TIMEOUT)
     assert vpcs.curl(URL)[0] == OK
-    nobody, members = rule(IpRanges=[{"CidrIp": "10.3.0.0/16"}]), rule(UserIdGroupPairs=[{"GroupId": group}])
-    vpcs.ec2.authorize_security_group_ingress(**nobody)
+    strangers, members = rule(IpRanges=[{"CidrIp": "10.3.0.0/16"}]), rule(UserIdGroupPairs=[{"GroupId": group}])
+    vpcs.ec2.authorize_security_group_ingress(**strangers)
     assert vpcs.curl(secure, "-k", seconds=1)[0] == TIMEOUT
     vpcs.ec2.authorize_security_group_ingress(**members)
     until(lambda: vpcs.curl(secure, "-k")[0], OK)
-    for made in (nobody, members):
+    for made in (strangers, members):
         vpcs.ec2.revoke_security_group_ingress(**made)
     vpcs.ec2.authorize_security_group_ingress(**everybody)
 
@@ -144,7 +144,7 @@ def test_cross_zone_balancing_decides_what_a_zone_without_a_server_does(vpcs: Vp
     server, other = vpcs.demo["ServerIds"].split(",")
     zone = "http://$ENDPOINT_A:$PORT/"
 
-    def cross(value: str) -> None:
+    def set_cross_zone(value: str) -> None:
         vpcs.stack.elb.modify_load_balancer_attributes(
             LoadBalancerArn=vpcs.demo["LoadBalancerArn"],
             Attributes=[{"Key": "load_balancing.cross_zone.enabled", "Value": value}],
@@ -153,9 +153,9 @@ def test_cross_zone_balancing_decides_what_a_zone_without_a_server_does(vpcs: Vp
     vpcs.ec2.stop_instances(InstanceIds=[server])
     until(lambda: vpcs.curl(zone)[0], TIMEOUT)
     assert vpcs.curl("http://$ENDPOINT_B:$PORT/")[0] == OK
-    cross("true")
+    set_cross_zone("true")
     until(lambda: vpcs.curl(zone), (OK, f"hello from {other}"))
-    cross("false")
+    set_cross_zone("false")
     vpcs.ec2.start_instances(InstanceIds=[server])
     until(lambda: vpcs.curl(zone), (OK, f"hello from {server}"))
 

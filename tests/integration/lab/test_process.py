@@ -69,7 +69,7 @@ def namespaces(pid: int) -> set[str]:
 
 
 def holders(names: set[str]) -> list[str]:
-    """Who still has one of them; nobody is why the kernel removes them."""
+    """What still has one of them; the kernel removes those that nothing has."""
     found = []
     for link in [*Path("/proc").glob("[0-9]*/fd/*"), *Path("/proc").glob("[0-9]*/task/*/ns/net")]:
         try:

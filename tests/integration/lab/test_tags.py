@@ -1,4 +1,4 @@
-"""Allowed principals and tags in the local AWS, through the house's own edges and under the roles that it may have."""
+"""Allowed principals and tags in the local AWS, through Linkgate's own classes and under its roles."""
 
 from typing import Any
 

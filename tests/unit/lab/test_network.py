@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def choose(folder: Path, wanted: str) -> DataPlane:
-    """What stands on the data_plane once a plane is chosen, which is stopped at once."""
+    """The plane that is chosen, stopped at once, as another process sees it."""
     plane = cast(Any, network._plane(Topology, folder, 1, wanted))
     plane.start()
     plane.stop()

@@ -39,9 +39,9 @@ def test_a_message_in_a_dead_letter_queue_rings_and_a_purge_ends_it(
     assert inbox.next_notification()["NewStateValue"] == "OK"
 
     sqs.send_message(QueueUrl=url, MessageBody="dead")
-    rung = inbox.next_notification()
-    assert (rung["AlarmName"], rung["OldStateValue"], rung["NewStateValue"]) == (name, "OK", "ALARM")
-    assert "[1.0 (" in rung["NewStateReason"]
+    notified = inbox.next_notification()
+    assert (notified["AlarmName"], notified["OldStateValue"], notified["NewStateValue"]) == (name, "OK", "ALARM")
+    assert "[1.0 (" in notified["NewStateReason"]
     sqs.purge_queue(QueueUrl=url)
     assert inbox.next_notification()["NewStateValue"] == "OK"
     sqs.delete_queue(QueueUrl=url)

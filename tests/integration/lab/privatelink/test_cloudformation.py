@@ -150,8 +150,8 @@ def test_cloudformation_changes_a_service_and_an_endpoint_in_place(
     allowed = provider.describe_vpc_endpoint_service_permissions(ServiceId=service)["AllowedPrincipals"]
     assert [p["Principal"] for p in allowed] == ["*"]
     by_service = {"Filters": [{"Name": "service-id", "Values": [service]}]}
-    (told,) = provider.describe_vpc_endpoint_connection_notifications(**by_service)["ConnectionNotificationSet"]
-    assert told["ConnectionEvents"] == ["Connect", "Delete"]
+    (shown,) = provider.describe_vpc_endpoint_connection_notifications(**by_service)["ConnectionNotificationSet"]
+    assert shown["ConnectionEvents"] == ["Connect", "Delete"]
     (shown,) = provider.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"]
     assert (shown["SubnetIds"], shown["NetworkInterfaceIds"]) == ([], [])
 
