@@ -16,8 +16,8 @@ from datetime import datetime
 from typing import Any
 
 from bench.site import Site, Trace
-from lab.deploy import deploy
-from lab.process import LabProcess
+from lab.harness.deploy import deploy
+from lab.harness.process import LabProcess
 
 ACCOUNTS = [f"{800000000001 + number}" for number in range(8)]
 THREADS = 8

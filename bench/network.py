@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lab.deploy import client
-from lab.ground import Ground
+from lab.harness.dataplane import DataPlane
+from lab.harness.deploy import client
+from lab.harness.process import LabProcess
 from lab.network.namespaces import NamespacesPlane
 from lab.network.topology import Topology
-from lab.process import LabProcess
 
 VPCS, ENDPOINTS = 10, 5
 """Endpoints are per VPC."""
@@ -72,7 +72,7 @@ def consumer(ec2: Any) -> tuple[str, str, str]:
 def many() -> dict[str, float]:
     """Seconds until every endpoint exists, and until each has been connected to from inside its VPC."""
     with LabProcess(plane="namespaces") as lab:
-        ec2, ground = client(lab, "ec2"), Ground(lab.folder)
+        ec2, data_plane = client(lab, "ec2"), DataPlane(lab.folder)
         service = provide(ec2, client(lab, "elbv2"))
         begun = time.monotonic()
         addresses: dict[str, list[str]] = {}
@@ -89,9 +89,9 @@ def many() -> dict[str, float]:
             addresses[vpc] = [one["PrivateIpAddress"] for one in interfaces if one["VpcId"] == vpc]
         created = time.monotonic()
         for vpc, found in addresses.items():
-            while not any(known.endswith(vpc) for known in ground.vpcs()):
+            while not any(known.endswith(vpc) for known in data_plane.vpcs()):
                 time.sleep(0.01)
-            ground.run(vpc, sys.executable, "-c", CONNECT, *found).check_returncode()
+            data_plane.run(vpc, sys.executable, "-c", CONNECT, *found).check_returncode()
         return {
             "endpoints": sum(map(len, addresses.values())),
             "created_s": created - begun,

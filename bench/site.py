@@ -10,8 +10,8 @@ from typing import Any
 
 from linkgate.events.bell import ENDPOINT_ID
 
-from lab.deploy import STACK, Deployed, client
-from lab.process import LabProcess
+from lab.harness.deploy import STACK, Deployed, client
+from lab.harness.process import LabProcess
 
 ACCEPT = "AcceptVpcEndpointConnections"
 _numbers = itertools.count()

@@ -1,21 +1,16 @@
 """`python -m lab demo`, `up`, `shell` and `fault`: what `make demo`, `lab`, `lab-shell` and `lab-fault` run."""
 
 import argparse
-import json
 import os
 import signal
 import sys
-import time
 from types import FrameType
 
 from rich.console import Console
 
-from lab import running
-from lab.demo import UNLISTED, Demo, logs_kept
-from lab.deploy import DEMO_STACK, STACK, Deployed, deploy, enforce
-from lab.ground import Ground
-from lab.process import CHECKOUT, PROVIDER_ACCOUNT, SPEED, STATE, LabError, LabProcess
-from lab.visit import visit
+from lab import commands
+from lab.harness.logs import logs_kept
+from lab.harness.process import STATE, LabError, LabProcess
 
 
 def main() -> int:
@@ -24,15 +19,17 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _end)
     console = Console(soft_wrap=True) if not sys.stdout.isatty() else Console()
     try:
-        if arguments.what in ("shell", "fault"):
-            visit(console, arguments.what, arguments.name, arguments.repair)
-            return 0
-        port = arguments.port or (4566 if arguments.what == "up" else None)
-        with LabProcess(port) as lab, logs_kept(lab, console):
-            if arguments.what == "up":
-                up(lab, console, arguments.second)
-            else:
-                demo(lab, console, arguments.keep)
+        if arguments.what == "shell":
+            commands.shell(arguments.name)
+        elif arguments.what == "fault":
+            commands.fault(console, arguments.name, arguments.repair)
+        else:
+            port = arguments.port or (4566 if arguments.what == "up" else None)
+            with LabProcess(port) as lab, logs_kept(lab, console):
+                if arguments.what == "up":
+                    commands.up(lab, console, arguments.second)
+                else:
+                    commands.demo(lab, console, arguments.keep)
     except LabError as error:
         console.print(f"[red]✗ {error}[/]", highlight=False)
         return 1
@@ -49,76 +46,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, help="the port of the local AWS (up: 4566, demo: any free one)")
     parser.add_argument("--keep", action="store_true", help="demo: leave the lab up for a look around")
     parser.add_argument("--second", action="store_true", help="up: with a second consumer VPC of the same CIDR")
-    parser.add_argument("--repair", action="store_true", help="fault: mend it")
+    parser.add_argument("--repair", action="store_true", help="fault: end it")
     return parser.parse_args()
-
-
-def demo(lab: LabProcess, console: Console, keep: bool) -> None:
-    """Tell the story; with `keep` stay until Ctrl-C."""
-    _say_plane(lab, console)
-    story = Demo(lab, console)
-    story.run()
-    console.print("[bold green]every step held[/]")
-    if keep:
-        _stay(lab, console, story.deployed, UNLISTED)
-
-
-def up(lab: LabProcess, console: Console, second: bool) -> None:
-    """Deploy both stacks, let Linkgate act, and stay until Ctrl-C."""
-    with console.status("") as status:
-        deployed = deploy(lab, lambda text: status.update(f"{text} …"), second)
-    enforce(lab, deployed)
-    _stay(lab, console, deployed, PROVIDER_ACCOUNT)
-
-
-def _stay(lab: LabProcess, console: Console, deployed: Deployed, consumer: str) -> None:
-    """Write .lab/env, say what to try (`consumer` is an account whose endpoint waits), and stay until Ctrl-C."""
-    tools = os.pathsep.join(str(CHECKOUT / ".venv" / name / "bin") for name in ("lab", "sam"))
-    names = {"LINKGATE_STACK": STACK, "LINKGATE_DEMO_STACK": DEMO_STACK, "SAM_CLI_TELEMETRY": "0"}
-    running.write(lab, names, tools)
-    table, ledger = deployed.linkgate["AllowListTable"], deployed.linkgate["LedgerTable"]
-    row = {"service": deployed.service, "consumer": consumer, "effect": "allow"}
-    item = json.dumps({name: {"S": value} for name, value in row.items()})
-    console.print(f"The local AWS is up at {lab.url}; a minute of its schedules takes {60 / SPEED:g} s.")
-    _say_plane(lab, console)
-    for complaint in Ground(lab.folder).complaints():
-        console.print(f"[yellow]{complaint}[/]", highlight=False)
-    console.print("Try:\n")
-    inside = ("make lab-shell VPC=consumer", "make lab-fault")
-    for command in (
-        *(inside if Ground(lab.folder).plane == "namespaces" else ()),
-        ". .lab/env",
-        "aws ec2 describe-vpc-endpoint-connections --query 'VpcEndpointConnections[].[VpcEndpointId,VpcEndpointState]'",
-        f"aws dynamodb put-item --table-name {table} --item '{item}'",
-        f"aws dynamodb scan --table-name {ledger} --filter-expression 'entry = :current' "
-        """--expression-attribute-values '{":current": {"S": "current"}}' """
-        "--query 'Items[].[endpoint_id.S,owner.S,status.S,reason.S]' --output table",
-        "aws cloudwatch describe-alarms --query 'MetricAlarms[].[AlarmName,StateValue]' --output table",
-        f"sam list stack-outputs --stack-name {STACK}",
-        f"sam logs --stack-name {STACK}",
-    ):
-        console.print(f"  {command}", highlight=False, soft_wrap=True, markup=False)
-    console.print("\nCtrl-C ends it and leaves nothing behind.")
-    try:
-        while lab.alive:
-            time.sleep(0.5)
-        raise LabError(f"the local AWS ended by itself:\n{lab.tail()}")
-    except KeyboardInterrupt:
-        console.print("ended; nothing is left behind")
-    finally:
-        running.ENV.unlink(missing_ok=True)
-
-
-def _say_plane(lab: LabProcess, console: Console) -> None:
-    ground = Ground(lab.folder)
-    if ground.plane == "namespaces":
-        console.print("Every VPC is a network namespace; its packets are dropped and translated by the kernel.")
-    else:
-        console.print(
-            f"No network namespaces here: {ground.because}. Endpoints are loopback addresses instead: names resolve in "
-            "VPC functions alone, and security groups, zones, HTTPS and most faults cannot be shown.",
-            highlight=False,
-        )
 
 
 def _end(number: int, frame: FrameType | None) -> None:

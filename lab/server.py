@@ -1,6 +1,6 @@
 """The local AWS in one process: ministack, and the parts of AWS that it lacks or has otherwise.
 
-Started by lab.process.LabProcess with its whole configuration in the environment (see there).
+Started by lab.harness.process.LabProcess with its whole configuration in the environment (see there).
 """
 
 import os
@@ -11,13 +11,17 @@ from pathlib import Path
 
 import ministack.app  # type: ignore[import-untyped]
 
-from lab import archive, clock, delivery, functions, metrics, network, pipes, privatelink
+from lab import functions, network, privatelink
+from lab.cloudwatch import metrics
+from lab.eventbridge import archive, delivery, pipes, schedules
+from lab.iam import actions
 
 
 def main() -> None:
     """Add what ministack lacks, then serve until SIGTERM."""
     threading.Thread(target=_end_with_owner, daemon=True).start()
     speed = float(os.environ["LAB_SPEED"])
+    actions.install()
     archive.install()
     privatelink.install()
     folder, plane_wanted = Path(os.environ["LAB_FOLDER"]), os.environ["LAB_PLANE"]
@@ -26,13 +30,13 @@ def main() -> None:
     pipes.install()
     delivery.install()
     metrics.install(speed)
-    clock.install(speed)
+    schedules.install(speed)
 
     ministack.app.main()
 
 
 def _end_with_owner() -> None:
-    """The owner holds the other end of stdin; when it is gone, so is this whole process group."""
+    """The owner holds the other end of stdin; when it is closed, this whole process group ends."""
     sys.stdin.buffer.read()
     os.killpg(os.getpgrp(), signal.SIGTERM)
 

@@ -14,8 +14,7 @@ from typing import Any
 from ministack.core import lambda_runtime  # type: ignore[import-untyped]
 from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
-from lab import roles
-from lab.functions import across, batches, destinations, streams
+from lab.functions import batches, cross_account, destinations, streams
 from lab.functions.launch import Launch
 from lab.functions.runtime import Environment
 from lab.functions.sandbox import variables
@@ -36,11 +35,10 @@ def install(concurrency: int, launch: Callable[[Mapping[str, Any]], Launch]) -> 
     places = threading.BoundedSemaphore(concurrency)
     _start_with_runtime_client(launch)
     _queue(places)
-    across.install()
+    cross_account.install()
     batches.install()
     streams.install()
     destinations.install()
-    roles.install()
 
 
 def _is_python(config: Mapping[str, Any]) -> bool:
@@ -78,7 +76,7 @@ def _queue(places: threading.BoundedSemaphore) -> None:
             return _execute(func, event, request_id)
 
     def unattended(func: _Record, event: object) -> None:
-        # Nobody waits for it: whoever called, it takes its place in the queue.
+        # No caller waits for it, so it takes its place in the queue.
         caller = lambda_svc._request_access_key.set("")
         try:
             invoke_async(func, event)

@@ -11,11 +11,9 @@ from typing import Any
 
 from ministack.services import lambda_svc, sqs  # type: ignore[import-untyped]
 
-from lab import roles
+from lab.iam.permissions import DELIVERY, role_allows
 
 log = logging.getLogger("lab.destinations")
-
-_ACTIONS = {"sqs": "sqs:SendMessage", "sns": "sns:Publish", "lambda": "lambda:InvokeFunction"}
 
 _Record = dict[str, Any]
 
@@ -45,8 +43,8 @@ def install() -> None:
 def may_send(function: _Record, target_arn: str) -> bool:
     """Whether the function's role may send to the destination; if not, a line of the log says so."""
     config = function.get("config") or {}
-    action = _ACTIONS.get(target_arn.split(":")[2], "")
-    allowed = roles.role_allows(config.get("Role", "::::::"), "lambda.amazonaws.com", action, target_arn)
+    action = DELIVERY.get(target_arn.split(":")[2], "")
+    allowed = role_allows(config.get("Role", "::::::"), "lambda.amazonaws.com", action, target_arn)
     if not allowed:
         log.warning("a failure of %s is lost: its role lacks %s on %s", config.get("FunctionName"), action, target_arn)
     return allowed

@@ -5,10 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-def _here(act: Callable[[], Any]) -> Any:
-    return act()
-
-
 @dataclass(frozen=True)
 class Launch:
     """What is added to the command that starts a function's process.
@@ -23,4 +19,4 @@ class Launch:
     prefix: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     python_path: tuple[str, ...] = ()
-    inside: Callable[[Callable[[], Any]], Any] = _here
+    inside: Callable[[Callable[[], Any]], Any] = lambda act: act()

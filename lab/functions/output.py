@@ -6,7 +6,7 @@ import threading
 from typing import IO
 
 MOST = 1 << 20
-"""Bytes kept of what nobody has taken yet; beyond that the oldest go."""
+"""Bytes kept of what is not taken yet; beyond that the oldest go."""
 
 
 class Output:

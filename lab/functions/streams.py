@@ -10,13 +10,11 @@ number of retries.
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ministack.core.arn import parse_arn  # type: ignore[import-untyped]
-from ministack.core.responses import _request_account_id, _request_region  # type: ignore[import-untyped]
+from ministack.core.responses import request_scope  # type: ignore[import-untyped]
 from ministack.services import dynamodb, lambda_svc  # type: ignore[import-untyped]
 
 from lab.functions import batches
@@ -37,19 +35,9 @@ def poll() -> bool:
     started = False
     for account, region, mapping in lambda_svc._iter_all_esms():
         if mapping.get("Enabled", True) and ":dynamodb:" in mapping.get("EventSourceArn", ""):
-            with _scope(account, region):
+            with request_scope(account, region):
                 started = _start(mapping) or started
     return started
-
-
-@contextmanager
-def _scope(account: str, region: str) -> Iterator[None]:
-    tokens = _request_account_id.set(account), _request_region.set(region)
-    try:
-        yield
-    finally:
-        _request_account_id.reset(tokens[0])
-        _request_region.reset(tokens[1])
 
 
 def _start(mapping: _Record) -> bool:

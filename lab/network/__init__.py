@@ -20,19 +20,19 @@ def install(folder: Path, lab_port: int, wanted: str) -> Plane:
     """Start the data plane of this process and let it follow the control plane, and the file `faults` in `folder`.
 
     `wanted` is "namespaces", "loopback", or "" for the first that this machine allows; `lab_port` is where the local
-    AWS listens. What became of it stands in `plane.json` in the folder (see lab.ground). Raises AddressError if the
-    loopback addresses cannot be had, SystemExit with a sentence if namespaces are wanted and cannot be had.
+    AWS listens. The plane in force is written to `plane.json` in the folder (see lab.harness.dataplane). Raises
+    AddressError if the loopback addresses cannot be had, SystemExit with a sentence if namespaces cannot, but must.
     """
-    # ministack reads its environment when it is imported: not before somebody starts a lab.
+    # ministack reads its environment when it is imported: not before a lab starts.
     from lab import privatelink
-    from lab.network import control, health, stack
+    from lab.network.control import cloudformation, target_health, view
 
     def look() -> Topology:
-        return replace(control.topology(), faults=_faults(folder))
+        return replace(view.topology(), faults=_faults(folder))
 
     plane = _plane(look, folder, lab_port, wanted)
-    health.install(plane.fails)
-    stack.install()
+    target_health.install(plane.fails)
+    cloudformation.install()
     privatelink.on_change(plane.wake)
     plane.start()
     plane.refresh()
@@ -40,7 +40,7 @@ def install(folder: Path, lab_port: int, wanted: str) -> Plane:
 
 
 def _plane(look: Callable[[], Topology], folder: Path, lab_port: int, wanted: str) -> Plane:
-    from lab.network.loopback import LoopbackPlane
+    from lab.network.loopback.plane import LoopbackPlane
     from lab.network.namespaces import KernelError, NamespacesPlane
 
     reason = "LAB_PLANE=loopback"

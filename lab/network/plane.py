@@ -8,27 +8,22 @@ from lab.network.topology import Target
 
 
 class Plane(Protocol):
-    """A data plane: it runs by itself, and tells how a Lambda process enters its network."""
+    """A data plane: it runs by itself, and says how a Lambda process enters its network."""
 
     def start(self) -> None:
         """Start following the control plane."""
-        ...
 
     def wake(self) -> None:
         """Look at the control plane now; returns at once, safe in any thread."""
-        ...
 
     def refresh(self) -> None:
         """Look at the control plane, and return when the plane is as it says."""
-        ...
 
     def launch(self, config: Mapping[str, Any]) -> Launch:
         """How a process of the function with this configuration (as GetFunctionConfiguration shows it) is started.
 
         A function without VpcConfig.SubnetIds gets an empty Launch.
         """
-        ...
 
     def fails(self, target: Target) -> bool:
         """Whether the last health check of a target that is up failed."""
-        ...

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from lab.privatelink.model import Address, Endpoint
+from lab.privatelink.rules.model import Address, Endpoint
 
 Place = tuple[str, int]
 """A host (an IPv4 literal) and a TCP port."""
@@ -22,7 +21,7 @@ class Vpc(NamedTuple):
 class Target:
     """A registered target: an instance id or an address, its port, and whether it is up as far as EC2 knows.
 
-    `address` and `zone` say where it stands; `served` whether a running instance has the address.
+    `address` and `zone` say where it is; `served` whether a running instance has the address.
     """
 
     id: str
@@ -60,13 +59,13 @@ class Listener:
 class Balancer:
     """A Network Load Balancer: its DNS name, its VPC, its address in each zone, and its cross-zone attribute.
 
-    `names` are the private DNS names of the services that it stands behind.
+    `names` are the private DNS names of the services that it serves.
     """
 
     arn: str
     name: str
     vpc: Vpc
-    addresses: "tuple[Address, ...]"
+    addresses: tuple[Address, ...]
     cross_zone: bool = False
     names: tuple[str, ...] = ()
 
@@ -84,10 +83,10 @@ class Topology:
     """One look at the control plane; two equal looks need no work.
 
     `groups` are the rules of each security group that an endpoint uses, `subnets` the blocks of each VPC's subnets,
-    after that of the VPC. `faults` is what is to be out of order beside it all, by its name in lab.faults.
+    after that of the VPC. `faults` is the names (lab.story.faults) of the faults that are to be in force.
     """
 
-    endpoints: "tuple[Endpoint, ...]" = ()
+    endpoints: tuple[Endpoint, ...] = ()
     listeners: tuple[Listener, ...] = ()
     balancers: tuple[Balancer, ...] = ()
     groups: Mapping[str, tuple[Admission, ...]] = field(default_factory=dict)
@@ -103,7 +102,7 @@ class Route:
     targets: tuple[Target, ...]
 
 
-def vpc_of(endpoint: "Endpoint") -> Vpc:
+def vpc_of(endpoint: Endpoint) -> Vpc:
     """The consumer's VPC."""
     return Vpc(endpoint.owner, endpoint.vpc_id)
 
@@ -122,7 +121,7 @@ def vpc_of_function(config: Mapping[str, Any]) -> Vpc | None:
     return Vpc(owner, str(vpc.get("VpcId") or subnets[0]))
 
 
-def routes(topology: Topology, address: "Callable[[Endpoint, str], str]") -> dict[Place, Route]:
+def routes(topology: Topology, address: Callable[[Endpoint, str], str]) -> dict[Place, Route]:
     """A route for each endpoint address and each listener port of its service's load balancers.
 
     `address(endpoint, subnet_id)` is the plane's own address of an endpoint in a subnet. Only in the state `available`

@@ -14,14 +14,13 @@ import pytest
 from linkgate.config import Settings
 from ministack.services import cloudwatch, lambda_svc  # type: ignore[import-untyped]
 
-import lab.metrics
 from functions.approve import app as approve
 from functions.patrol import app as patrol
 from functions.sweep import app as sweep
-from lab.alarms.rules import Alarm
-from lab.alarms.series import Datapoint
-from lab.alarms.verdicts import evaluate
-from lab.metrics import emf
+from lab.cloudwatch import emf, metrics
+from lab.cloudwatch.alarms import Alarm
+from lab.cloudwatch.evaluation import evaluate
+from lab.cloudwatch.series import Datapoint
 from tests import gallery
 from tests.application import Application
 from tests.infrastructure.intrinsics import PSEUDO
@@ -80,12 +79,12 @@ class Stage:
         settings = Settings(stack=PSEUDO["AWS::StackName"])
         for module, name in ((approve, "approver"), (sweep, "sweeper"), (patrol, "patrol")):
             patch.setattr(module, "application", lambda name=name: (settings, getattr(self.house, name)))
-        patch.setattr(lab.metrics, "_queues", self)
-        patch.setattr(lab.metrics, "_store", self._stored)
+        patch.setattr(metrics, "_queues", self)
+        patch.setattr(metrics, "_store", self._stored)
         patch.setattr(cloudwatch, "record_metric", self._recorded)
         for seam in ("_emit_lambda_logs", "_emit_lambda_metrics"):
             patch.setattr(lambda_svc, seam, lambda *_, **__: None)
-        lab.metrics._count_invocations()
+        metrics._count_invocations()
 
     @property
     def now(self) -> float:
@@ -109,7 +108,7 @@ class Stage:
     def to_the_end(self) -> None:
         """The rest of the minute; queues are sampled."""
         self.house.world.advance(MINUTE - SECOND_OF_THE_MINUTE)
-        lab.metrics.sample_queues(self.now - MINUTE)
+        metrics.sample_queues(self.now - MINUTE)
 
     def until(self, alarm: str, state: str, minutes: int) -> bool:
         """Whether an alarm gets into a state within so many minutes; time passes until it does."""
@@ -145,7 +144,7 @@ class Stage:
         """Make datapoints of now of what a function wrote."""
         for line in lines.splitlines():
             for it in emf.extract(line, time.time()):
-                lab.metrics._store(it.namespace, it.name, it.dimensions, self.now, it.unit, None, it.values, None, None)
+                metrics._store(it.namespace, it.name, it.dimensions, self.now, it.unit, None, it.values, None, None)
 
     def _stored(
         self,

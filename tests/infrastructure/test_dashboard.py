@@ -9,7 +9,7 @@ import pytest
 from linkgate import metrics
 from linkgate.model import State, Status
 
-from lab.alarms.series import Datapoint
+from lab.cloudwatch.series import Datapoint
 from tests.application import SERVICE, Application
 from tests.infrastructure.intrinsics import PSEUDO
 from tests.infrastructure.stack import Check, Stack, named

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.process import free_port
+from lab.harness.process import free_port
 from tests.infrastructure.stack import ROOT, parsed, resolved
 
 NAME, INSTANCE = "hello.example.com", "i-0123456789abcdef0"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from lab import deploy
-from lab.account import Provider
-from lab.deploy import Deployed
-from lab.process import PROVIDER_ACCOUNT, LabProcess
+from lab.harness import deploy
+from lab.harness.account import Provider
+from lab.harness.deploy import Deployed
+from lab.harness.process import PROVIDER_ACCOUNT, LabProcess
 
 Client = Callable[..., Any]
 Await = Callable[..., Any]

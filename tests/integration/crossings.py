@@ -19,9 +19,9 @@ from linkgate.health.targets import Probe, Target, targets_of
 from linkgate.model import Connection, State, Status
 from linkgate.patrol.canaries import Canaries
 
-from lab import shell
-from lab.ground import Ground
-from lab.process import CHECKOUT
+from lab.harness import shell
+from lab.harness.dataplane import DataPlane
+from lab.harness.process import CHECKOUT
 from tests.integration.vpcs import Vpcs
 
 PROBES = ("http://:80/", "https://:443/")
@@ -78,16 +78,16 @@ class Canary:
 @contextmanager
 def inside(vpcs: Vpcs) -> Iterator[Canary]:
     """A canary in the first consumer's VPC, with the limits that the template gives it and nothing of AWS's."""
-    ground = Ground(vpcs.lab.folder)
+    data_plane = DataPlane(vpcs.lab.folder)
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONPATH": os.pathsep.join((str(CHECKOUT), str(CHECKOUT / "layers" / "common"))),
         "CANARY_NAMES": "vpce.amazonaws.com,example.com,unverified.test",
         "CANARY_PORTS": "80,443",
         "CANARY_CIDRS": "10.0.0.0/8",
-        "SSL_CERT_FILE": ground.trust,
+        "SSL_CERT_FILE": data_plane.authority,
     }
-    command = [*ground.enter(shell.vpc_id(vpcs.demo, "consumer")), "env", "-i"]
+    command = [*data_plane.enter(shell.vpc_id(vpcs.demo, "consumer")), "env", "-i"]
     command += [*(f"{name}={value}" for name, value in environment.items()), sys.executable, "-c", _INSIDE]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

@@ -1,4 +1,4 @@
-"""Each fault of lab.faults, alone and in pairs: the canary in the consumer's VPC reports the true cause.
+"""Each fault of lab.story.faults, alone and in pairs: the canary in the consumer's VPC reports the true cause.
 
 What cannot be told apart has one cause (`Fault.cause`), what cannot be seen stands in HIDES; docs/runbook.md says both.
 """
@@ -14,10 +14,10 @@ import pytest
 from linkgate.health.diagnosis import Diagnosis, Kind, ProbeResult, diagnose
 from linkgate.model import State
 
-from lab import deploy
-from lab.account import Provider
-from lab.faults import FAULTS, visible
-from lab.process import LabProcess
+from lab.harness import deploy
+from lab.harness.account import Provider
+from lab.harness.process import LabProcess
+from lab.story.faults import FAULTS, visible
 from tests.integration.conftest import Await, Client
 from tests.integration.crossings import MORE_PROBES, PROBES, SHORT, Canary, Watch, inside, private_dns, watch
 from tests.integration.deploy import change
@@ -78,7 +78,7 @@ def provider() -> Iterator[Provider]:
 def vpcs(provider: Provider) -> Vpcs:
     """Its VPCs; the endpoint is accepted and uses the private name."""
     found = Vpcs(provider.lab, dict(provider.deployed.demo))
-    found.scene.accept(found.demo["EndpointId"])
+    found.stack.accept(found.demo["EndpointId"])
     found.ec2.modify_vpc_endpoint(VpcEndpointId=found.demo["EndpointId"], PrivateDnsEnabled=True)
     return found
 
@@ -97,7 +97,7 @@ def table() -> list[Row]:
 
 def healthy(vpcs: Vpcs, canary: Canary, until: Await) -> Watch:
     """A watch over the demo's endpoint, which is well."""
-    found = watch(vpcs, canary, vpcs.scene.endpoint()["VpcEndpointId"])
+    found = watch(vpcs, canary, vpcs.stack.endpoint()["VpcEndpointId"])
     until(found.diagnosis, Diagnosis())
     return found
 
@@ -137,8 +137,8 @@ def causes_of(crossings: list[ProbeResult], kind: Kind | None = None) -> set[str
 
 def test_a_pending_connection_is_told_from_a_security_group(vpcs: Vpcs, canary: Canary) -> None:
     """Both drop every packet."""
-    asked = {name: vpcs.scene.endpoint()[name] for name in ("VpcId", "ServiceName", "SubnetIds")}
-    groups = [group["GroupId"] for group in vpcs.scene.endpoint()["Groups"]]
+    asked = {name: vpcs.stack.endpoint()[name] for name in ("VpcId", "ServiceName", "SubnetIds")}
+    groups = [group["GroupId"] for group in vpcs.stack.endpoint()["Groups"]]
     made = vpcs.ec2.create_vpc_endpoint(VpcEndpointType="Interface", SecurityGroupIds=groups, **asked)["VpcEndpoint"]
     try:
         waiting = watch(vpcs, canary, made["VpcEndpointId"])
@@ -156,7 +156,7 @@ def test_an_unverified_private_name_is_told_from_a_missing_one(vpcs: Vpcs, canar
     service, (name, _) = {"ServiceId": vpcs.demo["ServiceId"]}, private_dns(vpcs)
     vpcs.ec2.modify_vpc_endpoint_service_configuration(**service, PrivateDnsName="hello.unverified.test")
     try:
-        watched = watch(vpcs, canary, vpcs.scene.endpoint()["VpcEndpointId"])
+        watched = watch(vpcs, canary, vpcs.stack.endpoint()["VpcEndpointId"])
         # The servers get certificates for the new name first.
         seen = until(watched.crossings, lambda found: causes_of(found, Kind.REGIONAL) == {""})
         assert causes_of(seen, Kind.PRIVATE) == {"dns_not_found"}

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.account import Provider
-from lab.process import CHECKOUT, STATE, LabProcess, free_port
+from lab.harness.account import Provider
+from lab.harness.process import CHECKOUT, STATE, LabProcess, free_port
 from tests.integration.conftest import Await
 
 SAM = Path(sys.prefix).parent / "sam" / "bin" / "sam"

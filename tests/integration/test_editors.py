@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from ministack.core import iam_evaluator  # type: ignore[import-untyped]
 
-from lab.process import CHECKOUT, PROVIDER_ACCOUNT, REGION, LabProcess
+from lab.harness.process import CHECKOUT, PROVIDER_ACCOUNT, REGION, LabProcess
 from tests.integration.conftest import Client
 
 DOCUMENT = CHECKOUT / "docs" / "editors.md"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lab.account import Provider
-from lab.deploy import Deployed
+from lab.harness.account import Provider
+from lab.harness.deploy import Deployed
 from tests.integration.conftest import Await, Client
 from tests.integration.deploy import unique
 

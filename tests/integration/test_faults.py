@@ -1,12 +1,12 @@
-"""Each fault of lab.faults by its name: the symptom that a client in the consumer VPC has, seen by curl and getent."""
+"""Each fault of lab.story.faults: the symptom that a client in the consumer VPC has, seen by curl and getent."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import pytest
 
-from lab.faults import FAULTS
-from lab.process import LabError
+from lab.harness.process import LabError
+from lab.story.faults import FAULTS
 from tests.integration.conftest import Await
 from tests.integration.vpcs import CERTIFICATE, DNS, NOT_FOUND, OK, REFUSED, TIMEOUT, Vpcs, deployed
 
@@ -17,7 +17,7 @@ ZONES = ("http://$ENDPOINT_A:$PORT/", "http://$ENDPOINT_B:$PORT/")
 @pytest.fixture(scope="module")
 def vpcs() -> Iterator[Vpcs]:
     with deployed() as found:
-        found.scene.accept(found.demo["EndpointId"])
+        found.stack.accept(found.demo["EndpointId"])
         found.ec2.modify_vpc_endpoint(VpcEndpointId=found.demo["EndpointId"], PrivateDnsEnabled=True)
         yield found
 
@@ -89,7 +89,7 @@ def test_every_fault_has_a_symptom() -> None:
 @pytest.mark.parametrize("name", SYMPTOMS)
 def test_a_fault_has_its_symptom_and_its_repair_ends_it(vpcs: Vpcs, name: str, until: Await) -> None:
     until(lambda: works(vpcs), True)
-    before = Before(vpcs.scene.endpoint()["DnsEntries"][0]["DnsName"], vpcs.resolve("$ENDPOINT")[0])
+    before = Before(vpcs.stack.endpoint()["DnsEntries"][0]["DnsName"], vpcs.resolve("$ENDPOINT")[0])
     vpcs.faults.inject(name)
     try:
         assert vpcs.faults.injected() == [name]
@@ -106,7 +106,7 @@ def test_an_unknown_fault_is_answered_with_those_there_are(vpcs: Vpcs) -> None:
 
 
 def test_a_private_name_that_is_not_in_use_cannot_be_disabled(vpcs: Vpcs) -> None:
-    endpoint = vpcs.scene.endpoint()["VpcEndpointId"]
+    endpoint = vpcs.stack.endpoint()["VpcEndpointId"]
     vpcs.ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PrivateDnsEnabled=False)
     with pytest.raises(LabError, match="enable it first: aws ec2 modify-vpc-endpoint"):
         vpcs.faults.inject("private-dns-disabled")

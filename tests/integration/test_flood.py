@@ -2,8 +2,8 @@
 
 from bench.flood import ACCOUNTS, flood
 from bench.site import Site
-from lab.deploy import Deployed
-from lab.process import LabProcess
+from lab.harness.deploy import Deployed
+from lab.harness.process import LabProcess
 
 
 def test_of_a_flood_none_is_lost_and_none_is_acted_on_twice(lab: LabProcess, deployed: Deployed) -> None:

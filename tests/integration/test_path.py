@@ -4,9 +4,9 @@ import json
 import random
 from typing import Any
 
-from lab.account import Provider
-from lab.deploy import CONSUMERS, Deployed, deploy_canary
-from lab.process import LabProcess
+from lab.harness.account import Provider
+from lab.harness.deploy import CONSUMERS, Deployed, deploy_canary
+from lab.harness.process import LabProcess
 from tests.integration.conftest import Await, Client
 from tests.integration.deploy import allow, function, invoke
 

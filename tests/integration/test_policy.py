@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lab.account import Provider
-from lab.deploy import Deployed
-from lab.organization import MANAGEMENT_ACCOUNT
+from lab.harness.account import Provider
+from lab.harness.deploy import Deployed
+from lab.harness.organization import MANAGEMENT_ACCOUNT
 from tests.integration.conftest import Await, Client
 
 APPROVERS = 6

@@ -24,7 +24,7 @@ def test_the_tutorial_step_by_step(vpcs: Vpcs, until: Await) -> None:
     url = "http://$ENDPOINT:$PORT/"
 
     # The endpoint waits: its name resolves to addresses of the consumer's subnets, but nothing passes.
-    assert vpcs.scene.endpoint()["State"].lower() == "pendingacceptance"
+    assert vpcs.stack.endpoint()["State"].lower() == "pendingacceptance"
     addresses = vpcs.resolve("$ENDPOINT")
     blocks = subnets(vpcs, "ConsumerSubnetIds")
     assert sorted(any(ipaddress.IPv4Address(one) in block for one in addresses) for block in blocks) == [True, True]
@@ -37,7 +37,7 @@ def test_the_tutorial_step_by_step(vpcs: Vpcs, until: Await) -> None:
     assert vpcs.curl("http://$NLB:81/", vpc="provider") == (REFUSED, "")
 
     # Accepted, it works from the consumer's: each zone's name leads to the server of that zone.
-    vpcs.scene.accept(vpcs.demo["EndpointId"])
+    vpcs.stack.accept(vpcs.demo["EndpointId"])
     until(lambda: vpcs.curl(url)[0], OK)
     assert vpcs.status(url) == "200"
     assert [vpcs.resolve(name) for name in ("$ENDPOINT_A", "$ENDPOINT_B")] == [[one] for one in addresses]

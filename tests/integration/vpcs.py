@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from lab import shell
-from lab.deploy import client, deploy_demo
-from lab.faults import Faults
-from lab.ground import Ground
-from lab.process import LabProcess
-from lab.sabotage import Scene
+from lab.harness import shell
+from lab.harness.dataplane import DataPlane
+from lab.harness.deploy import client, deploy_demo
+from lab.harness.process import LabProcess
+from lab.story.faults import Faults
+from lab.story.sabotage import DemoStack
 
 OK, DNS, REFUSED, TIMEOUT, RESET, CERTIFICATE = 0, 6, 7, 28, 56, 60
 """curl's exit codes (curl(1)); REFUSED is what a reset in answer to the first packet is called."""
@@ -51,14 +51,14 @@ class Vpcs:
         return Faults(self.lab, self.demo)
 
     @property
-    def scene(self) -> Scene:
-        return Scene(self.lab, self.demo)
+    def stack(self) -> DemoStack:
+        return DemoStack(self.lab, self.demo)
 
     def run(self, vpc: str, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command in "consumer", "consumer2" or "provider"; $VARIABLES are those of `make lab-shell`."""
         variables = shell.variables(self.lab, self.demo, vpc)
         line = ["env", *(f"{name}={value}" for name, value in variables.items()), "sh", "-c", 'eval "$0"']
-        return Ground(self.lab.folder).run(shell.vpc_id(self.demo, vpc), *line, " ".join(command))
+        return DataPlane(self.lab.folder).run(shell.vpc_id(self.demo, vpc), *line, " ".join(command))
 
     def curl(self, url: str, *options: str, vpc: str = "consumer", seconds: float = 2) -> tuple[int, str]:
         """curl's exit code, and the body."""

@@ -10,7 +10,7 @@ from linkgate.limits import Limits
 from linkgate.model import Verdict
 from linkgate.probe import probe_all
 
-from lab.process import free_port
+from lab.harness.process import free_port
 from tests.unit.listeners import HOST, accepting, dropping, listening, refusing, resetting
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO is Linux's here")

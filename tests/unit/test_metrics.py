@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from linkgate.metrics import NAMESPACE, UNITS, emit, spread
 
-from lab.metrics.emf import extract
+from lab.cloudwatch.emf import extract
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

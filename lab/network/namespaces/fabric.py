@@ -1,4 +1,4 @@
-"""What lies between VPCs: a switch in a namespace of its own, to which every VPC has one cable.
+"""The network between VPCs: a switch in a namespace of its own, to which every VPC has one cable.
 
 VPCs' CIDRs may overlap, so packets travel under addresses of 198.18.0.0/15, which is kept for tests of networks
 (RFC 2544) and no VPC has: 198.18.X.Y for a VPC, 198.19.X.Y for a load balancer's node.
@@ -12,9 +12,9 @@ from lab.network.namespaces.kernel import Namespace
 
 BLOCK = "198.18.0.0/15"
 CABLE = "ens5"
-"""The only interface of a VPC's namespace beside lo; an EC2 instance's is called so, too."""
+"""The only interface of a VPC's namespace but for lo; an EC2 instance's is called so, too."""
 _NOBODY = "198.19.255.254"
-"""Where all other packets go: a gateway whose hardware address nobody has."""
+"""Where all other packets go: a gateway whose hardware address does not exist."""
 
 
 class Fabric:
@@ -29,7 +29,7 @@ class Fabric:
         ip(self.namespace, "link add name switch type bridge", "link set switch addrgenmode none up")
 
     def connect(self, namespace: Namespace, client: str) -> str:
-        """Lay the cable of a VPC whose processes have the address `client`; the VPC's address on the switch."""
+        """Connect a VPC whose processes have the address `client`; the VPC's address on the switch."""
         cable, address = f"vpc{next(self._cables)}", next(self._vpcs)
         ip(
             self.namespace,

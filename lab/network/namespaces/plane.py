@@ -11,22 +11,20 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab.functions.launch import Launch
-from lab.network.follow import Follower
-from lab.network.names import Zone
+from lab.network.dns import Zone
+from lab.network.follower import Follower
 from lab.network.namespaces.certificates import EXPIRED, UNTRUSTED, WRONG_NAME, Authority
-from lab.network.namespaces.checks import Checks
 from lab.network.namespaces.fabric import Fabric
+from lab.network.namespaces.health_checks import Checks
 from lab.network.namespaces.plan import Plan, complaints, plans
-from lab.network.namespaces.room import Room, rehearse
 from lab.network.namespaces.rules import ruleset
 from lab.network.namespaces.servers import Servers
+from lab.network.namespaces.vpc import VpcNamespace, require_machine
 from lab.network.topology import Target, Topology, Vpc, vpc_of_function
-
-if TYPE_CHECKING:
-    from lab.privatelink.model import Endpoint
+from lab.privatelink.rules.model import Endpoint
 
 DNS_DOWN, PACKET_LOSS, ZONE_DOWN = "dns-down", "packet-loss", "zone-down"
 SERVER_503, SERVER_SLOW, SERVER_DEAD = "server-503", "server-slow", "server-dead"
@@ -37,7 +35,7 @@ _log = logging.getLogger("lab.network")
 
 
 class NamespacesPlane:
-    """Follows `look`, the control plane's state and what is to be out of order there.
+    """Follows `look`, the control plane's state and the faults that are to be in force.
 
     Its files lie in `folder`; `lab_port` is where the local AWS listens outside. Raises KernelError where this machine
     allows no namespaces.
@@ -46,11 +44,11 @@ class NamespacesPlane:
     def __init__(self, look: Callable[[], Topology], folder: Path, lab_port: int) -> None:
         self._folder, self._lab_port = folder, lab_port
         self._fabric = Fabric()
-        rehearse(self._fabric, folder)
+        require_machine(self._fabric, folder)
         self._authority = Authority(folder)
         self._servers = Servers(self._authority)
         self._topology, self._zone = Topology(), Zone((), _address)
-        self._rooms: dict[Vpc, Room] = {}
+        self._vpcs: dict[Vpc, VpcNamespace] = {}
         self._making = asyncio.Lock()
         self._complaints: list[str] = []
         self._follower = Follower(look, self._apply, self._close)
@@ -64,57 +62,57 @@ class NamespacesPlane:
         if vpc is None:
             return Launch()
         self.refresh()
-        room = self._follower.call(self._room(vpc))
+        namespace = self._follower.call(self._namespace(vpc))
         environment = {"SSL_CERT_FILE": str(self._authority.root)}
-        return Launch(prefix=room.inner, environment=environment, inside=room.namespace.inside)
+        return Launch(prefix=namespace.inner, environment=environment, inside=namespace.network.inside)
 
     def fails(self, target: Target) -> bool:
         """Whether the last health check of a target that is up failed."""
         return self._checks.fails(target)
 
-    def way_in(self, vpc: Vpc) -> tuple[str, ...]:
-        """What goes before a command, of this user on this machine, that is to run in a VPC."""
-        return self._follower.call(self._room(vpc)).outer
+    def command_prefix(self, vpc: Vpc) -> tuple[str, ...]:
+        """What goes before a command, of this user on this machine, so that it runs in a VPC."""
+        return self._follower.call(self._namespace(vpc)).outer
 
-    async def _room(self, vpc: Vpc) -> Room:
+    async def _namespace(self, vpc: Vpc) -> VpcNamespace:
         async with self._making:
-            if vpc not in self._rooms:
-                room = Room(self._fabric, vpc, self._topology.subnets.get(vpc, ()), self._folder)
-                await room.open(lambda: self._zone)
-                self._rule(room, Plan())
-                self._rooms[vpc] = room
-                self._tell()
-            return self._rooms[vpc]
+            if vpc not in self._vpcs:
+                namespace = VpcNamespace(self._fabric, vpc, self._topology.subnets.get(vpc, ()), self._folder)
+                await namespace.open(lambda: self._zone)
+                self._rule(namespace, Plan())
+                self._vpcs[vpc] = namespace
+                self._write_status()
+            return self._vpcs[vpc]
 
     async def _apply(self, topology: Topology) -> None:
         """Make names, servers and rules what the topology asks for."""
         self._topology = topology
         self._zone = Zone(topology.endpoints, _address, topology.balancers)
-        wanted = plans(topology, self._checks.healthy, _dark(topology), self._fabric.front)
+        wanted = plans(topology, self._checks.healthy, _zones_down(topology), self._fabric.front)
         for vpc, plan in wanted.items():
-            (await self._room(vpc)).hold(plan.addresses)
-        for vpc in set(self._rooms) - set(wanted) - set(topology.subnets):
-            self._rooms.pop(vpc).close()
-        namespaces = {vpc: room.namespace for vpc, room in self._rooms.items()}
-        self._spoil(topology)
+            (await self._namespace(vpc)).set_addresses(plan.addresses)
+        for vpc in set(self._vpcs) - set(wanted) - set(topology.subnets):
+            self._vpcs.pop(vpc).close()
+        namespaces = {vpc: namespace.network for vpc, namespace in self._vpcs.items()}
+        self._apply_faults(topology)
         dead = SERVER_DEAD in topology.faults
         await self._servers.keep({vpc: set() if dead else plan.hosts for vpc, plan in wanted.items()}, namespaces)
         self._checks.keep(topology, namespaces)
-        for vpc, room in self._rooms.items():
-            self._rule(room, wanted.get(vpc, Plan()))
+        for vpc, namespace in self._vpcs.items():
+            self._rule(namespace, wanted.get(vpc, Plan()))
         self._complain([*complaints(topology), *self._servers.complaints])
         if self._servers.complaints:
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._follower.forget)
-        self._tell()
+        self._write_status()
 
     def _complain(self, found: list[str]) -> None:
-        """Say once what is wrong with what somebody made."""
+        """Log each new problem of what is deployed, once."""
         for complaint in found:
             if complaint not in self._complaints:
                 _log.warning("%s", complaint)
         self._complaints = found
 
-    def _spoil(self, topology: Topology) -> None:
+    def _apply_faults(self, topology: Topology) -> None:
         """Let the servers answer as the faults say."""
         faults = topology.faults
         self._servers.behaviour.status = "503 Service Unavailable" if SERVER_503 in faults else "200 OK"
@@ -122,35 +120,37 @@ class NamespacesPlane:
         flaws = [flaw for flaw in (EXPIRED, WRONG_NAME, UNTRUSTED) if flaw in faults]
         self._servers.show(flaws[0] if flaws else "")
 
-    def _rule(self, room: Room, plan: Plan) -> None:
+    def _rule(self, namespace: VpcNamespace, plan: Plan) -> None:
         faults = self._topology.faults
-        room.rule(ruleset(plan, room.link, self._lab_port, lossy=PACKET_LOSS in faults, deaf=DNS_DOWN in faults))
+        namespace.rule(
+            ruleset(plan, namespace.link, self._lab_port, lossy=PACKET_LOSS in faults, dns_down=DNS_DOWN in faults)
+        )
 
-    def _tell(self) -> None:
-        """Say in plane.json what is in force, and how to get into each VPC."""
-        told = {
+    def _write_status(self) -> None:
+        """Write to plane.json what is in force, and what starts a command in each VPC."""
+        status = {
             "plane": "namespaces",
             "faults": sorted(self._topology.faults),
             "complaints": self._complaints,
-            "trust": str(self._authority.root),
-            "vpcs": {f"{vpc.owner}/{vpc.vpc_id}": room.outer for vpc, room in self._rooms.items()},
+            "authority": str(self._authority.root),
+            "vpcs": {f"{vpc.owner}/{vpc.vpc_id}": namespace.outer for vpc, namespace in self._vpcs.items()},
         }
         fresh = self._folder / "plane.new"
-        fresh.write_text(json.dumps(told))
+        fresh.write_text(json.dumps(status))
         os.replace(fresh, self._folder / "plane.json")
 
     async def _close(self) -> None:
         self._servers.close()
-        for room in self._rooms.values():
-            room.close()
+        for namespace in self._vpcs.values():
+            namespace.close()
         self._fabric.close()
 
 
-def _address(endpoint: "Endpoint", subnet_id: str) -> str:
+def _address(endpoint: Endpoint, subnet_id: str) -> str:
     return next(address.ip for address in endpoint.addresses if address.subnet_id == subnet_id)
 
 
-def _dark(topology: Topology) -> set[str]:
-    """The zone that is down: the first in which a load balancer stands."""
+def _zones_down(topology: Topology) -> set[str]:
+    """The zone that is down: the first that a load balancer is in."""
     zones = sorted({address.zone for balancer in topology.balancers for address in balancer.addresses})
     return set(zones[:1]) if ZONE_DOWN in topology.faults else set()

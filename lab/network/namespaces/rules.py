@@ -1,47 +1,47 @@
-"""A VPC's plan as a ruleset of nftables: this text is the data plane; everything else only serves it.
+"""A VPC's plan as a ruleset of nftables: the kernel forwards, drops and translates packets by it.
 
-Packets to an endpoint are judged where they leave (chain `leave`), translated to a load balancer's node on the switch,
-and there to a target. On both ways the sender's address is translated, too, so that equal CIDRs do not meet.
+Packets to an endpoint are filtered where they leave (chain `leave`), translated to a load balancer's node on the
+switch, and there to a target. On both ways the sender's address is translated, too, so that equal CIDRs do not meet.
 """
 
 from collections.abc import Iterable, Iterator
 
 from lab.network.namespaces.fabric import BLOCK, CABLE
-from lab.network.namespaces.plan import Door, Line, Plan
+from lab.network.namespaces.plan import Forward, Interface, Plan
 
 LOSS_PERCENT = 30
 
 
-def ruleset(plan: Plan, address: str, lab_port: int, *, lossy: bool = False, deaf: bool = False) -> str:
+def ruleset(plan: Plan, address: str, lab_port: int, *, lossy: bool = False, dns_down: bool = False) -> str:
     """The rules of a VPC with `address` on the switch, in place of those before.
 
-    `lossy` drops LOSS_PERCENT of an endpoint's packets each way, `deaf` everything to the DNS server. `lab_port` is
-    where outside the local AWS listens: a VPC without a way out gets no answer there, not even a refusal.
+    `lossy` drops LOSS_PERCENT of an endpoint's packets each way, `dns_down` everything to the DNS server. `lab_port` is
+    where the local AWS listens outside: a VPC gets no answer there, not even a refusal.
     """
-    doors, lines = plan.doors, plan.lines
-    ends = [door.address for door in doors]
-    shut = [door.address for door in doors if not door.is_open]
+    interfaces, forwards = plan.interfaces, plan.forwards
+    ends = [one.address for one in interfaces]
+    closed = [one.address for one in interfaces if not one.is_open]
     loss = [f"numgen random mod 100 < {LOSS_PERCENT} drop"] if lossy else []
     leave = [
         "ct direction reply accept",
         f"ip daddr {BLOCK} drop",
         f"ip daddr 127.0.0.1 tcp dport {lab_port} drop",
-        *_for("ip daddr", sorted(plan.dark), ["drop"]),
+        *_for("ip daddr", sorted(plan.down), ["drop"]),
         *_for("ip daddr", ends, loss),
-        *_verdicts("ip daddr", (f"{door.address} : jump door{number}" for number, door in enumerate(doors))),
+        *_verdict_map("ip daddr", (f"{one.address} : jump interface{n}" for n, one in enumerate(interfaces))),
     ]
     enter = [
-        *(["udp dport 53 drop"] if deaf else []),
-        *_for("ct original ip daddr", shut, ["drop"]),
+        *(["udp dport 53 drop"] if dns_down else []),
+        *_for("ct original ip daddr", closed, ["drop"]),
         *_for("ct original ip daddr", ends, loss),
     ]
-    away = [f"{door.address} : {door.front}" for door in doors if door.front]
+    away = [f"{one.address} : {one.front}" for one in interfaces if one.front]
     nodes = [f"{front} : {node}" for front, node in plan.nodes.items()]
-    balance = [f"{at} . {line.port} : goto line{number}" for number, line in enumerate(lines) for at in line.addresses]
+    balance = [f"{at} . {one.port} : goto forward{n}" for n, one in enumerate(forwards) for at in one.addresses]
     chains = {
-        **{f"door{number}": list(_door(door)) for number, door in enumerate(doors)},
-        **{f"line{number}": list(_line(line)) for number, line in enumerate(lines)},
-        "balance": _verdicts("ip daddr . tcp dport", balance),
+        **{f"interface{n}": list(_interface(one)) for n, one in enumerate(interfaces)},
+        **{f"forward{n}": list(_forward(one)) for n, one in enumerate(forwards)},
+        "balance": _verdict_map("ip daddr . tcp dport", balance),
         "leave": ["type filter hook output priority mangle;", *leave],
         "enter": ["type filter hook input priority 150;", *enter],
         "translate": ["type nat hook output priority -100;", *_map("dnat to ip daddr", away), "jump balance"],
@@ -58,21 +58,21 @@ def _chain(name: str, rules: Iterable[str]) -> str:
     return f"  chain {name} {{\n" + "".join(f"    {rule}\n" for rule in rules) + "  }\n"
 
 
-def _door(door: Door) -> Iterator[str]:
+def _interface(interface: Interface) -> Iterator[str]:
     """A security group is asked about new flows alone: it is stateful."""
-    if door.is_open:
+    if interface.is_open:
         yield "ct state established accept"
-        for cidr, first, last in door.admitted:
+        for cidr, first, last in interface.admitted:
             yield f"ip saddr {cidr} tcp dport {first}-{last} accept"
     yield "drop"
 
 
-def _line(line: Line) -> Iterator[str]:
-    if line.places is None:
+def _forward(forward: Forward) -> Iterator[str]:
+    if forward.places is None:
         yield "drop"
-    elif line.places:
-        targets = ", ".join(f"{number} : {at} . {port}" for number, (at, port) in enumerate(line.places))
-        yield f"meta l4proto tcp dnat ip to numgen inc mod {len(line.places)} map {{ {targets} }}"
+    elif forward.places:
+        targets = ", ".join(f"{number} : {at} . {port}" for number, (at, port) in enumerate(forward.places))
+        yield f"meta l4proto tcp dnat ip to numgen inc mod {len(forward.places)} map {{ {targets} }}"
 
 
 def _for(what: str, addresses: Iterable[str], actions: Iterable[str]) -> list[str]:
@@ -80,7 +80,7 @@ def _for(what: str, addresses: Iterable[str], actions: Iterable[str]) -> list[st
     return [f"{what} {{ {found} }} {action}" for action in actions] if found else []
 
 
-def _verdicts(what: str, entries: Iterable[str]) -> list[str]:
+def _verdict_map(what: str, entries: Iterable[str]) -> list[str]:
     found = ", ".join(entries)
     return [f"{what} vmap {{ {found} }}"] if found else []
 

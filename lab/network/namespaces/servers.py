@@ -6,10 +6,10 @@ import ssl
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from lab.network.instances import Behaviour, Server
 from lab.network.namespaces.certificates import Authority
 from lab.network.namespaces.kernel import Namespace
 from lab.network.namespaces.plan import Host
+from lab.network.servers import Behaviour, Server
 from lab.network.topology import Vpc
 
 

@@ -7,7 +7,7 @@ import pytest
 from linkgate.model import Outcome, State, Status
 
 from tests.application import SERVICE, Application
-from tests.faults import Faults, Machine
+from tests.crashes import Crashes, Machine
 from tests.world import CONSUMER, OTHER, endpoint_id
 
 LIMITED = "444444444444"
@@ -16,7 +16,7 @@ SETTLED = 600
 ALLOWED, DENIED, FIRST, SECOND, HELD, UNWANTED, GONE = map(endpoint_id, range(1, 8))
 
 
-def story(fatal: int = 0, after: bool = False) -> tuple[Application, Faults, Machine]:
+def story(fatal: int = 0, after: bool = False) -> tuple[Application, Crashes, Machine]:
     """Everything that approve and sweep do, with a death at one of its calls."""
     app = Application()
     app.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="5s")
@@ -30,7 +30,7 @@ def story(fatal: int = 0, after: bool = False) -> tuple[Application, Faults, Mac
     app.allow_list.put(SERVICE, GONE, effect="allow")
     app.world.connect(FIRST, SERVICE, LIMITED, state=State.AVAILABLE)
     app.settle()
-    faults, machine = Faults(app, fatal, after), Machine(app)
+    crashes, machine = Crashes(app, fatal, after), Machine(app)
     for endpoint, owner in (
         (ALLOWED, CONSUMER),
         (DENIED, OTHER),
@@ -40,9 +40,9 @@ def story(fatal: int = 0, after: bool = False) -> tuple[Application, Faults, Mac
         (GONE, "777777777777"),
     ):
         app.world.connect(endpoint, SERVICE, owner)
-        faults.armed = False
+        crashes.armed = False
         app.send(endpoint, origin="Connect")
-        faults.armed = True
+        crashes.armed = True
     machine.run(SETTLED)
     app.world.turn(FIRST, State.DELETED)
     app.world.turn(GONE, State.DELETED)
@@ -54,17 +54,17 @@ def story(fatal: int = 0, after: bool = False) -> tuple[Application, Faults, Mac
     app.allow_list.delete(SERVICE, "12345")
     machine.edit(lambda: app.sweeper.edited({stray: None}, f"edit {app.world.now}"))
     machine.run(2 * SETTLED)
-    faults.armed = False
-    return app, faults, machine
+    crashes.armed = False
+    return app, crashes, machine
 
 
 @functools.cache
 def calls() -> tuple[str, ...]:
     """Every call of a run in which nobody dies, as the code makes them."""
-    app, faults, machine = story()
+    app, crashes, machine = story()
     assert machine.deaths == 0
     assert states(app) == EXPECTED
-    return tuple(faults.calls)
+    return tuple(crashes.calls)
 
 
 EXPECTED = {
@@ -115,8 +115,8 @@ def test_the_story_makes_enough_calls_of_every_kind() -> None:
 @pytest.mark.parametrize("part", range(4))
 def test_whenever_a_function_dies_the_world_and_the_ledger_agree_in_the_end(part: int, after: bool) -> None:
     for fatal in range(1 + part, len(calls()) + 1, 4):
-        app, faults, machine = story(fatal, after)
-        where = f"{'after' if after else 'before'} call {fatal}, {faults.calls[fatal - 1]}"
+        app, crashes, machine = story(fatal, after)
+        where = f"{'after' if after else 'before'} call {fatal}, {crashes.calls[fatal - 1]}"
         assert machine.deaths == 1, where
         assert states(app) == EXPECTED, where
         assert Counter(app.world.acts) == Counter(ACTS), where

@@ -9,7 +9,7 @@ import pytest
 from linkgate.health.causes import CAUSES, DERIVED, ORDER
 from linkgate.health.diagnosis import STATES
 
-from lab.faults import FAULTS, HIDES, visible
+from lab.story.faults import FAULTS, HIDES, visible
 from tests import gallery
 
 HOUSE = Path(linkgate.__file__).parent

@@ -1,1 +1,0 @@
-"""Alarms as CloudWatch evaluates them: the rules, their verdicts in words, the watch, and what a change sets off."""

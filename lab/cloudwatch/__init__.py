@@ -1,0 +1,1 @@
+"""CloudWatch: metrics from log lines and services, and alarms as it evaluates them."""

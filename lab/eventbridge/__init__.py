@@ -1,0 +1,1 @@
+"""EventBridge: deliveries, archives, pipes and schedules."""

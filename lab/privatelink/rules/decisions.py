@@ -1,0 +1,76 @@
+"""The rules by which a service's owner decides connections; their states are drawn in connections.py."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lab.privatelink.rules import services
+from lab.privatelink.rules.model import (
+    AVAILABLE,
+    PENDING,
+    PENDING_ACCEPTANCE,
+    REJECTED,
+    Caller,
+    Connection,
+    Failure,
+    Refusal,
+    refused,
+)
+from lab.privatelink.rules.state import State
+
+
+def accept(state: State, caller: Caller, service_id: str, endpoint_ids: Sequence[str]) -> list[Failure]:
+    """Accept requests: pendingAcceptance becomes pending, and shortly available.
+
+    Unconfirmed for AWS: accepting what is pending or available succeeds and changes nothing, what is rejected or
+    deleting is refused. Raises Refusal InvalidVpcEndpointServiceId.NotFound for a service that is not the caller's.
+    """
+    accepted: list[str] = []
+
+    def accept_one(endpoint_id: str) -> None:
+        connection = _find(state, service_id, endpoint_id)
+        if connection.state == PENDING_ACCEPTANCE:
+            events.append(state.move(connection, PENDING, "Accept"))
+            accepted.append(endpoint_id)
+        elif connection.state not in (PENDING, AVAILABLE):
+            raise _wrong_state(connection, "accepted")
+
+    with state.change() as events:
+        services.find(state, caller, service_id)
+        failures = refused(endpoint_ids, accept_one)
+    if accepted:
+        state.later(state.settle_after, lambda: _settle(state, accepted))
+    return failures
+
+
+def _settle(state: State, endpoint_ids: Sequence[str]) -> None:
+    with state.change():
+        for endpoint_id in endpoint_ids:
+            connection = state.connections.get(endpoint_id)
+            if connection is not None and connection.state == PENDING:
+                state.connections[endpoint_id] = replace(connection, state=AVAILABLE)
+
+
+def reject(state: State, caller: Caller, service_id: str, endpoint_ids: Sequence[str]) -> list[Failure]:
+    """Reject requests and cut live connections. What is rejected already, or deleting, is refused: unconfirmed."""
+
+    def reject_one(endpoint_id: str) -> None:
+        connection = _find(state, service_id, endpoint_id)
+        if connection.state not in (PENDING_ACCEPTANCE, PENDING, AVAILABLE):
+            raise _wrong_state(connection, "rejected")
+        events.append(state.move(replace(connection, private_dns=False), REJECTED, "Reject"))
+
+    with state.change() as events:
+        services.find(state, caller, service_id)
+        return refused(endpoint_ids, reject_one)
+
+
+def _find(state: State, service_id: str, endpoint_id: str) -> Connection:
+    connection = state.connections.get(endpoint_id)
+    if connection is None or connection.service_id != service_id:
+        raise Refusal("InvalidVpcEndpointId.NotFound", f"The Vpc Endpoint Id '{endpoint_id}' does not exist")
+    return connection
+
+
+def _wrong_state(connection: Connection, verb: str) -> Refusal:
+    message = f"The Vpc Endpoint '{connection.endpoint_id}' is {connection.state} and cannot be {verb}."
+    return Refusal("InvalidState", message)

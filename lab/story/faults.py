@@ -1,0 +1,170 @@
+"""Faults by name: what each breaks in the demo's stack, and what a client in the consumer VPC then sees.
+
+The symptoms are those that AWS documents or that follow from it; tests/integration/test_faults.py holds the namespaces
+plane to them with curl and getent, tests/integration/test_canary.py the canary to the causes.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from lab.harness.dataplane import DataPlane
+from lab.harness.process import LabError, LabProcess
+from lab.network.namespaces import certificates, plane, rules
+from lab.story import sabotage
+from lab.story.sabotage import DemoStack, Memory
+
+
+class Fault(NamedTuple):
+    """One fault. Without `inject` and `repair` the data plane makes it; else AWS's own APIs do.
+
+    `cause` is what the canary must report: from inside the VPC, faults with the same one look the same.
+    """
+
+    what: str
+    symptom: str
+    cause: str
+    inject: Callable[[DemoStack], Memory] | None = None
+    repair: Callable[[DemoStack, Memory], None] | None = None
+
+
+FAULTS: Mapping[str, Fault] = {
+    "connection-rejected": Fault(
+        "the provider rejects the live connection",
+        "timeout",
+        "connection_rejected",
+        sabotage.reject_connection,
+        sabotage.ask_again,
+    ),
+    "endpoint-deleted": Fault(
+        "the consumer deletes the endpoint",
+        "its names do not exist",
+        "endpoint_deleted",
+        sabotage.delete_endpoint,
+        sabotage.replace_endpoint,
+    ),
+    "security-group-closed": Fault(
+        "the endpoint's security group admits nobody",
+        "timeout",
+        "tcp_timeout",
+        sabotage.close_groups,
+        sabotage.open_groups,
+    ),
+    "private-dns-disabled": Fault(
+        "the endpoint no longer uses the private name",
+        "the private name does not exist, the regional one works",
+        "private_name_missing",
+        sabotage.disable_private_name,
+        sabotage.enable_private_name,
+    ),
+    "listener-deleted": Fault(
+        "the load balancer loses its listeners",
+        "reset",
+        "tcp_refused",
+        sabotage.delete_listeners,
+        sabotage.create_listeners,
+    ),
+    "targets-deregistered": Fault(
+        "the target groups lose their targets",
+        "reset",
+        "tcp_refused",
+        sabotage.deregister_targets,
+        sabotage.register_targets,
+    ),
+    "servers-stopped": Fault(
+        "both instances are stopped", "reset", "tcp_refused", sabotage.stop_servers, sabotage.start_servers
+    ),
+    plane.SERVER_DEAD: Fault("the instances run, but their servers do not", "reset", "tcp_refused"),
+    plane.SERVER_503: Fault("the servers answer with an error", "HTTP status 503", "http_status"),
+    plane.SERVER_SLOW: Fault(
+        f"the servers answer after {plane.SLOW_SECONDS:g} s", "connects, then waits", "http_timeout"
+    ),
+    certificates.EXPIRED: Fault("the servers' certificate has expired", "TLS: expired", "tls_expired"),
+    certificates.WRONG_NAME: Fault(
+        "the servers' certificate is for another name", "TLS: name mismatch", "tls_name_mismatch"
+    ),
+    certificates.UNTRUSTED: Fault(
+        "the servers' certificate is from an unknown authority", "TLS: unknown issuer", "tls_untrusted"
+    ),
+    plane.ZONE_DOWN: Fault(
+        "the first Availability Zone is gone",
+        "timeout at that zone's address, the other one answers",
+        "zone_unreachable",
+    ),
+    plane.DNS_DOWN: Fault("the VPCs' DNS servers do not answer", "names cannot be resolved for now", "dns_timeout"),
+    plane.PACKET_LOSS: Fault(
+        f"{rules.LOSS_PERCENT} % of the endpoint's packets are lost", "slow, and timeouts", "packet_loss"
+    ),
+}
+
+_STATES = ("endpoint-deleted", "connection-rejected")
+_CERTIFICATES = (certificates.EXPIRED, certificates.WRONG_NAME, certificates.UNTRUSTED)
+_ANSWERS = frozenset({*_CERTIFICATES, plane.SERVER_503, plane.SERVER_SLOW})
+_RESETS = ("listener-deleted", "targets-deregistered", "servers-stopped", plane.SERVER_DEAD)
+_LOSSES = (plane.ZONE_DOWN, plane.PACKET_LOSS)
+
+HIDES: Mapping[str, frozenset[str]] = {
+    **{name: frozenset(FAULTS.keys() - set(_STATES[: number + 1])) for number, name in enumerate(_STATES)},
+    plane.DNS_DOWN: frozenset(FAULTS.keys() - {*_STATES, plane.DNS_DOWN}),
+    "security-group-closed": frozenset({*_RESETS, *_ANSWERS, *_LOSSES}),
+    **dict.fromkeys(_RESETS, _ANSWERS),
+    **{name: frozenset(_CERTIFICATES[number + 1 :]) for number, name in enumerate(_CERTIFICATES[:-1])},
+    plane.SERVER_SLOW: frozenset({plane.SERVER_503}),
+    plane.PACKET_LOSS: frozenset({plane.ZONE_DOWN}),
+}
+"""The faults that cannot be seen from inside the VPC while another one is in force."""
+
+
+def visible(*names: str) -> list[str]:
+    """Those of the faults in force together that none of the others hides."""
+    return [name for name in names if not any(name in HIDES.get(other, ()) for other in names if other != name)]
+
+
+class Faults:
+    """The faults of a running lab, in which the demo's stack is deployed with these outputs."""
+
+    def __init__(self, lab: LabProcess, demo: Mapping[str, str]) -> None:
+        self._stack = DemoStack(lab, demo)
+        self._data_plane = DataPlane(lab.folder)
+        self._notes = lab.folder / "faults.json"
+
+    def injected(self) -> list[str]:
+        """The faults that are in force."""
+        return [*self._memories(), *self._data_plane.faults()]
+
+    def inject(self, name: str) -> None:
+        """Put a fault in force. LabError if there is no such fault, or it cannot be had here."""
+        fault = self._known(name)
+        if name in self.injected():
+            return
+        if fault.inject is None:
+            self._require_namespaces(name)
+            self._data_plane.set_faults([*self._data_plane.faults(), name])
+        else:
+            self._remember({**self._memories(), name: fault.inject(self._stack)})
+
+    def repair(self, name: str) -> None:
+        """End a fault; nothing happens if it is not in force. LabError if there is no such fault."""
+        fault, memories = self._known(name), self._memories()
+        if fault.repair is None:
+            self._require_namespaces(name)
+            self._data_plane.set_faults([other for other in self._data_plane.faults() if other != name])
+        elif name in memories:
+            fault.repair(self._stack, memories.pop(name))
+            self._remember(memories)
+
+    def _known(self, name: str) -> Fault:
+        if name not in FAULTS:
+            raise LabError(f"there is no fault {name!r}; there are {', '.join(FAULTS)}")
+        return FAULTS[name]
+
+    def _require_namespaces(self, name: str) -> None:
+        if self._data_plane.kind != "namespaces":
+            raise LabError(f"{name} needs the data plane of namespaces: {self._data_plane.because}")
+
+    def _memories(self) -> dict[str, Any]:
+        """What was changed through AWS's APIs, by the fault's name."""
+        return dict(json.loads(self._notes.read_text())) if self._notes.exists() else {}
+
+    def _remember(self, memories: Mapping[str, Memory]) -> None:
+        self._notes.write_text(json.dumps(memories, default=str))

@@ -1,0 +1,95 @@
+"""EC2's query protocol, filters and pages, and CloudTrail's records."""
+
+import json
+
+import pytest
+
+from lab.privatelink import protocol
+from lab.privatelink.api import cloudtrail, listing
+from lab.privatelink.rules.model import Refusal
+from lab.privatelink.rules.state import State
+from tests.unit.lab.privatelink.conftest import PROVIDER, code
+
+
+def test_requests_and_answers_survive_the_protocol() -> None:
+    tags = [{"ResourceType": "vpc-endpoint-service", "Tags": [{"Key": "linkgate", "Value": "managed & more"}]}]
+    asked = {"AcceptanceRequired": False, "NetworkLoadBalancerArns": ["a", "b"], "TagSpecifications": tags}
+    action = "CreateVpcEndpointServiceConfiguration"
+    assert protocol.request(action, protocol.query(action, asked)) == asked
+    answered = {"ServiceConfiguration": {"ServiceId": "vpce-svc-1", "Tags": tags[0]["Tags"], "AvailabilityZones": []}}
+    assert protocol.values(action, 200, protocol.answer(action, answered)) == answered
+
+
+def test_an_answer_with_a_member_that_ec2_does_not_have_is_a_mistake() -> None:
+    with pytest.raises(KeyError, match="Sevice"):
+        protocol.answer("DescribeVpcEndpointConnections", {"Sevice": 1})
+
+
+def test_pages_neither_repeat_nor_skip_while_items_go(state: State) -> None:
+    items = [f"item-{n:02}" for n in range(12)]
+    first, token = listing.page(items, {"MaxResults": 5}, str)
+    assert token is not None
+    second, token = listing.page(items[3:], {"MaxResults": 5, "NextToken": token}, str)
+    assert token is not None
+    third, end = listing.page(items, {"MaxResults": 5, "NextToken": token}, str)
+    assert (first + second + third, end) == (items, None)
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [({"MaxResults": 4}, "InvalidParameterValue"), ({"NextToken": "no token"}, "InvalidNextToken")],
+)
+def test_impossible_pages_are_refused(request_: dict[str, object], expected: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        listing.page(["a"], request_, str)
+    assert code(refused) == expected
+
+
+def test_filters_are_anded_their_values_ored_and_their_case_counts() -> None:
+    facts = {"state": ("pendingAcceptance",), **listing.tag_facts({"team": "core"})}
+
+    def chosen(**filters: list[str]) -> bool:
+        asked = [{"Name": name.replace("__", ":"), "Values": values} for name, values in filters.items()]
+        return bool(listing.chosen(["item"], asked, lambda item: facts))
+
+    assert chosen(state=["available", "pendingAcceptance"], tag__team=["co*"])
+    assert not chosen(state=["PendingAcceptance"])
+    assert not chosen(state=["pendingAcceptance"], tag__team=["edge"])
+    assert not chosen(tag__absent=["x"])
+    with pytest.raises(Refusal) as refused:
+        chosen(stat=["available"])
+    assert code(refused) == "InvalidFilter"
+
+
+def record(action: str, body: bytes, **query: str) -> dict[str, object]:
+    sent = {key.replace("__", "."): value for key, value in query.items()}
+    parsed: dict[str, object] = json.loads(cloudtrail.record(PROVIDER, action, {"Action": action, **sent}, body))
+    return parsed
+
+
+def test_a_record_lists_several_but_not_one() -> None:
+    action = "AcceptVpcEndpointConnections"
+    body = protocol.answer(action, {"Unsuccessful": []})
+    one = record(action, body, ServiceId="vpce-svc-1", VpcEndpointId__1="vpce-1")
+    two = record(action, body, VpcEndpointId__1="vpce-1", VpcEndpointId__2="vpce-2")
+    first = {"tag": 1, "content": "vpce-1"}
+    assert one["requestParameters"] == {f"{action}Request": {"ServiceId": "vpce-svc-1", "VpcEndpointId": first}}
+    second = {"tag": 2, "content": "vpce-2"}
+    assert two["requestParameters"] == {f"{action}Request": {"VpcEndpointId": [first, second]}}
+
+
+def test_a_record_makes_a_number_of_the_owner_and_text_of_nothing() -> None:
+    action = "CreateVpcEndpoint"
+    tag = {"Key": "Name", "Value": "one"}
+    endpoint = {"OwnerId": "012345678901", "DnsEntries": [], "PrivateDnsEnabled": False, "Tags": [tag]}
+    found = record(action, protocol.answer(action, {"VpcEndpoint": endpoint}))
+    answered = found["responseElements"][f"{action}Response"]["vpcEndpoint"]  # type: ignore[index]
+    assert answered["ownerId"] == 12345678901
+    assert answered["dnsEntrySet"] == ""
+    assert answered["privateDnsEnabled"] is False
+    assert answered["tagSet"] == {"item": {"key": "Name", "value": "one"}}
+
+
+def test_a_record_of_a_refusal_has_its_code_and_no_answer() -> None:
+    found = record("DeleteVpcEndpoints", protocol.refusal(Refusal("InvalidServiceName", "no")))
+    assert (found["errorCode"], found["responseElements"]) == ("Client.InvalidServiceName", None)
