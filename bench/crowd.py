@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from linkgate.limits import Limits
-from linkgate.probe import probe_all
+from prober.run import probe_all
+from prober.scope import Limits
 
 from bench.peer import NAME
 

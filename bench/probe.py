@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from linkgate.limits import Limits
-from linkgate.probe import probe_all
+from prober.run import probe_all
+from prober.scope import Limits
 
 from bench.crowd import crowd
 from bench.delay import delaying, inside

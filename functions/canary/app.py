@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from linkgate.limits import Limits
-from linkgate.probe import probe_all
-from linkgate.report import report
 from linkgate.settings import Settings
+from prober.run import probe_all
+from prober.scope import Limits
+from prober.verdict import report
 
 logger = Logger(service="canary")
 MARGIN = 3.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from linkgate.tls import lenient, trusting
+from prober.tls import lenient, trusting
 
 from tests.unit.listeners import Authority
 

@@ -19,9 +19,9 @@ from linkgate.canary import LONGEST_CALL, MOST_VERDICTS, TARGETS_PER_CALL, Canar
 from linkgate.diagnosis import Crossing, diagnose
 from linkgate.errors import Unavailable
 from linkgate.model import Connection, State, Verdict
-from linkgate.probe import MOST_ADDRESSES
 from linkgate.targets import Probe, Target, shut_target, targets_of
 from linkgate.verdict import LONGEST_TEXT
+from prober.run import MOST_ADDRESSES
 
 from tests.fakes import FakeCanaries
 from tests.unit.edges import stubbed

@@ -15,10 +15,10 @@ import pytest
 from botocore.exceptions import ClientError
 from linkgate.bell import Bell
 from linkgate.errors import SettingsError, Unavailable
-from linkgate.limits import Limits
 from linkgate.model import State, Status
 from linkgate.settings import Settings
 from linkgate.targets import Probe
+from prober.scope import Limits
 
 from functions.approve import app as approve
 from functions.canary import app as canary
@@ -581,7 +581,7 @@ print(*(name for name in sys.modules if name.startswith(("boto3", "s3transfer", 
 
 def test_the_canarys_door_does_not_even_load_the_library_that_could_call_aws() -> None:
     # Powertools takes a look at the empty package botocore, to sign its name into requests that nobody makes here.
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "common")])
+    paths = os.pathsep.join([str(ROOT), *map(str, (ROOT / "layers").iterdir())])
     done = subprocess.run(
         [sys.executable, "-c", LEAN], env={"PYTHONPATH": paths}, capture_output=True, text=True, check=False
     )
@@ -676,7 +676,7 @@ assert threading.active_count() == 1, threading.enumerate()
 
 
 def test_importing_the_doors_needs_no_environment_and_makes_no_client_thread_or_connection() -> None:
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "common")])
+    paths = os.pathsep.join([str(ROOT), *map(str, (ROOT / "layers").iterdir())])
     done = subprocess.run(
         [sys.executable, "-c", IMPORT], env={"PYTHONPATH": paths}, capture_output=True, text=True, check=False
     )

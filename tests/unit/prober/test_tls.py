@@ -8,11 +8,11 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from linkgate.limits import Limits
 from linkgate.model import Verdict
-from linkgate.phase import Clock
-from linkgate.probe import probe_all
-from linkgate.tls import Secure, trusting
+from prober.clock import Clock
+from prober.run import probe_all
+from prober.scope import Limits
+from prober.tls import Secure, trusting
 
 from tests.unit.listeners import HOST, Authority, accepting, answering, listening, nonsense
 

@@ -5,10 +5,10 @@ import socket
 import sys
 
 import pytest
-from linkgate import kernel
-from linkgate.limits import Limits
 from linkgate.model import Verdict
-from linkgate.probe import probe_all
+from prober import tcp
+from prober.run import probe_all
+from prober.scope import Limits
 
 from lab.process import free_port
 from tests.unit.listeners import HOST, accepting, dropping, listening, refusing, resetting
@@ -56,7 +56,7 @@ def test_a_platform_that_does_not_say_is_no_failure(monkeypatch: pytest.MonkeyPa
 def test_a_socket_that_is_closed_says_nothing() -> None:
     stream = socket.socket()
     stream.close()
-    assert (kernel.rtt(stream), kernel.retransmits(stream)) == (None, 0)
+    assert (tcp.rtt(stream), tcp.retransmits(stream)) == (None, 0)
 
 
 @pytest.mark.parametrize("scheme", ["tls", "http"])

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from linkgate.aim import OUT_OF_TIME, Aim, blank
-from linkgate.cross import cross
-from linkgate.lanes import Job, Lanes
-from linkgate.limits import Limits
 from linkgate.model import Verdict
-from linkgate.phase import Clock, Failed
-from linkgate.resolve import resolve
-from linkgate.tls import trusting
+
+from prober.clock import Clock, Failed
+from prober.dns import resolve
+from prober.probe import cross
+from prober.scheduler import Job, Lanes
+from prober.scope import Limits
+from prober.target import OUT_OF_TIME, Aim, blank
+from prober.tls import trusting
 
 MOST_TARGETS, MOST_ADDRESSES = 10_000, 16
 """Targets of one run, and addresses of one name that are crossed: an endpoint has one or two a zone."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from linkgate.phase import Clock, Failed
+from prober.clock import Clock, Failed
 
 T = TypeVar("T")
 _CAUSES = {62: "tls_name_mismatch", 10: "tls_expired", 9: "tls_expired"}

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from linkgate.limits import Limits
 from linkgate.model import Verdict
-from linkgate.phase import Failed
+
+from prober.clock import Failed
+from prober.scope import Limits
 
 DEFAULT_TIMEOUT, SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 3.0, 0.1, 10.0
 LONGEST_URL, LONGEST_NAME, LONGEST_ID, LONGEST_BODY_PATTERN = 2000, 255, 40, 1000

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
-from linkgate import resolve
-from linkgate.aim import OUT_OF_TIME
-from linkgate.limits import Limits
 from linkgate.model import Verdict
-from linkgate.phase import Failed
-from linkgate.probe import MOST_ADDRESSES, probe_all
+from prober import dns
+from prober.clock import Failed
+from prober.run import MOST_ADDRESSES, probe_all
+from prober.scope import Limits
+from prober.target import OUT_OF_TIME
 
 from tests.unit.listeners import HOST, accepting, answering, listening
 
@@ -39,11 +39,11 @@ class Names:
 def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
     made = Names()
     monkeypatch.setattr(socket, "getaddrinfo", made.getaddrinfo)
-    resolve.threads.cache_clear()
+    dns.threads.cache_clear()
     yield made
     made.release.set()
-    resolve.threads().shutdown()
-    resolve.threads.cache_clear()
+    dns.threads().shutdown()
+    dns.threads.cache_clear()
 
 
 def probed(targets: Sequence[Mapping[str, object]], port: int = 443) -> list[Verdict]:
@@ -53,21 +53,21 @@ def probed(targets: Sequence[Mapping[str, object]], port: int = 443) -> list[Ver
 
 def test_names_that_hang_keep_no_more_threads_than_there_are_for_them(names: Names) -> None:
     before = threading.active_count()
-    for number in range(3 * resolve.AT_ONCE):
+    for number in range(3 * dns.AT_ONCE):
         with pytest.raises(Failed):
-            resolve.resolve(f"{number}.example", 0.001)
-    assert threading.active_count() - before <= resolve.AT_ONCE
-    assert len(names.asked) <= resolve.AT_ONCE
+            dns.resolve(f"{number}.example", 0.001)
+    assert threading.active_count() - before <= dns.AT_ONCE
+    assert len(names.asked) <= dns.AT_ONCE
 
 
 def test_a_name_that_was_never_asked_for_says_nothing_about_its_door(names: Names) -> None:
     said = []
-    for number in range(resolve.AT_ONCE + 1):
+    for number in range(dns.AT_ONCE + 1):
         with pytest.raises(Failed) as raised:
-            resolve.resolve(f"{number}.example", 0.001)
+            dns.resolve(f"{number}.example", 0.001)
         said.append((raised.value.cause, str(raised.value)))
     assert {cause for cause, _ in said[:-1]} == {"dns_timeout"}
-    last = f"{resolve.AT_ONCE}.example was not asked for: {resolve.AT_ONCE} earlier names hang"
+    last = f"{dns.AT_ONCE}.example was not asked for: {dns.AT_ONCE} earlier names hang"
     assert said[-1] == ("probe_error", last)
 
 

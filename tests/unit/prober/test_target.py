@@ -6,12 +6,12 @@ import time
 from typing import Any
 
 import pytest
-from linkgate import probe
-from linkgate.aim import OUT_OF_TIME
-from linkgate.limits import Limits
 from linkgate.model import Verdict
-from linkgate.probe import MOST_TARGETS, probe_all
-from linkgate.report import report
+from prober import run
+from prober.run import MOST_TARGETS, probe_all
+from prober.scope import Limits
+from prober.target import OUT_OF_TIME
+from prober.verdict import report
 
 from tests.unit.listeners import HOST, accepting, answering, dropping, listening, silent
 
@@ -163,7 +163,7 @@ def test_ten_thousand_dead_targets_are_answered_by_the_deadline_and_in_less_than
 
 
 def test_targets_beyond_the_most_are_counted_in_one_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "MOST_TARGETS", 3)
+    monkeypatch.setattr(run, "MOST_TARGETS", 3)
     found = probe_all([0] * 8, LIMITS)
     assert len(found) == 4
     assert found[-1].detail == "5 targets beyond 3 were not looked at"

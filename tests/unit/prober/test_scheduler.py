@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterable
 
 import pytest
-from linkgate import lanes
-from linkgate.lanes import AT_ONCE, GAP, LANES, LEASE, Job, Lanes, pace
+from prober import scheduler
+from prober.scheduler import AT_ONCE, GAP, LANES, LEASE, Job, Lanes, pace
 
 
 class Crowd:
@@ -80,8 +80,8 @@ def test_the_next_job_waits_for_the_gap_and_for_a_lane(begun: list[float], last:
 
 
 def test_young_jobs_are_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "LEASE", 3600)
-    monkeypatch.setattr(lanes, "GAP", 0)
+    monkeypatch.setattr(scheduler, "LEASE", 3600)
+    monkeypatch.setattr(scheduler, "GAP", 0)
     crowd = Crowd(LANES + 1, patience=0.2)
     Lanes(math.inf).drive([crowd.job] * (2 * LANES))
     assert (crowd.most, crowd.done) == (LANES, 2 * LANES)
@@ -112,8 +112,8 @@ def test_the_last_job_beside_others_has_a_thread_of_its_own() -> None:
 
 
 def test_jobs_that_take_long_do_not_hold_up_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "LEASE", 0.001)
-    monkeypatch.setattr(lanes, "GAP", 0)
+    monkeypatch.setattr(scheduler, "LEASE", 0.001)
+    monkeypatch.setattr(scheduler, "GAP", 0)
     crowd = Crowd(AT_ONCE)
     Lanes(math.inf).drive([crowd.job] * (AT_ONCE + 50))
     assert (crowd.most, crowd.done) == (AT_ONCE, AT_ONCE + 50)
@@ -129,7 +129,7 @@ def test_between_two_starts_there_is_a_gap() -> None:
     before = time.monotonic()
     Lanes(math.inf).drive([job] * 11)
     # The last one is alone and does not wait.
-    assert max(starts) - before >= 9 * lanes.GAP
+    assert max(starts) - before >= 9 * scheduler.GAP
 
 
 def test_what_has_not_begun_by_the_deadline_never_does() -> None:

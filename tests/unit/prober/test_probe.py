@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from linkgate.cause import CAUSES
 from linkgate.errors import SettingsError
-from linkgate.limits import Limits
 from linkgate.model import Verdict
-from linkgate.probe import probe_all
+from prober.run import probe_all
+from prober.scope import Limits
 
 from tests.unit.listeners import (
     HOST,

@@ -4,7 +4,7 @@ import functools
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
-from linkgate.phase import Failed
+from prober.clock import Failed
 
 AT_ONCE = 100
 """Names that may be asked for at one time in the whole process: each keeps a thread, also after its timeout."""

@@ -3,7 +3,7 @@
 import json
 
 from linkgate.model import Verdict
-from linkgate.report import CUT, MOST, SHORTEST, report
+from prober.verdict import CUT, MOST, SHORTEST, report
 
 QUOTA = 6 * 1024 * 1024
 LONG = "x" * 2000

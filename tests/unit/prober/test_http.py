@@ -3,10 +3,10 @@
 import tracemalloc
 
 import pytest
-from linkgate.limits import Limits
 from linkgate.model import Verdict
-from linkgate.probe import probe_all
-from linkgate.wire import LONGEST_ANSWER, LONGEST_BODY
+from prober.http import LONGEST_ANSWER, LONGEST_BODY
+from prober.run import probe_all
+from prober.scope import Limits
 
 from tests.unit.listeners import HOST, Behaviour, answering, flooding, lingering, listening, trickling
 

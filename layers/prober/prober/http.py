@@ -8,9 +8,9 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-from linkgate.aim import Aim
-from linkgate.phase import Clock, Failed
-from linkgate.tls import Secure
+from prober.clock import Clock, Failed
+from prober.target import Aim
+from prober.tls import Secure
 
 Stream = socket.socket | Secure
 LONGEST_BODY, LONGEST_ANSWER = 65536, 131072

@@ -5,12 +5,13 @@ import socket
 from dataclasses import replace
 from typing import Any
 
-from linkgate import kernel, tls, wire
-from linkgate.aim import OUT_OF_TIME, Aim
-from linkgate.cause import OPEN
 from linkgate.model import Verdict
-from linkgate.phase import Clock, Failed
 
+from prober import http, tcp, tls
+from prober.clock import Clock, Failed
+from prober.target import OUT_OF_TIME, Aim
+
+OPEN = "unexpectedly_open"
 _OURS = frozenset(
     {
         errno.EMFILE,
@@ -54,11 +55,11 @@ def cross(blank: Verdict, aim: Aim, clock: Clock) -> Verdict:
 def _walk(address: str, aim: Aim, clock: Clock, found: dict[str, Any]) -> None:
     """Go phase by phase and note down what is seen; raises Failed at the first that fails."""
     plain = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    stream: wire.Stream = plain
+    stream: http.Stream = plain
     try:
         with clock.phase("tcp"):
             _connect(plain, address, aim.port, clock)
-        found["rtt_ms"] = kernel.rtt(plain)
+        found["rtt_ms"] = tcp.rtt(plain)
         if aim.closed:
             raise Failed(OPEN, f"{address} answers")
         if aim.secure:
@@ -67,13 +68,13 @@ def _walk(address: str, aim: Aim, clock: Clock, found: dict[str, Any]) -> None:
             found["tls_days_left"] = secure.days_left()
         if aim.asks:
             with clock.phase("first_byte"):
-                answer, found["http_status"] = wire.ask(stream, aim, clock)
-            wire.expect(found["http_status"], aim)
+                answer, found["http_status"] = http.ask(stream, aim, clock)
+            http.expect(found["http_status"], aim)
             if aim.body is not None:
                 with clock.phase("body"):
-                    wire.match(answer, aim.body, clock)
+                    http.match(answer, aim.body, clock)
     finally:
-        found["retransmits"] = kernel.retransmits(plain)
+        found["retransmits"] = tcp.retransmits(plain)
         plain.close()
 
 

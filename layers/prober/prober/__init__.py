@@ -1,0 +1,1 @@
+"""The prober: what a canary runs inside a consumer's VPC."""
