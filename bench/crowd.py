@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prober.run import probe_all
-from prober.scope import Limits
+from prober.scope import Scope
 
 from bench.peer import NAME
 
@@ -74,12 +74,12 @@ def _crowded() -> Iterator[None]:
 def run(block: str, port: int) -> dict[str, float | int]:
     """One run over TARGETS addresses of a block such as 10.9, HTTPS each."""
     hosts = [f"{block}.1.{number}" for number in range(1, TARGETS + 1)]
-    limits = Limits.parse(",".join(hosts), str(port), f"{block}.0.0/16")
+    scope = Scope.parse(",".join(hosts), str(port), f"{block}.0.0/16")
     targets = [{"name": host, "url": f"https://{host}:{port}/", "server_name": NAME} for host in hosts]
     sys.stdin.readline()
     before = resource.getrusage(resource.RUSAGE_SELF)
     start = time.monotonic()
-    verdicts = probe_all(targets, limits, start + 57)
+    verdicts = probe_all(targets, scope, start + 57)
     took = time.monotonic() - start
     after = resource.getrusage(resource.RUSAGE_SELF)
     tcp = [verdict.phases.get("tcp", 0.0) for verdict in verdicts]

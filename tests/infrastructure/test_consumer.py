@@ -1,9 +1,12 @@
 """The consumer's canary: one principal may invoke it, and it may do nothing but write its log."""
 
+import ast
 import copy
 import fnmatch
 import re
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from linkgate.reach import PREFIX
@@ -11,7 +14,7 @@ from linkgate.reach import PREFIX
 from tests.infrastructure.alarms import heading
 from tests.infrastructure.needs import LOGS, NETWORK
 from tests.infrastructure.permissions import foreign, grants, misplaced_trust, missing, surplus, wildcards
-from tests.infrastructure.stack import ROOT, Stack, arn, door, listed
+from tests.infrastructure.stack import ROOT, Properties, Stack, arn, door, listed
 from tests.infrastructure.stage import Stage
 from tests.infrastructure.statements import role_statements
 from tests.infrastructure.test_functions import misinformed
@@ -30,12 +33,36 @@ def doors(stack: Stack) -> list[str]:
     return problems + [f"{name} is a {kind}" for kind in kinds for name in stack.of(f"AWS::Lambda::{kind}")]
 
 
-CHECKS = [doors, missing, surplus, wildcards, foreign, misplaced_trust, misinformed, dangling, clashing_names]
+def shipped(stack: Stack) -> list[Path]:
+    """The folders that a stack's functions and layers are built from."""
+    layers = [str(one["Content"]["S3Key"]) for one in stack.of("AWS::Lambda::LayerVersion").values()]
+    return [*(door(one).parent for one in stack.functions().values()), *(ROOT / layer for layer in layers)]
+
+
+def strangers(stack: Stack) -> list[str]:
+    """What the shipped code takes from anywhere but the standard library and itself."""
+    folders = shipped(stack)
+    own = sys.stdlib_module_names | {path.stem for folder in folders for path in folder.iterdir()}
+    problems = [f"{path} installs packages" for folder in folders for path in folder.glob("requirements*")]
+    for path in [path for folder in folders for path in folder.rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
+            problems += [f"{path} imports {name}" for name in names if name.split(".")[0] not in own]
+    return problems
+
+
+CHECKS = [doors, missing, surplus, wildcards, foreign, misplaced_trust, misinformed, strangers]
+CHECKS += [dangling, clashing_names]
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_the_canary_is_what_its_consumer_was_told(canary: Stack, check: Callable[[Stack], list[str]]) -> None:
     assert check(canary) == []
+
+
+def test_all_that_enters_the_consumers_account_is_a_dozen_files(canary: Stack) -> None:
+    assert len([path for folder in shipped(canary) for path in folder.rglob("*.py")]) <= 13
 
 
 def test_exactly_one_principal_may_invoke_it(canary: Stack) -> None:
@@ -56,7 +83,7 @@ def test_both_canaries_may_log_and_be_put_into_the_vpc_and_nothing_else(canary: 
 def test_both_canaries_are_one_function(canary: Stack, whole: Stack) -> None:
     theirs, ours = (stack.properties("CanaryFunction") for stack in (canary, whole))
     assert door(theirs) == door(ours)
-    for key in ("Timeout", "MemorySize", "Handler", "Layers"):
+    for key in ("Timeout", "MemorySize", "Handler", "Layers", "LoggingConfig"):
         assert theirs[key] == ours[key], key
     assert theirs["Environment"]["Variables"].keys() == ours["Environment"]["Variables"].keys()
     assert role_statements(canary, "CanaryRole") == role_statements(whole, "CanaryRole")
@@ -80,7 +107,7 @@ def test_patrol_may_invoke_what_is_called_like_it_and_its_own_canary_alone(
 def test_its_log_is_the_one_that_lambda_writes_to(canary: Stack) -> None:
     function = canary.properties("CanaryFunction")
     assert canary.properties("CanaryLog")["LogGroupName"] == f"/aws/lambda/{function['FunctionName']}"
-    assert function["LoggingConfig"] == {"LogGroup": "${CanaryLog}"}
+    assert function["LoggingConfig"] == {"LogGroup": "${CanaryLog}", "LogFormat": "JSON"}
 
 
 def test_its_alarm_tells_the_consumers_topic_or_nobody_and_has_a_heading(canary: Stack) -> None:
@@ -106,10 +133,18 @@ def test_its_alarm_rings_within_three_periods_when_nobody_sends_it_any_more(
     assert stage.until("HeartbeatAlarm", "OK", 2)
 
 
+def _layer(stack: Stack) -> Properties:
+    (layer,) = stack.of("AWS::Lambda::LayerVersion").values()
+    content: Properties = layer["Content"]
+    return content
+
+
 SPOILED: list[tuple[Callable[[Stack], list[str]], Callable[[Stack], object], str]] = [
     (doors, lambda it: it.properties("PatrolMayInvoke").update(Principal="*"), "PatrolMayInvoke lets * do"),
     (doors, lambda it: it.properties("PatrolMayInvoke").update(Action="lambda:*"), "do lambda:*"),
     (doors, lambda it: it.resources.update(Open={"Type": "AWS::Lambda::Url"}), "Open is a Url"),
+    (strangers, lambda it: _layer(it).update(S3Key="layers/common"), "requirements.txt installs packages"),
+    (strangers, lambda it: _layer(it).update(S3Key="layers/common"), "metrics.py imports aws_lambda_powertools"),
     (
         surplus,
         lambda it: listed(role_statements(it, "CanaryRole")[0]["Action"]).append("s3:GetObject"),

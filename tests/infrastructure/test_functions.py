@@ -8,44 +8,49 @@ import pytest
 from linkgate import clients, entry
 from linkgate.canary import LONGEST_CALL
 from linkgate.settings import Settings
+from prober.scope import VARIABLES
 
 from tests.infrastructure.house import Module
-from tests.infrastructure.stack import Properties, Stack, door
+from tests.infrastructure.stack import Properties, Stack, door, listed, named
 
 
 def demanded(function: Properties) -> set[str]:
-    """The variables that a door demands: the second argument of its Settings.from_env."""
+    """The variables that a door demands: the second argument of its Settings.from_env, or those of the scope."""
     module = Module(door(function))
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "Settings.from_env":
             given = node.args[1]
             names = module.constant(given.id) if isinstance(given, ast.Name) else given
             return {str(name).upper() for name in ast.literal_eval(names or given)}
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Scope.from_env":
+            return set(VARIABLES)
     raise AssertionError(f"{door(function)} reads no settings")
 
 
 def misinformed(stack: Stack) -> list[str]:
     """Functions whose door demands what the template does not give, or which are given what nobody reads."""
-    known = {name.upper() for name in Settings.__slots__}
+    settings = {name.upper() for name in Settings.__slots__}
     problems = []
     for name, function in stack.functions().items():
-        given = function["Environment"]["Variables"]
-        problems += [f"{name} is not given {one}" for one in sorted(demanded(function)) if not given.get(one)]
-        problems += [f"{name} is given {one}, which Settings does not know" for one in sorted(given.keys() - known)]
+        given, needed = function["Environment"]["Variables"], demanded(function)
+        known = needed if needed == set(VARIABLES) else settings
+        problems += [f"{name} is not given {one}" for one in sorted(needed) if not given.get(one)]
+        problems += [f"{name} is given {one}, which it does not read" for one in sorted(given.keys() - known)]
     return problems
 
 
 def odd_ones_out(stack: Stack) -> list[str]:
-    """Functions with another runtime, layer or handler than the rest, and aliases.
+    """Functions with another runtime, layer or handler than they ought to have, and aliases.
 
     A change of the layer alone publishes no new version, so behind an alias it would be deployed and never run.
     """
-    (layer,) = stack.of("AWS::Lambda::LayerVersion")
+    layers = stack.of("AWS::Lambda::LayerVersion")
     runtime = stack.parameters["PythonRuntime"]
     problems = []
     for name, function in stack.functions().items():
-        seen = (function["Runtime"], function.get("Layers"), function["Handler"])
-        if seen != (wanted := (runtime, [f"${{{layer}}}"], "app.handler")):
+        seen = (function["Runtime"], [named(layer) for layer in function.get("Layers", ())], function["Handler"])
+        kind = "ProberLayer" if name == "CanaryFunction" else "CommonLayer"
+        if seen != (wanted := (runtime, [layer for layer in layers if layer.startswith(kind)], "app.handler")):
             problems.append(f"{name} has {seen}, not {wanted}")
         if not door(function).exists():
             problems.append(f"{name} has no code at {door(function)}")
@@ -95,7 +100,7 @@ def _variables(stack: Stack) -> dict[str, str]:
 SPOILED: list[tuple[Callable[[Stack], list[str]], Callable[[Stack], object], str]] = [
     (misinformed, lambda it: _variables(it).pop("LEDGER_TABLE"), "ApproveFunction is not given LEDGER_TABLE"),
     (misinformed, lambda it: _variables(it).update(STACK=""), "ApproveFunction is not given STACK"),
-    (misinformed, lambda it: _variables(it).update(LEDGER="x"), "is given LEDGER, which Settings does not know"),
+    (misinformed, lambda it: _variables(it).update(LEDGER="x"), "is given LEDGER, which it does not read"),
     (
         misinformed,
         lambda it: it.properties("CanaryFunction")["Environment"]["Variables"].pop("CANARY_CIDRS"),
@@ -103,6 +108,11 @@ SPOILED: list[tuple[Callable[[Stack], list[str]], Callable[[Stack], object], str
     ),
     (odd_ones_out, lambda it: it.properties("SweepFunction").update(Runtime="python3.13"), "SweepFunction has"),
     (odd_ones_out, lambda it: it.properties("SweepFunction").pop("Layers"), "SweepFunction has"),
+    (
+        odd_ones_out,
+        lambda it: listed(it.properties("CanaryFunction")["Layers"]).extend(it.properties("SweepFunction")["Layers"]),
+        "CanaryFunction has",
+    ),
     (odd_ones_out, lambda it: it.properties("SweepFunction")["Code"].update(S3Key="functions/x"), "has no code"),
     (odd_ones_out, lambda it: it.resources.update(Live={"Type": "AWS::Lambda::Alias"}), "Live is a AWS::Lambda::Alias"),
     (mistimed, lambda it: it.properties("CanaryFunction").update(Timeout=70), "the canary, which may take 70 s"),

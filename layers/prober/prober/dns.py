@@ -1,4 +1,4 @@
-"""Names to addresses, by the operating system's own resolver, which knows no timeout."""
+"""The phase dns: every address of a name, by the operating system's resolver, which knows no timeout."""
 
 import functools
 import socket

@@ -16,7 +16,7 @@ GAP = 0.01
 Measured with that share, 200 targets and a round trip of 1.2 ms: without a gap TCP is 7 ms off in one case of ten and a
 handshake takes twice its time; with 10 ms it is 0.2 ms off, and both are as they are alone (`python -m bench.probe`).
 """
-LANES, LEASE = 4, 0.1
+YOUNG, LEASE = 4, 0.1
 """A job starts only while fewer than so many run that are younger than LEASE seconds: handshakes wait for one
 another's CPU from about four on. What is older waits for its network, and must not hold up the others."""
 AT_ONCE = 100
@@ -29,7 +29,7 @@ Job = Callable[[], "Iterable[Job]"]
 @functools.cache
 def threads() -> ThreadPoolExecutor:
     """Those of the process: a pool made for each run would be one more thing that a run of one target waits for."""
-    return ThreadPoolExecutor(AT_ONCE, "lane")
+    return ThreadPoolExecutor(AT_ONCE, "probe")
 
 
 def pace(begun: Collection[float], last: float, now: float) -> float | None:
@@ -40,12 +40,12 @@ def pace(begun: Collection[float], last: float, now: float) -> float | None:
     if len(begun) >= AT_ONCE:
         return None
     young = [start for start in begun if start > now - LEASE]
-    free = min(young) + LEASE if len(young) >= LANES else last + GAP
+    free = min(young) + LEASE if len(young) >= YOUNG else last + GAP
     return max(0.0, free - now)
 
 
 @dataclass(slots=True)
-class Lanes:
+class Scheduler:
     """One run of jobs; `deadline` in seconds of time.monotonic: what has not begun by then never will."""
 
     deadline: float

@@ -1,14 +1,47 @@
-"""What the kernel knows of a TCP connection: its own round trip, and how often it had to send again."""
+"""The phase tcp: connecting, telling a dropped packet from a reset, and how often the kernel had to send again."""
 
+import errno
 import socket
 import struct
 import sys
 
+from prober.clock import Clock, Failed
+
+_OURS = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EADDRNOTAVAIL,
+        errno.EAFNOSUPPORT,
+        errno.ENETUNREACH,
+        errno.ENETDOWN,
+        errno.EACCES,
+        errno.EPERM,
+    }
+)
+"""Errors of connect that arise on this side: no packet of the other one says anything."""
 _RTT, _TOTAL_RETRANS, _SIZE = 68, 100, 104
 """Offsets in bytes of tcpi_rtt (microseconds) and tcpi_total_retrans in `struct tcp_info` of linux/tcp.h, u32 each.
 
 The struct only ever grows at its end, so they hold for every kernel since 2.6.10.
 """
+
+
+def connect(stream: socket.socket, address: str, port: int, clock: Clock) -> None:
+    """Connect a socket; raises Failed."""
+    where = f"{address}:{port}"
+    try:
+        stream.settimeout(clock.left())
+        stream.connect((address, port))
+    except TimeoutError:
+        raise Failed("tcp_timeout", f"{where} did not answer within {clock.timeout:g} s") from None
+    except ConnectionError as error:
+        raise Failed("tcp_refused", f"{where}: {error.strerror}") from None
+    except OSError as error:
+        cause = "probe_error" if error.errno in _OURS else "tcp_timeout"
+        raise Failed(cause, f"{where}: {error.strerror or error}") from None
 
 
 def rtt(stream: socket.socket) -> float | None:

@@ -1,4 +1,4 @@
-"""TLS over a socket that nobody trusts: the handshake with every check, what was wrong with a certificate, its date."""
+"""The phase tls: a handshake with every check, what is wrong with a certificate, and how long it lasts."""
 
 import contextlib
 import functools
@@ -92,7 +92,7 @@ class Secure:
             self._in.write_eof()
 
 
-def shake(plain: socket.socket, server_name: str, clock: Clock) -> Secure:
+def handshake(plain: socket.socket, server_name: str, clock: Clock) -> Secure:
     """TLS with a server whose certificate is good for the name; raises Failed."""
     try:
         return Secure(plain, server_name, clock, trusting())

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
-from linkgate.model import Verdict
 from prober import dns
 from prober.clock import Failed
 from prober.run import MOST_ADDRESSES, probe_all
-from prober.scope import Limits
-from prober.target import OUT_OF_TIME
+from prober.scope import Scope
+from prober.verdict import OUT_OF_TIME, Verdict
 
 from tests.unit.listeners import HOST, accepting, answering, listening
 
@@ -48,7 +47,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
 
 def probed(targets: Sequence[Mapping[str, object]], port: int = 443) -> list[Verdict]:
     wishes = {"timeout_seconds": SHORT}
-    return probe_all([{**wishes, **target} for target in targets], Limits.parse("example", str(port), "127.0.0.0/8"))
+    return probe_all([{**wishes, **target} for target in targets], Scope.parse("example", str(port), "127.0.0.0/8"))
 
 
 def test_names_that_hang_keep_no_more_threads_than_there_are_for_them(names: Names) -> None:
@@ -97,7 +96,7 @@ def test_of_hundreds_of_addresses_the_first_are_crossed_to_and_the_rest_are_told
     assert {one.cause for one in crossed} == {"tcp_refused"}
     assert (last.cause, last.address) == ("dns_unexpected_address", "")
     assert last.detail == f"the name has {254 - MOST_ADDRESSES} addresses beyond the first {MOST_ADDRESSES}, " + (
-        "which nobody crossed to"
+        "which were not probed"
     )
 
 
@@ -121,7 +120,7 @@ def test_every_address_has_phases_of_its_own(names: Names) -> None:
 @pytest.mark.parametrize("expect", ["open", "closed"])
 def test_a_name_that_hangs_until_the_deadline_blames_nobody(names: Names, expect: str) -> None:
     target = {"url": "tcp://hung.example:443", "timeout_seconds": 10, "expect": expect}
-    (found,) = probe_all([target], Limits.parse("example", "443", "127.0.0.0/8"), time.monotonic() + SHORT)
+    (found,) = probe_all([target], Scope.parse("example", "443", "127.0.0.0/8"), time.monotonic() + SHORT)
     assert (found.cause, found.detail) == ("probe_error", OUT_OF_TIME)
 
 

@@ -3,10 +3,10 @@
 import tracemalloc
 
 import pytest
-from linkgate.model import Verdict
 from prober.http import LONGEST_ANSWER, LONGEST_BODY
 from prober.run import probe_all
-from prober.scope import Limits
+from prober.scope import Scope
+from prober.verdict import Verdict
 
 from tests.unit.listeners import HOST, Behaviour, answering, flooding, lingering, listening, trickling
 
@@ -21,7 +21,7 @@ MEMORY = 16 * LONGEST_ANSWER
 def verdict(behave: Behaviour, timeout: float = LONG, **wishes: object) -> Verdict:
     with listening(behave) as listener:
         target = {"url": f"http://{HOST}:{listener.port}/", "timeout_seconds": timeout} | wishes
-        (found,) = probe_all([target], Limits.parse(HOST, str(listener.port), "127.0.0.0/8"))
+        (found,) = probe_all([target], Scope.parse(HOST, str(listener.port), "127.0.0.0/8"))
     return found
 
 
@@ -134,7 +134,7 @@ def test_of_a_flood_little_is_read_and_little_is_kept(start: bytes, flood: bytes
         target = {"url": f"http://{HOST}:{listener.port}/", "expect_body": "steady"}
         tracemalloc.reset_peak()
         before = tracemalloc.get_traced_memory()[0]
-        (found,) = probe_all([target], Limits.parse(HOST, str(listener.port), "127.0.0.0/8"))
+        (found,) = probe_all([target], Scope.parse(HOST, str(listener.port), "127.0.0.0/8"))
         peak = tracemalloc.get_traced_memory()[1] - before
     tracemalloc.stop()
     assert found.cause == cause

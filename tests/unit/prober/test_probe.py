@@ -1,18 +1,13 @@
 """The prober against real sockets: what each kind of trouble is called, and what may not be touched at all."""
 
-import ipaddress
 import socket
-import threading
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from linkgate.cause import CAUSES
-from linkgate.errors import SettingsError
-from linkgate.model import Verdict
 from prober.run import probe_all
-from prober.scope import Limits
+from prober.scope import Scope
+from prober.verdict import Verdict
 
 from tests.unit.listeners import (
     HOST,
@@ -29,17 +24,17 @@ from tests.unit.listeners import (
     resetting,
     silent,
 )
+from tests.unit.prober.conftest import Answer
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SHORT, LONG = 0.3, 5.0
 """Timeouts in seconds: for what will never come, and for what comes at once."""
 NAME = "orders.example"
-Answer = list[str] | Exception | None
 
 
-def limits(*ports: int, names: str = HOST, cidrs: str = LOOPBACK) -> Limits:
-    return Limits.parse(names, ",".join(map(str, ports)), cidrs)
+def limits(*ports: int, names: str = HOST, cidrs: str = LOOPBACK) -> Scope:
+    return Scope.parse(names, ",".join(map(str, ports)), cidrs)
 
 
 def verdict(port: int, rest: str = "", scheme: str = "http", timeout: float = LONG, **wishes: object) -> Verdict:
@@ -50,29 +45,7 @@ def verdict(port: int, rest: str = "", scheme: str = "http", timeout: float = LO
     return found
 
 
-@pytest.fixture
-def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Answer]]:
-    """Names of the test's own: addresses to answer, an exception to raise, or None: no answer at all."""
-    answers: dict[str, Answer] = {}
-    real = socket.getaddrinfo
-    release = threading.Event()
-
-    def getaddrinfo(host: str, port: int, *rest: int, **options: int) -> list[Any]:
-        if host not in answers:
-            return real(host, port, *rest, **options)
-        answer = answers[host]
-        if isinstance(answer, Exception):
-            raise answer
-        if answer is None:
-            release.wait(5)
-        return [entry for address in answer or () for entry in real(address, port, *rest, **options)]
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    yield answers
-    release.set()
-
-
-def named(name: str, allowed: Limits, **wishes: object) -> list[Verdict]:
+def named(name: str, allowed: Scope, **wishes: object) -> list[Verdict]:
     """The verdicts on a name; port 443 is only the limits' unless a test listens there."""
     port = min(allowed.ports)
     return probe_all([{"name": name, "url": f"tcp://{name}:{port}", "timeout_seconds": SHORT} | wishes], allowed)
@@ -312,108 +285,6 @@ def test_a_name_that_dns_cannot_carry_is_a_verdict_too(name: str) -> None:
     assert found.cause in ("dns_not_found", "probe_error")
 
 
-# ------------------------------------------------------------------ limits
-
-SUFFIXES = "vpce.amazonaws.com, .orders.example"
-FORBIDDEN = {
-    "another name": ("https://example.com:443/", "name 'example.com' does not end in vpce.amazonaws.com or"),
-    "a suffix without its dot": ("tcp://evilvpce.amazonaws.com:443", "does not end in"),
-    "a suffix in the middle": ("tcp://vpce.amazonaws.com.evil.example:443", "does not end in"),
-    "an address": ("tcp://169.254.169.254:443", "does not end in"),
-    "an address of version 6": ("tcp://[::1]:443", "does not end in"),
-    "no name": ("tcp://:443", "name '' does not end in"),
-    "another port": ("tcp://a.vpce.amazonaws.com:22", "port 22 is not one of 80, 443"),
-    "no port": ("https://a.vpce.amazonaws.com/", "port None is not one of 80, 443"),
-    "another scheme": ("ftp://a.vpce.amazonaws.com:443", "scheme 'ftp' is not tcp, tls, http or https"),
-    "a file": ("file:///etc/passwd", "scheme 'file' is not"),
-    "no scheme": ("a.vpce.amazonaws.com:443", "is not tcp, tls, http or https"),
-    "port 0": ("tcp://a.vpce.amazonaws.com:0", "port 0 is not one of 80, 443"),
-    "a line break in the path": ("http://a.vpce.amazonaws.com:80/\r\nX-Evil: 1", "has blanks, line breaks"),
-    "a line feed in the name": ("http://a.vpce.amazonaws.com\n:80/", "has blanks, line breaks"),
-    "a tab": ("http://a.vpce.amazonaws.com:80/\t", "has blanks, line breaks"),
-    "a blank": ("http://a.vpce.amazonaws.com:80/ HTTP/1.1", "has blanks, line breaks"),
-    "a letter beyond ASCII": ("http://a.vpce.amazonaws.com:80/\u00e9", "has blanks, line breaks"),
-    "too long": ("http://a.vpce.amazonaws.com:80/" + "x" * 2000, "a url of 2031 characters"),
-    "a password alone": ("https://:secret@a.vpce.amazonaws.com:443", "a URL with credentials is not probed"),
-    "an empty user": ("https://@a.vpce.amazonaws.com:443", "a URL with credentials is not probed"),
-    "a public address": ("tcp://93.184.215.14:443", "does not end in"),
-    "an address as a number": ("tcp://2130706433:443", "does not end in"),
-    "an empty label": ("tcp://a..vpce.amazonaws.com:443", "is not a host name"),
-    "a label too long": (f"tcp://{'a' * 64}.vpce.amazonaws.com:443", "is not a host name"),
-    "credentials": ("https://ada:secret@a.vpce.amazonaws.com:443", "a URL with credentials is not probed"),
-    "a user": ("https://ada@a.vpce.amazonaws.com:443", "a URL with credentials is not probed"),
-    "a name in the credentials": ("tcp://a.vpce.amazonaws.com:443@evil.example:443", "credentials"),
-    "a port that is none": ("tcp://a.vpce.amazonaws.com:https", "cannot be read"),
-    "a port too high": ("tcp://a.vpce.amazonaws.com:65536", "cannot be read"),
-    "a broken address": ("tcp://[::1:443", "cannot be read"),
-    "nothing": ("", "scheme '' is not"),
-}
-
-
-@pytest.mark.parametrize(("url", "words"), FORBIDDEN.values(), ids=FORBIDDEN.keys())
-def test_what_the_canarys_stack_does_not_allow_is_not_even_resolved(
-    url: str, words: str, resolver: dict[str, Answer]
-) -> None:
-    (found,) = probe_all([{"url": url}], Limits.parse(SUFFIXES, "80,443", "10.0.0.0/8"))
-    assert found.cause == "probe_error"
-    assert words in found.detail
-    assert len(found.detail) <= 300
-    assert found.phases == {}
-
-
-@pytest.mark.parametrize("expect", ["open", "closed"])
-def test_what_may_not_be_touched_is_an_error_whatever_was_expected(expect: str) -> None:
-    (found,) = probe_all(
-        [{"url": "tcp://example.com:443", "expect": expect}], Limits.parse(SUFFIXES, "443", "10.0.0.0/8")
-    )
-    assert found.cause == "probe_error"
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "tcp://vpce.amazonaws.com:443",
-        "tcp://vpce-1.VPCE.amazonaws.com:443",
-        "tcp://vpce-1.vpce.amazonaws.com.:443",
-        "https://api.orders.example:80/",
-        "http://orders.example:80/",
-    ],
-)
-def test_names_under_a_suffix_are_allowed_in_any_case_and_with_a_last_dot(
-    url: str, resolver: dict[str, Answer]
-) -> None:
-    host = url.split("/")[2].rsplit(":", 1)[0].lower()
-    resolver[host] = ["203.0.113.7"]
-    (found,) = probe_all([{"url": url}], Limits.parse(SUFFIXES, "80,443", "10.0.0.0/8"))
-    assert found.cause == "dns_unexpected_address"
-
-
-def test_limits_are_read_from_comma_separated_parameters_with_blanks() -> None:
-    found = Limits.parse(" A.example , b.example,", "80, 443", "10.0.0.0/8, fd00::/8")
-    expected = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
-    assert found == Limits(("a.example", "b.example"), frozenset({80, 443}), expected)
-
-
-@pytest.mark.parametrize(
-    ("ports", "cidrs", "words"),
-    [("https", "10.0.0.0/8", "https"), ("443", "10.0.0.1/8", "10.0.0.1/8"), ("443", "x", "x")],
-)
-def test_limits_that_cannot_be_read_are_named(ports: str, cidrs: str, words: str) -> None:
-    with pytest.raises(SettingsError, match=words):
-        Limits.parse("example", ports, cidrs)
-
-
-@pytest.mark.parametrize("names", [".", "a.example, .", "..."])
-def test_no_names_let_everything_in(names: str) -> None:
-    with pytest.raises(SettingsError, match="CANARY_NAMES"):
-        Limits.parse(names, "443", "10.0.0.0/8")
-
-
-def test_of_no_names_nothing_is_allowed() -> None:
-    (found,) = probe_all([{"url": "tcp://:443"}], Limits.parse("", "443", "0.0.0.0/0"))
-    assert found.cause == "probe_error"
-
-
 # ------------------------------------------------------------------ doors that must be closed
 
 
@@ -450,25 +321,3 @@ def test_an_address_that_was_not_touched_says_nothing_about_a_door(resolver: dic
     resolver[NAME] = ["203.0.113.7"]
     (found,) = named(NAME, limits(443, names="example"), expect="closed")
     assert found.cause == "dns_unexpected_address"
-
-
-# ------------------------------------------------------------------ many targets
-
-
-def test_many_targets_are_probed_side_by_side_and_answered_in_their_order() -> None:
-    with listening(answering(OK)) as good, refusing() as closed:
-        urls = [f"http://{HOST}:{port}/" for port in (good.port, closed, good.port)] + ["ftp://nobody"]
-        targets = [{"endpoint_id": f"vpce-{number}", "url": url} for number, url in enumerate(urls)]
-        found = probe_all(targets, limits(good.port, closed))
-    expected = [("vpce-0", ""), ("vpce-1", "tcp_refused"), ("vpce-2", ""), ("vpce-3", "probe_error")]
-    assert [(one.endpoint_id, one.cause) for one in found] == expected
-
-
-def test_no_targets_give_no_verdicts() -> None:
-    assert probe_all([], limits(443)) == []
-
-
-@pytest.mark.parametrize("timeout", [None, "3", -1, 0, 1e9, True, [], float("inf")])
-def test_a_timeout_that_makes_no_sense_is_not_used(timeout: object) -> None:
-    with listening(accepting) as listener:
-        assert verdict(listener.port, scheme="tcp", timeout_seconds=timeout).good

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 from prober import scheduler
-from prober.scheduler import AT_ONCE, GAP, LANES, LEASE, Job, Lanes, pace
+from prober.scheduler import AT_ONCE, GAP, LEASE, YOUNG, Job, Scheduler, pace
 
 
 class Crowd:
@@ -39,7 +39,7 @@ def test_every_job_is_done_and_those_that_follow_as_well() -> None:
 
         return run
 
-    Lanes(math.inf).drive([job("a", job("a1"), job("a2", job("a2x"))), job("b")])
+    Scheduler(math.inf).drive([job("a", job("a1"), job("a2", job("a2x"))), job("b")])
     assert sorted(done) == ["a", "a1", "a2", "a2x", "b"]
 
 
@@ -53,7 +53,7 @@ def test_what_follows_comes_before_what_waits() -> None:
 
         return run
 
-    Lanes(math.inf).drive([note("a", note("a1"), note("a2")), *(note(str(number)) for number in range(50))])
+    Scheduler(math.inf).drive([note("a", note("a1"), note("a2")), *(note(str(number)) for number in range(50))])
     assert done.index("a1") < done.index("a2") < 49
 
 
@@ -82,9 +82,9 @@ def test_the_next_job_waits_for_the_gap_and_for_a_lane(begun: list[float], last:
 def test_young_jobs_are_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler, "LEASE", 3600)
     monkeypatch.setattr(scheduler, "GAP", 0)
-    crowd = Crowd(LANES + 1, patience=0.2)
-    Lanes(math.inf).drive([crowd.job] * (2 * LANES))
-    assert (crowd.most, crowd.done) == (LANES, 2 * LANES)
+    crowd = Crowd(YOUNG + 1, patience=0.2)
+    Scheduler(math.inf).drive([crowd.job] * (2 * YOUNG))
+    assert (crowd.most, crowd.done) == (YOUNG, 2 * YOUNG)
 
 
 def test_a_job_that_is_alone_runs_where_it_is_asked_for() -> None:
@@ -94,7 +94,7 @@ def test_a_job_that_is_alone_runs_where_it_is_asked_for() -> None:
         ran.append(threading.current_thread())
         return [job] if len(ran) == 1 else ()
 
-    Lanes(math.inf).drive([job])
+    Scheduler(math.inf).drive([job])
     assert ran == [threading.current_thread()] * 2
 
 
@@ -107,7 +107,7 @@ def test_the_last_job_beside_others_has_a_thread_of_its_own() -> None:
         both.wait(10)
         return ()
 
-    Lanes(math.inf).drive([job, job])
+    Scheduler(math.inf).drive([job, job])
     assert threading.current_thread() not in ran
 
 
@@ -115,7 +115,7 @@ def test_jobs_that_take_long_do_not_hold_up_others(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(scheduler, "LEASE", 0.001)
     monkeypatch.setattr(scheduler, "GAP", 0)
     crowd = Crowd(AT_ONCE)
-    Lanes(math.inf).drive([crowd.job] * (AT_ONCE + 50))
+    Scheduler(math.inf).drive([crowd.job] * (AT_ONCE + 50))
     assert (crowd.most, crowd.done) == (AT_ONCE, AT_ONCE + 50)
 
 
@@ -127,14 +127,14 @@ def test_between_two_starts_there_is_a_gap() -> None:
         return ()
 
     before = time.monotonic()
-    Lanes(math.inf).drive([job] * 11)
+    Scheduler(math.inf).drive([job] * 11)
     # The last one is alone and does not wait.
     assert max(starts) - before >= 9 * scheduler.GAP
 
 
 def test_what_has_not_begun_by_the_deadline_never_does() -> None:
     crowd = Crowd()
-    Lanes(time.monotonic() - 1).drive([crowd.job] * 3)
+    Scheduler(time.monotonic() - 1).drive([crowd.job] * 3)
     assert crowd.done == 0
 
 
@@ -148,7 +148,7 @@ def test_what_follows_after_the_deadline_is_left() -> None:
             late.wait(0.01)
         return [crowd.job]
 
-    Lanes(deadline).drive([slow, slow])
+    Scheduler(deadline).drive([slow, slow])
     assert crowd.done == 0
 
 
@@ -158,5 +158,5 @@ def test_nobody_waits_for_a_job_that_broke() -> None:
     def broken() -> Iterable[Job]:
         raise RuntimeError
 
-    Lanes(math.inf).drive([broken, broken, crowd.job, crowd.job])
+    Scheduler(math.inf).drive([broken, broken, crowd.job, crowd.job])
     assert crowd.done == 2

@@ -5,10 +5,10 @@ import socket
 import sys
 
 import pytest
-from linkgate.model import Verdict
 from prober import tcp
 from prober.run import probe_all
-from prober.scope import Limits
+from prober.scope import Scope
+from prober.verdict import Verdict
 
 from lab.process import free_port
 from tests.unit.listeners import HOST, accepting, dropping, listening, refusing, resetting
@@ -18,7 +18,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO is Linux's 
 
 def verdict(port: int, **wishes: object) -> Verdict:
     (found,) = probe_all(
-        [{"url": f"tcp://{HOST}:{port}"} | wishes], Limits.parse(HOST, str(port), "127.0.0.0/8,::1/128")
+        [{"url": f"tcp://{HOST}:{port}"} | wishes], Scope.parse(HOST, str(port), "127.0.0.0/8,::1/128")
     )
     return found
 
@@ -79,7 +79,7 @@ def test_an_address_of_version_6_is_crossed_to(monkeypatch: pytest.MonkeyPatch) 
         both = [(family, socket.SOCK_STREAM, 6, "", (host, 0)) for family, host in ((10, "::1"), (2, HOST))]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
         found = probe_all(
-            [{"url": f"tcp://a.example:{port}"}], Limits.parse("example", str(port), "127.0.0.0/8,::1/128")
+            [{"url": f"tcp://a.example:{port}"}], Scope.parse("example", str(port), "127.0.0.0/8,::1/128")
         )
     assert [(one.address, one.cause) for one in found] == [("::1", ""), (HOST, "tcp_refused")]
 
@@ -90,7 +90,7 @@ def test_a_packet_that_cannot_leave_says_nothing_about_a_door(expect: str, monke
     # There is no route for TCP to a group of hosts.
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("224.0.0.1", 0))])
     target = {"url": "tcp://a.example:443", "expect": expect}
-    (found,) = probe_all([target], Limits.parse("example", "443", "224.0.0.0/4"))
+    (found,) = probe_all([target], Scope.parse("example", "443", "224.0.0.0/4"))
     assert (found.cause, found.detail) == ("probe_error", "224.0.0.1:443: Network is unreachable")
 
 

@@ -8,11 +8,11 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from linkgate.model import Verdict
 from prober.clock import Clock
 from prober.run import probe_all
-from prober.scope import Limits
+from prober.scope import Scope
 from prober.tls import Secure, trusting
+from prober.verdict import Verdict
 
 from tests.unit.listeners import HOST, Authority, accepting, answering, listening, nonsense
 
@@ -24,7 +24,7 @@ UNTIL_2050 = datetime(2050, 6, 1, tzinfo=UTC) - datetime.now(UTC)
 
 def verdict(port: int, server_name: str = NAME, timeout: float = 5) -> Verdict:
     target = {"url": f"tls://{HOST}:{port}", "server_name": server_name, "timeout_seconds": timeout}
-    (found,) = probe_all([target], Limits.parse(HOST, str(port), "127.0.0.0/8"))
+    (found,) = probe_all([target], Scope.parse(HOST, str(port), "127.0.0.0/8"))
     return found
 
 
@@ -93,7 +93,7 @@ def test_a_server_that_wants_a_certificate_of_ours_fails_the_handshake_also_if_i
     context.load_verify_locations(trusted.path)
     with listening(accepting, context) as listener:
         target = {"url": f"https://{HOST}:{listener.port}/", "server_name": NAME}
-        (found,) = probe_all([target], Limits.parse(HOST, str(listener.port), "127.0.0.0/8"))
+        (found,) = probe_all([target], Scope.parse(HOST, str(listener.port), "127.0.0.0/8"))
     # With TLS 1.3 the refusal comes after the handshake; a reset may overtake it.
     assert found.cause in ("tls_failed", "tcp_refused")
 
@@ -110,7 +110,7 @@ def test_authorities_are_loaded_before_any_clock_runs_if_they_are_needed(
     trusted: Authority, scheme: str, loaded: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
-    (found,) = probe_all([{"url": f"{scheme}://{HOST}:443"}], Limits.parse(HOST, "443", "127.0.0.0/8"))
+    (found,) = probe_all([{"url": f"{scheme}://{HOST}:443"}], Scope.parse(HOST, "443", "127.0.0.0/8"))
     assert (found.cause, found.detail) == ("dns_not_found", f"{HOST} has no address")
     assert trusting.cache_info().currsize == loaded
 
@@ -139,7 +139,7 @@ def test_a_long_answer_of_a_server_that_hangs_up_without_a_word_is_read_to_its_e
     answer = b"HTTP/1.1 200 OK\r\n\r\n" + b"y" * 60_000 + b"ready"
     with listening(answering(answer), trusted.server(NAME, YESTERDAY, SOON)) as listener:
         target = {"url": f"https://{HOST}:{listener.port}/", "server_name": NAME}
-        limits = Limits.parse(HOST, str(listener.port), "127.0.0.0/8")
+        limits = Scope.parse(HOST, str(listener.port), "127.0.0.0/8")
         good, bad = probe_all([target | {"expect_body": body} for body in ("ready", "steady")], limits)
     assert (good.cause, bad.cause) == ("", "body_mismatch")
     assert bad.detail == "'steady' is not in its place in 60005 bytes of body"

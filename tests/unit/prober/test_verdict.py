@@ -2,8 +2,7 @@
 
 import json
 
-from linkgate.model import Verdict
-from prober.verdict import CUT, MOST, SHORTEST, report
+from prober.verdict import CUT, MOST, SHORTEST, Verdict, report
 
 QUOTA = 6 * 1024 * 1024
 LONG = "x" * 2000

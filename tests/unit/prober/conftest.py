@@ -1,0 +1,53 @@
+"""Certificates and names for one test."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prober.tls import lenient, trusting
+
+from tests.unit.listeners import Authority
+
+Answer = list[str] | Exception | None
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority.create(tmp_path)
+
+
+@pytest.fixture
+def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authority]:
+    """The authority among those that OpenSSL trusts by default."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    clear = (trusting.cache_clear, lenient.cache_clear)
+    for one in clear:
+        one()
+    yield authority
+    for one in clear:
+        one()
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Answer]]:
+    """Names of the test's own: addresses to answer, an exception to raise, or None: no answer at all."""
+    answers: dict[str, Answer] = {}
+    real = socket.getaddrinfo
+    release = threading.Event()
+
+    def getaddrinfo(host: str, port: int, *rest: int, **options: int) -> list[Any]:
+        if host not in answers:
+            return real(host, port, *rest, **options)
+        answer = answers[host]
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is None:
+            release.wait(5)
+        return [entry for address in answer or () for entry in real(address, port, *rest, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield answers
+    release.set()
