@@ -43,7 +43,6 @@ def _walk(address: str, target: Target, clock: Clock, seen: dict[str, Any]) -> N
     try:
         with clock.phase("tcp"):
             tcp.connect(plain, address, target.port, clock)
-        seen["rtt_ms"] = tcp.rtt(plain)
         if target.closed:
             raise Failed(OPEN, f"{address} answers")
         if target.secure:

@@ -22,8 +22,8 @@ _OURS = frozenset(
     }
 )
 """Errors of connect that arise on this side: no packet of the other one says anything."""
-_RTT, _TOTAL_RETRANS, _SIZE = 68, 100, 104
-"""Offsets in bytes of tcpi_rtt (microseconds) and tcpi_total_retrans in `struct tcp_info` of linux/tcp.h, u32 each.
+_TOTAL_RETRANS, _SIZE = 100, 104
+"""Offset in bytes of tcpi_total_retrans, a u32, in `struct tcp_info` of linux/tcp.h, and where it ends.
 
 The struct only ever grows at its end, so they hold for every kernel since 2.6.10.
 """
@@ -44,25 +44,12 @@ def connect(stream: socket.socket, address: str, port: int, clock: Clock) -> Non
         raise Failed(cause, f"{where}: {error.strerror or error}") from None
 
 
-def rtt(stream: socket.socket) -> float | None:
-    """Milliseconds of the smoothed round trip; None where nothing was measured, or not on Linux.
-
-    A packet that was sent twice gives no sample, so this hides loss: read it beside `retransmits`.
-    """
-    microseconds = _field(stream, _RTT)
-    return microseconds / 1000 if microseconds else None
-
-
 def retransmits(stream: socket.socket) -> int:
     """How many segments were sent again, SYNs included; 0 where the platform does not say."""
-    return _field(stream, _TOTAL_RETRANS)
-
-
-def _field(stream: socket.socket, offset: int) -> int:
     if sys.platform != "linux":  # others have a TCP_INFO too, with another struct
         return 0
     try:
         info = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SIZE)
     except OSError:
         return 0
-    return int(struct.unpack_from("=I", info, offset)[0]) if len(info) >= _SIZE else 0
+    return int(struct.unpack_from("=I", info, _TOTAL_RETRANS)[0]) if len(info) >= _SIZE else 0

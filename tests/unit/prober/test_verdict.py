@@ -26,7 +26,6 @@ def test_verdicts_are_told_in_full_and_in_their_order() -> None:
         "cause": "tcp_timeout",
         "detail": "a",
         "phases": {},
-        "rtt_ms": None,
         "retransmits": 0,
         "tls_days_left": None,
         "http_status": None,
