@@ -29,10 +29,10 @@ def probe(blank: Verdict, target: Target, clock: Clock) -> Verdict:
         cause, detail = OPEN, f"packets get through: {detail}"
     elif target.closed and cause == "tcp_timeout":
         cause, detail = "", "closed as expected (tcp_timeout)"
+    if cause == "tls_expired":
+        seen["tls_days_left"] = 0.0  # OpenSSL shows nothing of a certificate that it refuses
     phases = clock.phases | {"total": round(sum(clock.phases.values()), 3)}
     phases.pop("body", None)
-    if cause in tls.DATED:
-        seen["tls_days_left"] = tls.days_left(blank.address, target.port, target.server_name, clock)
     return blank.saying(cause, detail, phases=phases, **seen)
 
 

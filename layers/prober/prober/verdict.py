@@ -16,7 +16,10 @@ OUT_OF_TIME = "not probed: the canary ran out of time"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one probe of one address found. Phase times in milliseconds; `cause` "" is good."""
+    """What one probe of one address found. Phase times in milliseconds; `cause` "" is good.
+
+    `tls_days_left` is that of a certificate that was accepted, and 0 where it was refused for its date.
+    """
 
     endpoint_id: str
     service_id: str

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prober.tls import lenient, trusting
+from prober.tls import trusting
 
 from tests.unit.listeners import Authority
 
@@ -23,12 +23,9 @@ def authority(tmp_path: Path) -> Authority:
 def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authority]:
     """The authority among those that OpenSSL trusts by default."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
-    clear = (trusting.cache_clear, lenient.cache_clear)
-    for one in clear:
-        one()
+    trusting.cache_clear()
     yield authority
-    for one in clear:
-        one()
+    trusting.cache_clear()
 
 
 @pytest.fixture

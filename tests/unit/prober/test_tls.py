@@ -4,7 +4,6 @@ import contextlib
 import math
 import socket
 import ssl
-import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -43,39 +42,19 @@ def test_a_certificate_of_an_unknown_authority_is_untrusted_and_so_is_its_date(a
 
 
 @pytest.mark.parametrize(("since", "until"), [(YESTERDAY, timedelta(days=-1)), (timedelta(days=1), SOON)])
-def test_a_certificate_out_of_date_is_expired_also_if_it_is_not_yet_valid(
+def test_a_certificate_out_of_date_is_expired_also_if_it_is_not_yet_valid_and_has_no_days_left(
     trusted: Authority, since: timedelta, until: timedelta
 ) -> None:
     with listening(accepting, trusted.server(NAME, since, until)) as listener:
         found = verdict(listener.port)
-    assert found.cause == "tls_expired"
-    assert found.tls_days_left == pytest.approx(until / timedelta(days=1), abs=0.1)
+    assert (found.cause, found.tls_days_left) == ("tls_expired", 0)
 
 
-def test_a_certificate_for_another_name_is_a_mismatch_and_tells_how_long_it_lasts(trusted: Authority) -> None:
+def test_a_certificate_for_another_name_is_a_mismatch(trusted: Authority) -> None:
     with listening(accepting, trusted.server("stock.example", YESTERDAY, SOON)) as listener:
         found = verdict(listener.port)
-    assert found.cause == "tls_name_mismatch"
-    assert found.tls_days_left == pytest.approx(10, abs=0.1)
-    assert found.phases.keys() == {"dns", "tcp", "tls", "total"}
-
-
-def test_a_server_that_is_gone_at_the_second_look_is_judged_by_the_first(trusted: Authority) -> None:
-    context = trusted.server("stock.example", YESTERDAY, SOON)
-    with socket.create_server((HOST, 0)) as server:
-        port = server.getsockname()[1]
-
-        def once() -> None:
-            plain, _ = server.accept()
-            server.close()
-            with contextlib.suppress(OSError), plain:
-                context.wrap_socket(plain, server_side=True)
-
-        thread = threading.Thread(target=once)
-        thread.start()
-        found = verdict(port)
-        thread.join()
     assert (found.cause, found.tls_days_left) == ("tls_name_mismatch", None)
+    assert found.phases.keys() == {"dns", "tcp", "tls", "total"}
 
 
 def test_a_certificate_of_nonsense_is_a_failed_handshake() -> None:
@@ -113,26 +92,6 @@ def test_authorities_are_loaded_before_any_clock_runs_if_they_are_needed(
     (found,) = probe_all([{"url": f"{scheme}://{HOST}:443"}], Scope.parse(HOST, "443", "127.0.0.0/8"))
     assert (found.cause, found.detail) == ("dns_not_found", f"{HOST} has no address")
     assert trusting.cache_info().currsize == loaded
-
-
-def test_a_second_look_has_no_more_time_than_is_left_of_its_phase(trusted: Authority) -> None:
-    context = trusted.server("stock.example", YESTERDAY, SOON)
-    with socket.create_server((HOST, 0)) as server, contextlib.ExitStack() as stack:
-        port, gone = server.getsockname()[1], threading.Event()
-
-        def serve() -> None:
-            plain, _ = server.accept()
-            with contextlib.suppress(OSError), plain:
-                context.wrap_socket(plain, server_side=True)
-            late, _ = server.accept()
-            with contextlib.suppress(OSError), late:
-                while not gone.wait(0.05):
-                    late.sendall(b"\x16")
-
-        stack.callback(gone.set)
-        threading.Thread(target=serve, daemon=True).start()
-        found = verdict(port, timeout=0.3)
-    assert (found.cause, found.tls_days_left) == ("tls_name_mismatch", None)
 
 
 def test_a_long_answer_of_a_server_that_hangs_up_without_a_word_is_read_to_its_end(trusted: Authority) -> None:
@@ -173,7 +132,7 @@ def test_tickets_without_end_are_read_until_the_phase_is_over_and_no_longer(trus
     clock = Clock(5, math.inf)
     endless = Endless(trusted.server(NAME, YESTERDAY, SOON), clock)
     with clock.phase("tls"):
-        secure = Secure(endless, NAME, clock, trusting())  # type: ignore[arg-type]
+        secure = Secure(endless, NAME, clock)  # type: ignore[arg-type]
         with pytest.raises(TimeoutError):
             secure.recv(4096)
     assert (endless.reads, endless.sent.pending > 0) == (5, True)
