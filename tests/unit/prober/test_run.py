@@ -1,13 +1,17 @@
-"""Many targets side by side, and more than there is time for."""
+"""Many targets side by side, so paced that none falsifies what another measures, and more than there is time for."""
 
 import json
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from prober import run
-from prober.run import MOST_TARGETS, probe_all
+from prober.run import AT_ONCE, GAP, MOST_TARGETS, probe_all
 from prober.scope import Scope
-from prober.verdict import OUT_OF_TIME, report
+from prober.verdict import OUT_OF_TIME, Verdict, report
 
 from tests.unit.listeners import HOST, accepting, answering, dropping, listening, refusing, silent
 
@@ -72,3 +76,84 @@ def test_targets_beyond_the_most_are_counted_in_one_verdict(monkeypatch: pytest.
     found = probe_all([0] * 8, on(443))
     assert len(found) == 4
     assert found[-1].detail == "5 targets beyond 3 were left out"
+
+
+# ------------------------------------------------------------------ their pace
+
+
+class Network:
+    """A network in which every name has one address and every probe is good; `starts` is when each thing began."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.starts: list[tuple[str, float]] = []
+        self.meanwhile: Callable[[], object] = lambda: None
+        """What happens during each probe."""
+        monkeypatch.setattr(run, "resolve", self._resolve)
+        monkeypatch.setattr(run, "probe", self._probe)
+
+    def _resolve(self, host: str, timeout: float) -> list[str]:
+        self.starts.append(("resolve", time.monotonic()))
+        return [HOST]
+
+    def _probe(self, blank: Verdict, *_: object) -> Verdict:
+        self.starts.append(("probe", time.monotonic()))
+        self.meanwhile()
+        return replace(blank, cause="", detail="")
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Network:
+    return Network(monkeypatch)
+
+
+def probed(names: int, deadline: float = 60) -> list[Verdict]:
+    targets = [{"url": f"tcp://{number}.example:443"} for number in range(names)]
+    return probe_all(targets, Scope.parse("example", "443", "127.0.0.0/8"), time.monotonic() + deadline)
+
+
+def test_between_two_starts_there_is_a_gap(network: Network) -> None:
+    probed(6)
+    starts = sorted(start for _, start in network.starts)
+    # Two begin at once; Python's clock rounds.
+    assert len(starts) == 12
+    assert starts[-1] - starts[0] > 9.9 * GAP
+
+
+def test_a_target_that_is_alone_waits_for_no_gap(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "GAP", 3600)
+    (found,) = probed(1, deadline=5)
+    assert found.good
+
+
+def test_what_takes_long_does_not_hold_up_others(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "GAP", 0)
+    network.meanwhile = threading.Barrier(AT_ONCE, timeout=10).wait
+    assert all(verdict.good for verdict in probed(2 * AT_ONCE))
+
+
+def test_addresses_are_probed_while_names_are_still_to_be_resolved(network: Network) -> None:
+    probed(40)
+    steps = [step for step, _ in network.starts]
+    last = len(steps) - steps[::-1].index("resolve") - 1
+    assert steps[:last].count("probe") > 20
+
+
+def test_what_waits_for_a_thread_until_the_run_is_over_blames_nobody(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ThreadPoolExecutor(1) as one:
+        monkeypatch.setattr(run, "threads", lambda: one)
+        over = threading.Event()
+        one.submit(over.wait, 10)
+        threading.Timer(0.2, over.set).start()
+        found = probed(3, deadline=0.1)
+    assert [(verdict.cause, verdict.detail) for verdict in found] == [("probe_error", OUT_OF_TIME)] * 3
+    assert network.starts == []
+
+
+def test_a_probe_that_breaks_keeps_nobody_waiting(network: Network) -> None:
+    def broken() -> None:
+        raise RuntimeError
+
+    network.meanwhile = broken
+    assert [verdict.cause for verdict in probed(2)] == ["probe_error"] * 2
