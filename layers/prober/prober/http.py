@@ -63,7 +63,7 @@ def ask(stream: Stream, target: Target, clock: Clock) -> tuple[Answer, int]:
         stream.sendall(f"GET {target.path} HTTP/1.1\r\n{headers}\r\n\r\n".encode("ascii"))
         head = answer.line()
     words = head.split(b"\n", 1)[0].split()
-    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not re.fullmatch(rb"[0-9]{3}", words[1]):
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not re.fullmatch(rb"[1-9][0-9]{2}", words[1]):
         raise Failed("http_status", f"not an HTTP answer: {head[:60]!r}")
     return answer, int(words[1])
 

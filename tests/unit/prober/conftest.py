@@ -1,5 +1,7 @@
 """Certificates and names for one test."""
 
+import json
+import math
 import socket
 import threading
 from collections.abc import Iterator
@@ -7,11 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prober import run
+from prober.scope import Scope
 from prober.tls import trusting
+from prober.verdict import Verdict, report
 
+from tests import gallery
 from tests.unit.listeners import Authority
 
 Answer = list[str] | Exception | None
+
+
+def probe_all(targets: object, scope: Scope, deadline: float = math.inf) -> list[Verdict]:
+    """The prober's verdicts, which make an answer as the schema has it."""
+    found = run.probe_all(targets, scope, deadline)
+    gallery.hold_to_schema(gallery.VERDICTS, json.loads(json.dumps({"verdicts": report(found)})))
+    return found
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from prober import dns
 from prober.clock import Failed
-from prober.run import MOST_ADDRESSES, probe_all
+from prober.run import MOST_ADDRESSES
 from prober.scope import Scope
 from prober.verdict import OUT_OF_TIME, Verdict
 
 from tests.unit.listeners import HOST, accepting, answering, listening
+from tests.unit.prober.conftest import probe_all
 
 SHORT = 0.3
 

@@ -4,11 +4,11 @@ import tracemalloc
 
 import pytest
 from prober.http import LONGEST_ANSWER, LONGEST_BODY
-from prober.run import probe_all
 from prober.scope import Scope
 from prober.verdict import Verdict
 
 from tests.unit.listeners import HOST, Behaviour, answering, flooding, lingering, listening, trickling
+from tests.unit.prober.conftest import probe_all
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SHORT, LONG = 0.3, 5.0

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 from linkgate.cause import CAUSES
-from prober.run import probe_all
 from prober.scope import Scope
 from prober.verdict import Verdict
 
@@ -24,7 +23,7 @@ from tests.unit.listeners import (
     resetting,
     silent,
 )
-from tests.unit.prober.conftest import Answer
+from tests.unit.prober.conftest import Answer, probe_all
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

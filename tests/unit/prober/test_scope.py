@@ -3,10 +3,9 @@
 import ipaddress
 
 import pytest
-from prober.run import probe_all
 from prober.scope import VARIABLES, Scope
 
-from tests.unit.prober.conftest import Answer
+from tests.unit.prober.conftest import Answer, probe_all
 
 SUFFIXES = "vpce.amazonaws.com, .orders.example"
 FORBIDDEN = {

@@ -5,11 +5,11 @@ import math
 from typing import Any
 
 import pytest
-from prober.run import probe_all
 from prober.scope import Scope
 from prober.verdict import Verdict, report
 
 from tests.unit.listeners import HOST, accepting, answering, listening
+from tests.unit.prober.conftest import probe_all
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LIMITS = Scope.parse("example", "443", "127.0.0.0/8")

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 from prober import tcp
-from prober.run import probe_all
 from prober.scope import Scope
 from prober.verdict import Verdict
 
 from lab.process import free_port
 from tests.unit.listeners import HOST, accepting, dropping, listening, refusing, resetting
+from tests.unit.prober.conftest import probe_all
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO is Linux's here")
 

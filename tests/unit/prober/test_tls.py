@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from prober.clock import Clock
-from prober.run import probe_all
 from prober.scope import Scope
 from prober.tls import Secure, trusting
 from prober.verdict import Verdict
 
 from tests.unit.listeners import HOST, Authority, accepting, answering, listening, nonsense
+from tests.unit.prober.conftest import probe_all
 
 NAME = "orders.example"
 YESTERDAY, SOON = timedelta(days=-2), timedelta(days=10)
