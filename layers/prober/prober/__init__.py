@@ -2,7 +2,7 @@
 
 To be read in this order; it imports the standard library and nothing else.
 
-1. scope    what a canary may touch: names, ports and addresses, fixed by its own stack
+1. scope    what a canary may probe: names, ports and addresses, fixed by its own stack
 2. target   what one target asks for, checked word by word and against the scope
 3. verdict  what a canary answers
 4. run      targets in, verdicts out: threads, their pace, one deadline

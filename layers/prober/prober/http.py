@@ -58,7 +58,7 @@ def ask(stream: Stream, target: Target, clock: Clock) -> tuple[Answer, int]:
     """Send the request and wait for the status; the rest of the answer stays to be read. No redirect is followed."""
     headers = f"Host: {target.server_name}\r\nUser-Agent: linkgate-canary\r\nConnection: close"
     answer = Answer(stream, clock)
-    with _told(clock):
+    with _as_causes(clock):
         stream.settimeout(clock.left())
         stream.sendall(f"GET {target.path} HTTP/1.1\r\n{headers}\r\n\r\n".encode("ascii"))
         head = answer.line()
@@ -76,7 +76,7 @@ def expect(status: int, target: Target) -> None:
 
 def match(answer: Answer, pieces: tuple[bytes, ...], clock: Clock) -> None:
     """Raises Failed unless the pieces occur in this order in the first LONGEST_BODY bytes of the body."""
-    with _told(clock):
+    with _as_causes(clock):
         body, trouble = _body(answer)
     at = 0
     for piece in pieces:
@@ -102,8 +102,8 @@ def _body(answer: Answer) -> tuple[bytes, str]:
 
 
 @contextlib.contextmanager
-def _told(clock: Clock) -> Iterator[None]:
-    """A socket's errors as causes."""
+def _as_causes(clock: Clock) -> Iterator[None]:
+    """Turn a socket's errors into causes."""
     try:
         yield
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""What a canary may touch: names, ports and addresses, fixed by its own stack; no event can widen it."""
+"""The scope is what a canary may probe: names, ports and addresses, which its own stack says and no event widens."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which names, ports and addresses a canary may touch."""
+    """Suffixes of names, ports, and networks in which every address must lie."""
 
     suffixes: tuple[str, ...]
     ports: frozenset[int]
@@ -58,5 +58,5 @@ class Scope:
         return ""
 
     def includes(self, address: str) -> bool:
-        """Whether an address lies in the VPC."""
+        """Whether an address lies in one of the networks."""
         return any(ipaddress.ip_address(address) in network for network in self.networks)

@@ -57,6 +57,7 @@ class Secure:
             return b""
 
     def _fed(self, step: Callable[[], T]) -> T:
+        """Do a step of TLS, and carry its bytes in and out meanwhile."""
         while True:
             try:
                 done = step()

@@ -60,7 +60,7 @@ def test_names_that_hang_keep_no_more_threads_than_there_are_for_them(names: Nam
     assert len(names.asked) <= dns.AT_ONCE
 
 
-def test_a_name_that_was_never_asked_for_says_nothing_about_its_door(names: Names) -> None:
+def test_a_name_that_was_never_asked_for_says_nothing_about_its_port(names: Names) -> None:
     said = []
     for number in range(dns.AT_ONCE + 1):
         with pytest.raises(Failed) as raised:
@@ -89,12 +89,12 @@ def test_a_name_is_asked_for_once_however_many_targets_share_it(names: Names) ->
     assert len({one.phases["dns"] for one in found}) == 1
 
 
-def test_of_hundreds_of_addresses_the_first_are_crossed_to_and_the_rest_are_told(names: Names) -> None:
+def test_of_hundreds_of_addresses_the_first_are_probed_and_the_rest_are_counted(names: Names) -> None:
     names.known["many.example"] = [f"127.0.1.{number}" for number in range(1, 255)]
     with listening(accepting) as listener:
-        *crossed, last = probed([{"url": f"tcp://many.example:{listener.port}"}], listener.port)
-    assert [one.address for one in crossed] == [f"127.0.1.{number}" for number in range(1, MOST_ADDRESSES + 1)]
-    assert {one.cause for one in crossed} == {"tcp_refused"}
+        *probed_ones, last = probed([{"url": f"tcp://many.example:{listener.port}"}], listener.port)
+    assert [one.address for one in probed_ones] == [f"127.0.1.{number}" for number in range(1, MOST_ADDRESSES + 1)]
+    assert {one.cause for one in probed_ones} == {"tcp_refused"}
     assert (last.cause, last.address) == ("dns_unexpected_address", "")
     assert last.detail == f"the name has {254 - MOST_ADDRESSES} addresses beyond the first {MOST_ADDRESSES}, " + (
         "which were not probed"
@@ -125,7 +125,7 @@ def test_a_name_that_hangs_until_the_deadline_blames_nobody(names: Names, expect
     assert (found.cause, found.detail) == ("probe_error", OUT_OF_TIME)
 
 
-def test_a_name_that_does_not_exist_is_a_closed_door(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_does_not_exist_counts_as_closed(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(*_: object, **__: object) -> list[Any]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

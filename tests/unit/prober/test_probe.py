@@ -32,20 +32,20 @@ SHORT, LONG = 0.3, 5.0
 NAME = "orders.example"
 
 
-def limits(*ports: int, names: str = HOST, cidrs: str = LOOPBACK) -> Scope:
+def scope(*ports: int, names: str = HOST, cidrs: str = LOOPBACK) -> Scope:
     return Scope.parse(names, ",".join(map(str, ports)), cidrs)
 
 
 def verdict(port: int, rest: str = "", scheme: str = "http", timeout: float = LONG, **wishes: object) -> Verdict:
     """The one verdict on a port of loopback."""
     target = {"endpoint_id": "vpce-1", "service_id": "vpce-svc-1", "name": HOST, "timeout_seconds": timeout}
-    (found,) = probe_all([target | {"url": f"{scheme}://{HOST}:{port}{rest}"} | wishes], limits(port))
+    (found,) = probe_all([target | {"url": f"{scheme}://{HOST}:{port}{rest}"} | wishes], scope(port))
     assert found.cause == "" or found.cause in CAUSES
     return found
 
 
 def named(name: str, allowed: Scope, **wishes: object) -> list[Verdict]:
-    """The verdicts on a name; port 443 is only the limits' unless a test listens there."""
+    """The verdicts on a name; port 443 is only in scope unless a test listens there."""
     port = min(allowed.ports)
     return probe_all([{"name": name, "url": f"tcp://{name}:{port}", "timeout_seconds": SHORT} | wishes], allowed)
 
@@ -86,7 +86,7 @@ def test_any_status_from_200_to_399_is_good(status: bytes) -> None:
 @pytest.mark.parametrize(
     "status", [b"503 Service Unavailable", b"404 Not Found", b"100 Continue", b"199 Odd", b"400 x"]
 )
-def test_any_other_status_is_bad_and_is_told(status: bytes) -> None:
+def test_any_other_status_is_bad_and_is_reported(status: bytes) -> None:
     with listening(answering(b"HTTP/1.0 " + status + b"\r\n\r\n")) as listener:
         found = verdict(listener.port)
     assert (found.cause, found.http_status) == ("http_status", int(status[:3]))
@@ -125,7 +125,7 @@ def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
     with listening(answering(b"")) as elsewhere:
         moved = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d/\r\n\r\n" % elsewhere.port
         with listening(answering(moved)) as listener:
-            (found,) = probe_all([{"url": f"http://{HOST}:{listener.port}/"}], limits(listener.port, elsewhere.port))
+            (found,) = probe_all([{"url": f"http://{HOST}:{listener.port}/"}], scope(listener.port, elsewhere.port))
     assert (found.cause, found.http_status) == ("", 302)
     assert (len(listener.requests), elsewhere.requests) == (1, [])
 
@@ -210,7 +210,7 @@ def test_without_a_server_name_the_certificate_must_be_for_the_name_that_is_prob
     resolver[NAME] = [HOST]
     with listening(accepting, trusted.server(NAME, YESTERDAY, SOON)) as listener:
         target = {"name": NAME, "url": f"tls://{NAME}:{listener.port}"}
-        (found,) = probe_all([target], limits(listener.port, names="example"))
+        (found,) = probe_all([target], scope(listener.port, names="example"))
     assert found.good
 
 
@@ -241,14 +241,14 @@ def test_a_handshake_that_is_never_answered_fails() -> None:
 def test_every_address_of_a_name_gets_a_verdict(resolver: dict[str, Answer]) -> None:
     resolver[NAME] = [HOST, "127.0.0.2", HOST]
     with listening(accepting) as listener:
-        found = named(NAME, limits(listener.port, names="example"))
+        found = named(NAME, scope(listener.port, names="example"))
     assert [(one.address, one.cause) for one in found] == [(HOST, ""), ("127.0.0.2", "tcp_refused")]
 
 
 def test_an_address_outside_the_cidrs_is_not_touched(resolver: dict[str, Answer]) -> None:
     resolver[NAME] = [HOST, "127.0.0.2"]
     with listening(answering(OK)) as listener:
-        allowed = limits(listener.port, names="example", cidrs="127.0.0.2/32")
+        allowed = scope(listener.port, names="example", cidrs="127.0.0.2/32")
         first, second = named(NAME, allowed, url=f"http://{NAME}:{listener.port}/")
     assert (first.cause, sorted(first.phases)) == ("dns_unexpected_address", ["dns", "total"])
     assert second.cause == "tcp_refused"
@@ -267,27 +267,27 @@ def test_an_address_outside_the_cidrs_is_not_touched(resolver: dict[str, Answer]
 )
 def test_a_name_that_cannot_be_resolved_says_how(resolver: dict[str, Answer], error: OSError, cause: str) -> None:
     resolver[NAME] = error
-    (found,) = named(NAME, limits(443, names="example"))
+    (found,) = named(NAME, scope(443, names="example"))
     assert (found.cause, found.address) == (cause, "")
     assert found.detail.startswith(NAME)
 
 
 def test_a_resolver_that_never_answers_is_a_timeout(resolver: dict[str, Answer]) -> None:
     resolver[NAME] = None
-    (found,) = named(NAME, limits(443, names="example"))
+    (found,) = named(NAME, scope(443, names="example"))
     assert (found.cause, found.detail) == ("dns_timeout", f"{NAME} was not resolved within 0.3 s")
 
 
 @pytest.mark.parametrize("name", [f"{'a' * 64}.example", "a..example"])
 def test_a_name_that_dns_cannot_carry_is_a_verdict_too(name: str) -> None:
-    (found,) = named(name, limits(443, names="example"))
+    (found,) = named(name, scope(443, names="example"))
     assert found.cause in ("dns_not_found", "probe_error")
 
 
-# ------------------------------------------------------------------ doors that must be closed
+# ------------------------------------------------------------------ ports that must be closed
 
 
-def test_a_reset_is_not_good_where_the_door_must_be_closed() -> None:
+def test_a_reset_is_not_good_where_the_port_must_be_closed() -> None:
     """Packets get through, if only to a load balancer that has no target."""
     with refusing() as port:
         found = verdict(port, scheme="tcp", expect="closed")
@@ -295,28 +295,28 @@ def test_a_reset_is_not_good_where_the_door_must_be_closed() -> None:
     assert "packets get through" in found.detail
 
 
-def test_a_dropped_packet_is_good_where_the_door_must_be_closed() -> None:
+def test_a_dropped_packet_is_good_where_the_port_must_be_closed() -> None:
     with dropping() as port:
         assert verdict(port, scheme="tcp", timeout=SHORT, expect="closed").good
 
 
-def test_an_open_door_is_bad_where_it_must_be_closed() -> None:
+def test_an_open_port_is_bad_where_it_must_be_closed() -> None:
     with listening(accepting) as listener:
         assert verdict(listener.port, scheme="tcp", expect="closed").cause == "unexpectedly_open"
 
 
-def test_a_sick_server_behind_a_door_that_must_be_closed_is_an_open_door() -> None:
+def test_a_sick_server_behind_a_port_that_must_be_closed_is_an_open_port() -> None:
     with listening(answering(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")) as listener:
         assert verdict(listener.port, expect="closed").cause == "unexpectedly_open"
 
 
-def test_a_resolver_that_does_not_answer_says_nothing_about_a_door(resolver: dict[str, Answer]) -> None:
+def test_a_resolver_that_does_not_answer_says_nothing_about_a_port(resolver: dict[str, Answer]) -> None:
     resolver[NAME] = None
-    (found,) = named(NAME, limits(443, names="example"), expect="closed")
+    (found,) = named(NAME, scope(443, names="example"), expect="closed")
     assert found.cause == "dns_timeout"
 
 
-def test_an_address_that_was_not_touched_says_nothing_about_a_door(resolver: dict[str, Answer]) -> None:
+def test_an_address_that_was_not_touched_says_nothing_about_a_port(resolver: dict[str, Answer]) -> None:
     resolver[NAME] = ["203.0.113.7"]
-    (found,) = named(NAME, limits(443, names="example"), expect="closed")
+    (found,) = named(NAME, scope(443, names="example"), expect="closed")
     assert found.cause == "dns_unexpected_address"

@@ -81,7 +81,7 @@ def test_names_under_a_suffix_are_allowed_in_any_case_and_with_a_last_dot(
     assert found.cause == "dns_unexpected_address"
 
 
-def test_limits_are_read_from_comma_separated_parameters_with_blanks() -> None:
+def test_a_scope_is_read_from_comma_separated_parameters_with_blanks() -> None:
     found = Scope.parse(" A.example , b.example,", "80, 443", "10.0.0.0/8, fd00::/8")
     expected = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
     assert found == Scope(("a.example", "b.example"), frozenset({80, 443}), expected)
@@ -91,7 +91,7 @@ def test_limits_are_read_from_comma_separated_parameters_with_blanks() -> None:
     ("ports", "cidrs", "words"),
     [("https", "10.0.0.0/8", "https"), ("443", "10.0.0.1/8", "10.0.0.1/8"), ("443", "x", "x")],
 )
-def test_limits_that_cannot_be_read_are_named(ports: str, cidrs: str, words: str) -> None:
+def test_a_variable_that_cannot_be_read_is_named(ports: str, cidrs: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Scope.parse("example", ports, cidrs)
 

@@ -12,7 +12,7 @@ from tests.unit.listeners import HOST, accepting, answering, listening
 from tests.unit.prober.conftest import probe_all
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-LIMITS = Scope.parse("example", "443", "127.0.0.0/8")
+SCOPE = Scope.parse("example", "443", "127.0.0.0/8")
 
 
 def on(port: int) -> Scope:
@@ -21,14 +21,14 @@ def on(port: int) -> Scope:
 
 @pytest.mark.parametrize("target", [None, 7, "tcp://a.example:443", [], ["tcp"], True, 1.5])
 def test_a_target_that_is_no_object_gets_a_verdict_without_a_name(target: object) -> None:
-    (found,) = probe_all([target], LIMITS)
+    (found,) = probe_all([target], SCOPE)
     assert found == Verdict("", "", "", "", cause="probe_error", detail=found.detail)
     assert found.detail == f"a target is an object, not {type(target).__name__}"
 
 
 @pytest.mark.parametrize("targets", [None, {}, "targets", 7, {"url": "tcp://a.example:443"}])
 def test_no_list_of_targets_gets_one_verdict(targets: object) -> None:
-    (found,) = probe_all(targets, LIMITS)
+    (found,) = probe_all(targets, SCOPE)
     assert (found.cause, found.detail) == ("probe_error", "not probed: there is no list of targets")
 
 
@@ -63,7 +63,7 @@ def test_no_list_of_targets_gets_one_verdict(targets: object) -> None:
 )
 def test_what_cannot_be_meant_is_said(wish: dict[str, Any], words: str) -> None:
     target = {"endpoint_id": "vpce-1", "service_id": "vpce-svc-1", "name": "a.example"}
-    (found,) = probe_all([target | {"url": "https://a.example:443/"} | wish], LIMITS)
+    (found,) = probe_all([target | {"url": "https://a.example:443/"} | wish], SCOPE)
     assert (found.endpoint_id, found.service_id, found.name) == ("vpce-1", "vpce-svc-1", "a.example")
     assert found.cause == "probe_error"
     assert words in found.detail
@@ -81,7 +81,7 @@ def test_nonsense_that_nobody_can_repeat_is_a_verdict_and_the_others_are_probed(
 
 def test_a_name_is_held_to_its_form_also_if_another_one_is_asked_for() -> None:
     target = {"url": "tls://a..example:443", "server_name": "b.example"}
-    (found,) = probe_all([target], LIMITS)
+    (found,) = probe_all([target], SCOPE)
     assert (found.cause, found.detail) == ("probe_error", "name 'a..example' is not a host name")
 
 
@@ -114,7 +114,7 @@ def test_a_timeout_that_makes_no_sense_is_not_used(timeout: object) -> None:
 
 def test_a_verdict_repeats_little_of_what_it_was_given_and_nothing_that_could_harm_a_log() -> None:
     wild = "\r\n\u2028\x1b[31m\ud83d\ude00" + "x" * 100_000
-    (found,) = probe_all([dict.fromkeys(("endpoint_id", "service_id", "name", "url"), wild)], LIMITS)
+    (found,) = probe_all([dict.fromkeys(("endpoint_id", "service_id", "name", "url"), wild)], SCOPE)
     assert len(json.dumps(report([found]))) < 3000
     assert found.endpoint_id.isascii()
     assert found.endpoint_id.isprintable()

@@ -58,13 +58,13 @@ def test_a_socket_that_is_closed_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["tls", "http"])
-def test_a_door_that_opens_and_slams_is_open_where_it_must_be_closed(scheme: str) -> None:
+def test_a_port_that_opens_and_resets_is_open_where_it_must_be_closed(scheme: str) -> None:
     with listening(resetting) as listener:
         found = verdict(listener.port, url=f"{scheme}://{HOST}:{listener.port}", expect="closed")
     assert found.cause == "unexpectedly_open"
 
 
-def test_an_address_of_version_6_is_crossed_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_of_version_6_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(socket.create_server(("::1", 0), family=socket.AF_INET6))
@@ -84,7 +84,7 @@ def test_an_address_of_version_6_is_crossed_to(monkeypatch: pytest.MonkeyPatch) 
 
 @linux
 @pytest.mark.parametrize("expect", ["open", "closed"])
-def test_a_packet_that_cannot_leave_says_nothing_about_a_door(expect: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_packet_that_cannot_leave_says_nothing_about_a_port(expect: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # There is no route for TCP to a group of hosts.
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("224.0.0.1", 0))])
     target = {"url": "tcp://a.example:443", "expect": expect}
@@ -92,7 +92,7 @@ def test_a_packet_that_cannot_leave_says_nothing_about_a_door(expect: str, monke
     assert (found.cause, found.detail) == ("probe_error", "224.0.0.1:443: Network is unreachable")
 
 
-def test_a_door_that_must_be_closed_is_asked_for_nothing_beyond_its_connection() -> None:
+def test_a_port_that_must_be_closed_is_asked_for_nothing_beyond_its_connection() -> None:
     with listening(resetting) as listener:
         found = verdict(listener.port, url=f"http://{HOST}:{listener.port}", expect="closed")
     assert (found.cause, set(found.phases)) == ("unexpectedly_open", {"dns", "tcp", "total"})
