@@ -167,6 +167,7 @@ def test_of_an_endless_header_a_little_is_read() -> None:
         b"200 OK\r\n",
         b"\x00" * 70_000,
         b"HTTP/1.1 -200 OK\r\n",
+        b"HTTP/1.1 000 OK\r\n",
     ],
 )
 def test_an_answer_that_is_not_http_is_a_bad_status(answer: bytes) -> None:

@@ -86,18 +86,20 @@ class Network:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.starts: list[tuple[str, float]] = []
-        self.meanwhile: Callable[[], object] = lambda: None
-        """What happens during each probe."""
+        self.resolving: Callable[[], object] = lambda: None
+        self.probing: Callable[[], object] = lambda: None
+        """What happens while a name is resolved, and while an address is probed."""
         monkeypatch.setattr(run, "resolve", self._resolve)
         monkeypatch.setattr(run, "probe", self._probe)
 
     def _resolve(self, host: str, timeout: float) -> list[str]:
         self.starts.append(("resolve", time.monotonic()))
+        self.resolving()
         return [HOST]
 
     def _probe(self, blank: Verdict, *_: object) -> Verdict:
         self.starts.append(("probe", time.monotonic()))
-        self.meanwhile()
+        self.probing()
         return replace(blank, cause="", detail="")
 
 
@@ -127,7 +129,7 @@ def test_a_target_that_is_alone_waits_for_no_gap(network: Network, monkeypatch: 
 
 def test_what_takes_long_does_not_hold_up_others(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "GAP", 0)
-    network.meanwhile = threading.Barrier(AT_ONCE, timeout=10).wait
+    network.probing = threading.Barrier(AT_ONCE, timeout=10).wait
     assert all(verdict.good for verdict in probed(2 * AT_ONCE))
 
 
@@ -151,9 +153,22 @@ def test_what_waits_for_a_thread_until_the_run_is_over_blames_nobody(
     assert network.starts == []
 
 
+def test_what_was_resolved_too_late_is_not_probed(network: Network) -> None:
+    late, until = threading.Event(), time.monotonic() + 1.1
+
+    def slow() -> None:
+        while time.monotonic() < until:
+            late.wait(0.01)
+
+    network.resolving = slow
+    (found,) = probed(1, deadline=1)
+    assert (found.address, found.cause, found.detail) == (HOST, "probe_error", OUT_OF_TIME)
+    assert [step for step, _ in network.starts] == ["resolve"]
+
+
 def test_a_probe_that_breaks_keeps_nobody_waiting(network: Network) -> None:
     def broken() -> None:
         raise RuntimeError
 
-    network.meanwhile = broken
+    network.probing = broken
     assert [verdict.cause for verdict in probed(2)] == ["probe_error"] * 2
