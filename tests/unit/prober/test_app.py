@@ -103,12 +103,3 @@ def test_the_canary_answers_nothing_while_its_environment_lacks_something(
     environment.delenv(name)
     with pytest.raises(ValueError, match=f"environment variable {name} is missing"):
         canary.handler({"targets": []}, Context())
-
-
-@pytest.mark.parametrize(("name", "value"), [("CANARY_PORTS", "https"), ("CANARY_CIDRS", "10.0.0.1/8")])
-def test_nonsense_in_the_environment_is_named_by_its_variable(
-    name: str, value: str, environment: pytest.MonkeyPatch
-) -> None:
-    environment.setenv(name, value)
-    with pytest.raises(ValueError, match=f"{name} is '{value}'"):
-        canary.application()

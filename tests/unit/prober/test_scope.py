@@ -89,7 +89,11 @@ def test_a_scope_is_read_from_comma_separated_parameters_with_blanks() -> None:
 
 @pytest.mark.parametrize(
     ("ports", "cidrs", "words"),
-    [("https", "10.0.0.0/8", "https"), ("443", "10.0.0.1/8", "10.0.0.1/8"), ("443", "x", "x")],
+    [
+        ("https", "10.0.0.0/8", "CANARY_PORTS is 'https'"),
+        ("443", "10.0.0.1/8", "CANARY_CIDRS is '10.0.0.1/8'"),
+        ("443", "x", "CANARY_CIDRS is 'x'"),
+    ],
 )
 def test_a_variable_that_cannot_be_read_is_named(ports: str, cidrs: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
