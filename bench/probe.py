@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from linkgate.limits import Limits
-from linkgate.probe import probe_all
+from prober.run import probe_all
+from prober.scope import Scope
 
 from bench.crowd import crowd
 from bench.delay import delaying, inside
@@ -34,13 +34,13 @@ NEEDED = {"cc": "gcc and libssl-dev", "nginx": "nginx-light"}
 
 
 def linkgate(host: str, port: int) -> Probe:
-    """The prober as the canary's door calls it, with all its limits and threads."""
-    limits = Limits.parse(host, str(port), f"{host}/32")
+    """The prober as the canary's handler calls it, with its scope and threads."""
+    scope = Scope.parse(host, str(port), f"{host}/32")
     target = {"name": host, "url": f"https://{host}:{port}/", "server_name": NAME, "expect_status": 200}
 
     def once() -> tuple[float, float]:
         start = time.perf_counter()
-        (verdict,) = probe_all([target], limits, time.monotonic() + 10)
+        (verdict,) = probe_all([target], scope, time.monotonic() + 10)
         took = (time.perf_counter() - start) * 1000
         assert verdict.good, verdict
         return took, verdict.phases["total"]

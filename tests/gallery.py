@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from linkgate.policy.rows import Item
 
 EVENTS = Path(__file__).parents[1] / "events"
 SCHEMAS = EVENTS / "schemas"
+VERDICTS = "Canary Verdicts"
+"""What a canary answers; the other schemas are those of events."""
 
 
 def text(name: str) -> str:
@@ -38,12 +40,12 @@ def item(typed: Mapping[str, Any]) -> Item:
 
 def kinds() -> set[str]:
     """Every kind of event that has a schema."""
-    return {json.loads(path.read_text())["title"] for path in SCHEMAS.glob("*.json")}
+    return {json.loads(path.read_text())["title"] for path in SCHEMAS.glob("*.json")} - {VERDICTS}
 
 
 @functools.cache
 def schema(kind: str) -> dict[str, Any]:
-    """The schema of the detail of one kind of event; AssertionError if it has none."""
+    """The schema of the detail of one kind of event, or of VERDICTS; AssertionError if it has none."""
     path = SCHEMAS / f"{kind.lower().replace(' ', '-')}.json"
     assert path.exists(), f"an event {kind!r} is told, and events/schemas/ does not describe it"
     read: dict[str, Any] = json.loads(path.read_text())
@@ -52,9 +54,8 @@ def schema(kind: str) -> dict[str, Any]:
 
 def hold_to_schema(kind: str, detail: Mapping[str, Any]) -> None:
     """AssertionError that says where a detail is not as its schema describes it."""
-    problems = [
-        f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema(kind)).iter_errors(detail)
-    ]
+    validator = Draft202012Validator(schema(kind), format_checker=FormatChecker())
+    problems = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(detail)]
     assert not problems, f"{kind}: {'; '.join(problems)}"
 
 

@@ -1,36 +1,35 @@
-"""Door, inside the consumer's VPC: probe the targets that patrol names. No AWS API is called."""
+"""Handler inside the consumer's VPC: probes the targets that patrol names. No AWS API is called."""
 
 import functools
+import logging
 import os
 import time
+from dataclasses import asdict
 from typing import Any
 
-from aws_lambda_powertools import Logger
-from linkgate.config import Settings
-from linkgate.limits import Limits
-from linkgate.probe import probe_all
-from linkgate.report import report
+from prober.run import probe_all
+from prober.scope import Scope
+from prober.verdict import report
 
-logger = Logger(service="canary")
+logger = logging.getLogger("canary")
+logger.setLevel(logging.INFO)
 MARGIN = 3.0
 """Seconds of the function's time that are kept to write thousands of verdicts down."""
 MOST_LOGGED = 100
 
 
 @functools.cache
-def application() -> Limits:
-    settings = Settings.from_env(os.environ, ("canary_names", "canary_ports", "canary_cidrs"))
-    return Limits.parse(settings.canary_names, settings.canary_ports, settings.canary_cidrs)
+def application() -> Scope:
+    return Scope.from_env(os.environ)
 
 
-@logger.inject_lambda_context
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    """`{"targets": [...]}` in, `{"verdicts": [...]}` out (design section 8); what failed is logged as well."""
+    """`{"targets": [...]}` in, `{"verdicts": [...]}` out; what failed is logged as well, in Lambda's own JSON."""
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - MARGIN
     targets = event.get("targets") if isinstance(event, dict) else None
-    verdicts = report(probe_all(targets, application(), deadline))
-    bad = [verdict for verdict in verdicts if verdict["cause"]]
+    verdicts = probe_all(targets, application(), deadline)
+    bad = [verdict for verdict in verdicts if not verdict.good]
     for verdict in bad[:MOST_LOGGED]:
-        logger.info("failed", **{f"probe_{name}": value for name, value in verdict.items()})
-    logger.info("probed", probe_verdicts=len(verdicts), probe_failed=len(bad))
-    return {"verdicts": verdicts}
+        logger.info("failed", extra={f"probe_{name}": value for name, value in asdict(verdict).items()})
+    logger.info("probed", extra={"probe_verdicts": len(verdicts), "probe_failed": len(bad)})
+    return {"verdicts": report(verdicts)}

@@ -57,7 +57,7 @@ def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None, sec
     demo = deploy_demo(lab, step, second)
     plane = DataPlane(lab.folder).kind
     port, _ = PORTS[plane]
-    step("sam build: four functions and their layer")
+    step("sam build: four functions and two layers")
     template = _build(lab, CHECKOUT / "template.yaml")
     step("sam deploy: Linkgate")
     parameters = {

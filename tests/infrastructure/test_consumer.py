@@ -1,8 +1,11 @@
 """The consumer's canary: one principal may invoke it, and it may do nothing but write its log."""
 
+import ast
 import fnmatch
 import re
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from linkgate.patrol.routing import PREFIX
@@ -37,12 +40,36 @@ def invokers(stack: Stack) -> list[str]:
     return problems + [f"{name} is a {kind}" for kind in kinds for name in stack.of(f"AWS::Lambda::{kind}")]
 
 
-CHECKS = [invokers, missing, surplus, wildcards, foreign, misplaced_trust, misinformed, dangling, clashing_names]
+def shipped(stack: Stack) -> list[Path]:
+    """The folders that a stack's functions and layers are built from."""
+    layers = [str(one["Content"]["S3Key"]) for one in stack.of("AWS::Lambda::LayerVersion").values()]
+    return [*(handler_of(one).parent for one in stack.functions().values()), *(ROOT / layer for layer in layers)]
+
+
+def strangers(stack: Stack) -> list[str]:
+    """What the shipped code takes from anywhere but the standard library and itself."""
+    folders = shipped(stack)
+    own = sys.stdlib_module_names | {path.stem for folder in folders for path in folder.iterdir()}
+    problems = [f"{path} installs packages" for folder in folders for path in folder.glob("requirements*")]
+    for path in [path for folder in folders for path in folder.rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
+            problems += [f"{path} imports {name}" for name in names if name.split(".")[0] not in own]
+    return problems
+
+
+CHECKS = [invokers, missing, surplus, wildcards, foreign, misplaced_trust, misinformed, strangers]
+CHECKS += [dangling, clashing_names]
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_the_canary_is_what_its_consumer_was_told(canary: Stack, check: Check) -> None:
     assert check(canary) == []
+
+
+def test_all_that_enters_the_consumers_account_is_a_dozen_files(canary: Stack) -> None:
+    assert len([path for folder in shipped(canary) for path in folder.rglob("*.py")]) <= 12
 
 
 def test_exactly_one_principal_may_invoke_it(canary: Stack) -> None:
@@ -63,7 +90,7 @@ def test_both_canaries_may_log_and_be_put_into_the_vpc_and_nothing_else(canary: 
 def test_both_canaries_are_one_function(canary: Stack, whole: Stack) -> None:
     theirs, ours = (stack.properties("CanaryFunction") for stack in (canary, whole))
     assert handler_of(theirs) == handler_of(ours)
-    for key in ("Timeout", "MemorySize", "Handler", "Layers"):
+    for key in ("Timeout", "MemorySize", "Handler", "Layers", "LoggingConfig"):
         assert theirs[key] == ours[key], key
     assert theirs["Environment"]["Variables"].keys() == ours["Environment"]["Variables"].keys()
     assert role_statements(canary, "CanaryRole") == role_statements(whole, "CanaryRole")
@@ -87,7 +114,7 @@ def test_patrol_may_invoke_what_is_called_like_it_and_its_own_canary_alone(
 def test_its_log_is_the_one_that_lambda_writes_to(canary: Stack) -> None:
     function = canary.properties("CanaryFunction")
     assert canary.properties("CanaryLog")["LogGroupName"] == f"/aws/lambda/{function['FunctionName']}"
-    assert function["LoggingConfig"] == {"LogGroup": "${CanaryLog}"}
+    assert function["LoggingConfig"] == {"LogGroup": "${CanaryLog}", "LogFormat": "JSON"}
 
 
 def test_its_alarm_tells_the_consumers_topic_or_nobody_and_has_a_heading(canary: Stack) -> None:
@@ -123,9 +150,12 @@ SPOILED = [
         "s3:GetObject",
         "CanaryRole does not need s3:GetObject",
     ),
+    Spoiled(strangers, "LAYER.Content.S3Key", "layers/common", "requirements.txt installs packages"),
+    Spoiled(strangers, "LAYER.Content.S3Key", "layers/common", "metrics.py imports aws_lambda_powertools"),
 ]
 
 
 @pytest.mark.parametrize("spoiled", SPOILED)
 def test_a_canary_that_others_could_use_is_named(canary: Stack, spoiled: Spoiled) -> None:
-    spoiled.assert_named(canary)
+    (layer,) = canary.of("AWS::Lambda::LayerVersion")
+    spoiled._replace(path=spoiled.path.replace("LAYER", layer)).assert_named(canary)

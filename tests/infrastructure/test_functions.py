@@ -8,44 +8,49 @@ from linkgate.aws import clients
 from linkgate.config import Settings
 from linkgate.ledger import items
 from linkgate.patrol.canaries import LONGEST_CALL
+from prober.scope import VARIABLES
 
 from tests.infrastructure.source import Module
-from tests.infrastructure.stack import GONE, Check, Properties, Spoiled, Stack, handler_of
+from tests.infrastructure.stack import GONE, Check, Properties, Spoiled, Stack, handler_of, named
 
 
 def demanded(function: Properties) -> set[str]:
-    """The variables that a handler demands: the second argument of its Settings.from_env."""
+    """The variables that a handler demands: the second argument of its Settings.from_env, or those of the scope."""
     module = Module(handler_of(function))
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "Settings.from_env":
             given = node.args[1]
             names = module.constant(given.id) if isinstance(given, ast.Name) else given
             return {str(name).upper() for name in ast.literal_eval(names or given)}
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Scope.from_env":
+            return set(VARIABLES)
     raise AssertionError(f"{handler_of(function)} reads no settings")
 
 
 def misinformed(stack: Stack) -> list[str]:
     """Functions whose handler demands what the template does not give, or which are given what nobody reads."""
-    known = {name.upper() for name in Settings.__slots__}
+    settings = {name.upper() for name in Settings.__slots__}
     problems = []
     for name, function in stack.functions().items():
-        given = function["Environment"]["Variables"]
-        problems += [f"{name} is not given {one}" for one in sorted(demanded(function)) if not given.get(one)]
-        problems += [f"{name} is given {one}, which Settings does not know" for one in sorted(given.keys() - known)]
+        given, needed = function["Environment"]["Variables"], demanded(function)
+        known = needed if needed == set(VARIABLES) else settings
+        problems += [f"{name} is not given {one}" for one in sorted(needed) if not given.get(one)]
+        problems += [f"{name} is given {one}, which it does not read" for one in sorted(given.keys() - known)]
     return problems
 
 
 def odd_ones_out(stack: Stack) -> list[str]:
-    """Functions with another runtime, layer or handler than the rest, and aliases.
+    """Functions with another runtime, layer or handler than they ought to have, and aliases.
 
     A change of the layer alone publishes no new version, so behind an alias it would be deployed and never run.
     """
-    (layer,) = stack.of("AWS::Lambda::LayerVersion")
+    layers = stack.of("AWS::Lambda::LayerVersion")
     runtime = stack.parameters["PythonRuntime"]
     problems = []
     for name, function in stack.functions().items():
-        seen = (function["Runtime"], function.get("Layers"), function["Handler"])
-        if seen != (wanted := (runtime, [f"${{{layer}}}"], "app.handler")):
+        seen = (function["Runtime"], [named(layer) for layer in function.get("Layers", ())], function["Handler"])
+        kind = "ProberLayer" if name == "CanaryFunction" else "CommonLayer"
+        if seen != (wanted := (runtime, [layer for layer in layers if layer.startswith(kind)], "app.handler")):
             problems.append(f"{name} has {seen}, not {wanted}")
         if not handler_of(function).exists():
             problems.append(f"{name} has no code at {handler_of(function)}")
@@ -90,10 +95,11 @@ def test_every_handler_is_deployed(whole: Stack, document: dict[str, Any]) -> No
 SPOILED = [
     Spoiled(misinformed, "ApproveFunction.Environment.Variables.LEDGER_TABLE", GONE, "is not given LEDGER_TABLE"),
     Spoiled(misinformed, "ApproveFunction.Environment.Variables.STACK", "", "ApproveFunction is not given STACK"),
-    Spoiled(misinformed, "ApproveFunction.Environment.Variables.LEDGER", "x", "LEDGER, which Settings does not know"),
+    Spoiled(misinformed, "ApproveFunction.Environment.Variables.LEDGER", "x", "LEDGER, which it does not read"),
     Spoiled(misinformed, "CanaryFunction.Environment.Variables.CANARY_CIDRS", GONE, "is not given CANARY_CIDRS"),
     Spoiled(odd_ones_out, "SweepFunction.Runtime", "python3.13", "SweepFunction has"),
     Spoiled(odd_ones_out, "SweepFunction.Layers", GONE, "SweepFunction has"),
+    Spoiled(odd_ones_out, "CanaryFunction.Layers", [], "CanaryFunction has"),
     Spoiled(odd_ones_out, "SweepFunction.Code.S3Key", "functions/x", "has no code"),
     Spoiled(odd_ones_out, "Live", {"Type": "AWS::Lambda::Alias"}, "Live is a AWS::Lambda::Alias"),
     Spoiled(mistimed, "CanaryFunction.Timeout", 70, "the canary, which may take 70 s"),

@@ -81,7 +81,7 @@ def inside(vpcs: Vpcs) -> Iterator[Canary]:
     data_plane = DataPlane(vpcs.lab.folder)
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
-        "PYTHONPATH": os.pathsep.join((str(CHECKOUT), str(CHECKOUT / "layers" / "common"))),
+        "PYTHONPATH": os.pathsep.join((str(CHECKOUT), *map(str, (CHECKOUT / "layers").iterdir()))),
         "CANARY_NAMES": "vpce.amazonaws.com,example.com,unverified.test",
         "CANARY_PORTS": "80,443",
         "CANARY_CIDRS": "10.0.0.0/8",

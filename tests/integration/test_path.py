@@ -8,7 +8,7 @@ from lab.harness.account import Provider
 from lab.harness.deploy import CONSUMERS, Deployed, deploy_canary
 from lab.harness.process import LabProcess
 from tests.integration.conftest import Await, Client
-from tests.integration.deploy import allow, function, invoke
+from tests.integration.deploy import allow, function, invoke, lines
 
 SENDER = """
 import boto3
@@ -131,6 +131,9 @@ def test_the_canary_crosses_what_was_accepted_and_the_alarm_follows_the_servers(
     until(lambda: provider.alarm("endpoint-unhealthy"), "ALARM")
     until(lambda: provider.status(endpoint), "UNHEALTHY")
     assert provider.known(endpoint)["health"]["cause"] == "tcp_refused"
+    texts = [text for text in lines(client, "linkgate-canary") if '"message": "failed"' in text]
+    said = [(line["level"], line["logger"], line["probe_endpoint_id"]) for line in map(json.loads, texts)]
+    assert ("INFO", "canary", endpoint) in said
     ec2.start_instances(InstanceIds=servers)
     until(lambda: provider.alarm("endpoint-unhealthy"), "OK")
     until(lambda: provider.status(endpoint), "VERIFIED")

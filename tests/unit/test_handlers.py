@@ -17,8 +17,8 @@ from linkgate.config import Settings
 from linkgate.errors import SettingsError, Unavailable
 from linkgate.events.bell import Bell
 from linkgate.health.targets import Probe
-from linkgate.limits import Limits
 from linkgate.model import State, Status
+from prober.scope import Scope
 
 from functions.approve import app as approve
 from functions.canary import app as canary
@@ -32,7 +32,7 @@ from tests.world import CONSUMER, OTHER, endpoint_id, service_id
 A, B = endpoint_id(1), endpoint_id(2)
 SECOND = service_id(2)
 SETTINGS = Settings(stack="linkgate")
-DOORS = (approve, sweep, patrol, canary)
+DOORS = (approve, sweep, patrol)
 ROOT = Path(__file__).parents[2]
 
 
@@ -506,7 +506,7 @@ def patrolled(app: Application, monkeypatch: pytest.MonkeyPatch, port: int) -> N
     def invoked(region: str, FunctionName: str, Payload: str) -> dict[str, Any]:
         return {"Payload": BytesIO(json.dumps(canary.handler(json.loads(Payload), Context())).encode())}
 
-    monkeypatch.setattr(canary, "application", lambda: Limits.parse(HOST, str(port), "127.0.0.0/8"))
+    monkeypatch.setattr(canary, "application", lambda: Scope.parse(HOST, str(port), "127.0.0.0/8"))
     monkeypatch.setattr(app.canary, "_invoked", invoked)
     app.world.links[A].dns_names = (HOST,)
     replace(app.patrol, default_probe=(Probe(f"tcp://:{port}"),)).walk(lambda: 900)
@@ -532,73 +532,14 @@ def test_patrol_understands_what_the_canary_says_of_an_endpoint_that_does_not(
     assert accepted.bus.told[-1][1]["cause"] == "tcp_refused"
 
 
-def test_what_failed_is_logged_and_what_did_not_is_counted(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
-    with listening(accepting) as listener:
-        monkeypatch.setattr(canary, "application", lambda: Limits.parse(HOST, str(listener.port), "127.0.0.0/8"))
-        targets = [{"endpoint_id": A, "url": url} for url in ("ftp://x.example:443", f"tcp://{HOST}:{listener.port}")]
-        answer = canary.handler({"targets": targets}, Context())
-    assert [verdict["cause"] for verdict in answer["verdicts"]] == ["probe_error", ""]
-    (failed,) = [line for line in said.read().lines if line["message"] == "failed"]
-    (probed,) = [line for line in said.read().lines if line["message"] == "probed"]
-    assert (failed["probe_endpoint_id"], failed["probe_cause"]) == (A, "probe_error")
-    assert (probed["probe_verdicts"], probed["probe_failed"]) == (2, 1)
-
-
-def test_the_log_of_a_run_is_bounded(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canary, "application", lambda: Limits.parse("example", "443", "10.0.0.0/8"))
-    answer = canary.handler({"targets": [0] * 300}, Context())
-    assert len(answer["verdicts"]) == 300
-    assert len([line for line in said.read().lines if line["message"] == "failed"]) == canary.MOST_LOGGED
-
-
-@pytest.mark.parametrize("event", [{}, {"targets": None}, {"targets": {}}, [], "targets", None, 7])
-def test_an_event_without_targets_is_answered_with_a_verdict(event: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canary, "application", lambda: Limits.parse("example", "443", "10.0.0.0/8"))
-    (found,) = json.loads(json.dumps(canary.handler(event, Context())))["verdicts"]
-    assert (found["cause"], found["detail"]) == ("probe_error", "not probed: there is no list of targets")
-
-
-class Late(Context):
-    """Lambda's context of a function that has no time left but to answer."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int(canary.MARGIN * 1000) - 1
-
-
-def test_a_canary_that_runs_out_of_time_says_so_of_every_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    with listening(accepting) as listener:
-        monkeypatch.setattr(canary, "application", lambda: Limits.parse(HOST, str(listener.port), "127.0.0.0/8"))
-        target = {"endpoint_id": A, "url": f"tcp://{HOST}:{listener.port}"}
-        answer = canary.handler({"targets": [target] * 2}, Late())
-    found = [(verdict["endpoint_id"], verdict["cause"], verdict["detail"]) for verdict in answer["verdicts"]]
-    assert found == [(A, "probe_error", "not probed: the canary ran out of time")] * 2
-
-
-LEAN = """
-import sys
-import functions.canary.app
-print(*(name for name in sys.modules if name.startswith(("boto3", "s3transfer", "botocore."))))
-"""
-
-
-def test_the_canarys_door_does_not_even_load_the_library_that_could_call_aws() -> None:
-    # Powertools takes a look at the empty package botocore, to sign its name into requests that nobody makes here.
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "common")])
-    done = subprocess.run(
-        [sys.executable, "-c", LEAN], env={"PYTHONPATH": paths}, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr, done.stdout.strip()) == (0, "", "")
-
-
 # ------------------------------------------------------------------ environment
 
 NEEDED = {
     approve: approve.REQUIRED,
     sweep: sweep.REQUIRED,
     patrol: patrol.REQUIRED,
-    canary: ("canary_names", "canary_ports", "canary_cidrs"),
 }
-VALUES = {"DEFAULT_PROBE": "tcp://:443", "CANARY_PORTS": "80,443", "CANARY_CIDRS": "10.0.0.0/8"}
+VALUES = {"DEFAULT_PROBE": "tcp://:443"}
 
 
 @pytest.fixture
@@ -627,7 +568,7 @@ def test_a_door_needs_its_environment_and_says_in_one_sentence_what_is_missing(
         provide(environment, door)
         environment.delenv(name.upper())
         with pytest.raises(SettingsError) as raised:
-            door.handler({"Records": [], "targets": []}, Context())
+            door.handler({"Records": []}, Context())
         assert str(raised.value).startswith(f"environment variable {name.upper()} is missing or empty: ")
         assert "\n" not in str(raised.value)
 
@@ -653,16 +594,6 @@ def test_a_canary_elsewhere_is_invoked_in_its_region(environment: pytest.MonkeyP
     assert regions == ["eu-west-1", "us-east-2"]
 
 
-@pytest.mark.parametrize(("name", "value"), [("CANARY_PORTS", "https"), ("CANARY_CIDRS", "10.0.0.1/8")])
-def test_nonsense_in_the_environment_is_named_by_its_variable(
-    name: str, value: str, environment: pytest.MonkeyPatch
-) -> None:
-    provide(environment, canary)
-    environment.setenv(name, value)
-    with pytest.raises(SettingsError, match=f"{name} is '{value}'"):
-        canary.application()
-
-
 IMPORT = """
 import socket, sys, threading
 import boto3
@@ -678,7 +609,7 @@ assert threading.active_count() == 1, threading.enumerate()
 
 
 def test_importing_the_doors_needs_no_environment_and_makes_no_client_thread_or_connection() -> None:
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "common")])
+    paths = os.pathsep.join([str(ROOT), *map(str, (ROOT / "layers").iterdir())])
     done = subprocess.run(
         [sys.executable, "-c", IMPORT], env={"PYTHONPATH": paths}, capture_output=True, text=True, check=False
     )

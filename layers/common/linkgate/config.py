@@ -30,9 +30,6 @@ class Settings:
     ledger_retention_days: str = ""
     canary_function: str = ""
     default_probe: str = ""
-    canary_names: str = ""
-    canary_ports: str = ""
-    canary_cidrs: str = ""
 
     @property
     def retention(self) -> timedelta | None:

@@ -291,11 +291,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one probe of one address found (design section 8). Phase times in milliseconds; `cause` "" is good.
-
-    `rtt_ms` is the kernel's own round trip (TCP_INFO), beside the wall clock of `phases`; it hides lost packets, which
-    `retransmits` counts.
-    """
+    """What one probe of one address found (design section 8). Phase times in milliseconds; `cause` "" is good."""
 
     endpoint_id: str
     service_id: str
@@ -305,7 +301,6 @@ class Verdict:
     cause: str = ""
     detail: str = ""
     phases: Mapping[str, float] = field(default_factory=dict)
-    rtt_ms: float | None = None
     retransmits: int = 0
     tls_days_left: float | None = None
     http_status: int | None = None

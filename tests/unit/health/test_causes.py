@@ -4,7 +4,6 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import linkgate
 import pytest
 from linkgate.health.causes import CAUSES, DERIVED, ORDER
 from linkgate.health.diagnosis import STATES
@@ -12,7 +11,7 @@ from linkgate.health.diagnosis import STATES
 from lab.story.faults import FAULTS, HIDES, visible
 from tests import gallery
 
-HOUSE = Path(linkgate.__file__).parent
+PROBER = Path(__file__).parents[3] / "layers" / "prober" / "prober"
 RUNBOOK = (Path(__file__).parents[3] / "docs" / "runbook.md").read_text()
 PROBED = {
     *("dns_not_found", "dns_timeout", "dns_unexpected_address", "tcp_timeout", "tcp_refused"),
@@ -25,23 +24,10 @@ DIAGNOSED = {
 }
 
 
-def _file(name: str) -> Path:
-    return HOUSE / f"{name.replace('.', '/')}.py"
-
-
 def prober() -> Iterator[ast.AST]:
-    """Every node of the prober's source: linkgate.probe, and what of the house it is made of."""
-    found, waiting = set[str](), ["probe"]
-    while waiting:
-        name = waiting.pop()
-        if name in found or not _file(name).exists():
-            continue
-        found.add(name)
-        for node in ast.walk(ast.parse(_file(name).read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                waiting += [alias.name for alias in node.names] if node.module == "linkgate" else []
-                waiting += [node.module.removeprefix("linkgate.")]
-            yield node
+    """Every node of the prober's source."""
+    for path in PROBER.glob("*.py"):
+        yield from ast.walk(ast.parse(path.read_text()))
 
 
 def texts_of_the_prober() -> set[str]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,7 +22,7 @@ from linkgate.health.targets import Probe, Target, shut_target, targets_of
 from linkgate.health.verdict import LONGEST_TEXT
 from linkgate.model import Connection, State, Verdict
 from linkgate.patrol.canaries import LONGEST_CALL, MOST_VERDICTS, TARGETS_PER_CALL, Canaries, Found
-from linkgate.probe import MOST_ADDRESSES
+from prober.run import MOST_ADDRESSES
 
 from tests.fakes import FakeCanaries
 from tests.unit.edges import stubbed
@@ -212,9 +213,9 @@ def test_no_call_begins_that_might_outlast_the_function() -> None:
 
 
 def test_a_verdict_is_taken_as_it_is() -> None:
-    said = GOOD | {"rtt_ms": 0.25, "retransmits": 2, "tls_days_left": -3.5, "http_status": 204}
+    said = GOOD | {"retransmits": 2, "tls_days_left": -3.5, "http_status": 204}
     assert verdict_on(said) == Verdict(
-        A, SERVICE, TARGET.name.text, TARGET.url, "10.1.0.7", "", "", {"dns": 1.0, "total": 2.0}, 0.25, 2, -3.5, 204
+        A, SERVICE, TARGET.name.text, TARGET.url, "10.1.0.7", "", "", {"dns": 1.0, "total": 2.0}, 2, -3.5, 204
     )
 
 
@@ -291,16 +292,16 @@ def test_fields_that_only_a_newer_canary_has_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("value", ["1.0", None, True, -1, 1e10, 10**400, [], {}])
-@pytest.mark.parametrize("field", ["phases", "rtt_ms", "retransmits", "http_status"])
+@pytest.mark.parametrize("field", ["phases", "retransmits", "http_status"])
 def test_numbers_that_nobody_can_keep_are_left_out(field: str, value: object) -> None:
     verdict = verdict_on(GOOD | {field: {"dns": value} if field == "phases" else value})
     assert getattr(verdict, field) in ({}, None, 0)
 
 
 def test_infinite_numbers_are_left_out() -> None:
-    raw = json.dumps({"verdicts": [GOOD]}).replace('"rtt_ms": null', '"rtt_ms": NaN').replace("1.0", "Infinity")
+    raw = json.dumps({"verdicts": [GOOD | {"tls_days_left": math.nan}]}).replace("1.0", "Infinity")
     (verdict,) = send(answering(raw.encode())).verdicts[TARGET]
-    assert (verdict.rtt_ms, dict(verdict.phases)) == (None, {"total": 2.0})
+    assert (verdict.tls_days_left, dict(verdict.phases)) == (None, {"total": 2.0})
 
 
 def test_long_texts_are_cut() -> None:
@@ -319,8 +320,8 @@ def test_words_that_would_break_an_event_a_mail_or_a_terminal_are_made_harmless(
 @pytest.mark.parametrize("value", [1e-320, 5e-324, 1 / 3])
 def test_numbers_are_such_that_dynamodb_takes_them(value: float) -> None:
     """It refuses a whole item for one number below 1e-130."""
-    verdict = verdict_on(GOOD | {"phases": {"dns": value}, "rtt_ms": value, "tls_days_left": value})
-    for number in (verdict.phases["dns"], verdict.rtt_ms, verdict.tls_days_left):
+    verdict = verdict_on(GOOD | {"phases": {"dns": value}, "tls_days_left": value})
+    for number in (verdict.phases["dns"], verdict.tls_days_left):
         assert TypeSerializer().serialize(Decimal(str(number)))["N"] in ("0", "0.0", "0.333")
 
 

@@ -35,7 +35,6 @@ def read(target: Target, said: Mapping[str, Any]) -> Verdict:
         cause=str(cause),
         detail=detail[:LONGEST_TEXT],
         phases=_phases(said.get("phases")),
-        rtt_ms=_number(said.get("rtt_ms")),
         retransmits=int(_number(said.get("retransmits")) or 0),
         tls_days_left=_number(said.get("tls_days_left"), least=-100_000),
         http_status=int(status) if (status := _number(said.get("http_status"))) else None,

@@ -1,36 +1,47 @@
-"""What a canary may touch: fixed by its own stack, so that no event makes a port scanner of it."""
+"""The scope is what a canary may probe: names, ports and addresses, which its own stack says and no event widens."""
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 from urllib.parse import SplitResult
 
-from linkgate.errors import SettingsError
-
+VARIABLES = ("CANARY_NAMES", "CANARY_PORTS", "CANARY_CIDRS")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Which names, ports and addresses a canary may touch."""
+class Scope:
+    """Suffixes of names, ports, and networks in which every address must lie."""
 
     suffixes: tuple[str, ...]
     ports: frozenset[int]
     networks: tuple[Network, ...]
 
     @classmethod
-    def parse(cls, names: str, ports: str, cidrs: str) -> "Limits":
-        """From comma-separated parameters; SettingsError names the one that cannot be read."""
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """From the function's environment; ValueError names the variable that is missing or wrong."""
+        if missing := [name for name in VARIABLES if not environ.get(name, "").strip()]:
+            raise ValueError(
+                f"environment variable {', '.join(missing)} is missing or empty: "
+                "deploy the canary's template as it is, it sets all of them"
+            )
+        return cls.parse(*(environ[name] for name in VARIABLES))
+
+    @classmethod
+    def parse(cls, names: str, ports: str, cidrs: str) -> Self:
+        """From comma-separated texts; ValueError names the one that cannot be read."""
         suffixes = tuple(part.strip().strip(".").lower() for part in names.split(",") if part.strip())
         if "" in suffixes:  # every name ends in nothing
-            raise SettingsError(f"CANARY_NAMES is {names!r}: expected names such as vpce.amazonaws.com")
+            raise ValueError(f"CANARY_NAMES is {names!r}: expected names such as vpce.amazonaws.com")
         try:
             known_ports = frozenset(int(part) for part in ports.split(",") if part.strip())
         except ValueError:
-            raise SettingsError(f"CANARY_PORTS is {ports!r}: expected ports such as 80,443") from None
+            raise ValueError(f"CANARY_PORTS is {ports!r}: expected ports such as 80,443") from None
         try:
             networks = tuple(ipaddress.ip_network(part.strip()) for part in cidrs.split(",") if part.strip())
         except ValueError as error:
-            raise SettingsError(f"CANARY_CIDRS is {cidrs!r}: {error}") from None
+            raise ValueError(f"CANARY_CIDRS is {cidrs!r}: {error}") from None
         return cls(suffixes, known_ports, networks)
 
     def forbid(self, url: SplitResult, port: int | None) -> str:
@@ -46,6 +57,6 @@ class Limits:
             return f"port {port} is not one of {', '.join(map(str, sorted(self.ports)))}"
         return ""
 
-    def reach(self, address: str) -> bool:
-        """Whether an address lies in the VPC."""
+    def includes(self, address: str) -> bool:
+        """Whether an address lies in one of the networks."""
         return any(ipaddress.ip_address(address) in network for network in self.networks)

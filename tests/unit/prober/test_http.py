@@ -3,12 +3,12 @@
 import tracemalloc
 
 import pytest
-from linkgate.limits import Limits
-from linkgate.model import Verdict
-from linkgate.probe import probe_all
-from linkgate.wire import LONGEST_ANSWER, LONGEST_BODY
+from prober.http import LONGEST_ANSWER, LONGEST_BODY
+from prober.scope import Scope
+from prober.verdict import Verdict
 
 from tests.unit.listeners import HOST, Behaviour, answering, flooding, lingering, listening, trickling
+from tests.unit.prober.conftest import probe_all
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SHORT, LONG = 0.3, 5.0
@@ -21,7 +21,7 @@ MEMORY = 16 * LONGEST_ANSWER
 def verdict(behave: Behaviour, timeout: float = LONG, **wishes: object) -> Verdict:
     with listening(behave) as listener:
         target = {"url": f"http://{HOST}:{listener.port}/", "timeout_seconds": timeout} | wishes
-        (found,) = probe_all([target], Limits.parse(HOST, str(listener.port), "127.0.0.0/8"))
+        (found,) = probe_all([target], Scope.parse(HOST, str(listener.port), "127.0.0.0/8"))
     return found
 
 
@@ -134,7 +134,7 @@ def test_of_a_flood_little_is_read_and_little_is_kept(start: bytes, flood: bytes
         target = {"url": f"http://{HOST}:{listener.port}/", "expect_body": "steady"}
         tracemalloc.reset_peak()
         before = tracemalloc.get_traced_memory()[0]
-        (found,) = probe_all([target], Limits.parse(HOST, str(listener.port), "127.0.0.0/8"))
+        (found,) = probe_all([target], Scope.parse(HOST, str(listener.port), "127.0.0.0/8"))
         peak = tracemalloc.get_traced_memory()[1] - before
     tracemalloc.stop()
     assert found.cause == cause

@@ -4,7 +4,7 @@ import math
 import time
 
 import pytest
-from linkgate.phase import Clock
+from prober.clock import Clock
 
 
 @pytest.mark.parametrize(("timeout", "run"), [(1.0, math.inf), (1.0, 3600.0), (3600.0, 1.0)])

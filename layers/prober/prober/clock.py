@@ -1,4 +1,4 @@
-"""The phases of one probe: how long each took, how long it may take, and what ended them."""
+"""The clock of one probe: how long each phase took, how long it may take, and what ended it."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Failed(Exception):
-    """A phase found a cause (a key of `cause.CAUSES`), with a detail in words; it ends one probe."""
+    """A phase found a cause, with a detail in words; it ends one probe."""
 
     def __init__(self, cause: str, detail: str) -> None:
         super().__init__(detail)

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
-from linkgate import resolve
-from linkgate.aim import OUT_OF_TIME
-from linkgate.limits import Limits
-from linkgate.model import Verdict
-from linkgate.phase import Failed
-from linkgate.probe import MOST_ADDRESSES, probe_all
+from prober import dns
+from prober.clock import Failed
+from prober.run import MOST_ADDRESSES
+from prober.scope import Scope
+from prober.verdict import OUT_OF_TIME, Verdict
 
 from tests.unit.listeners import HOST, accepting, answering, listening
+from tests.unit.prober.conftest import probe_all
 
 SHORT = 0.3
 
@@ -39,35 +39,35 @@ class Names:
 def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
     made = Names()
     monkeypatch.setattr(socket, "getaddrinfo", made.getaddrinfo)
-    resolve.threads.cache_clear()
+    dns.threads.cache_clear()
     yield made
     made.release.set()
-    resolve.threads().shutdown()
-    resolve.threads.cache_clear()
+    dns.threads().shutdown()
+    dns.threads.cache_clear()
 
 
 def probed(targets: Sequence[Mapping[str, object]], port: int = 443) -> list[Verdict]:
     wishes = {"timeout_seconds": SHORT}
-    return probe_all([{**wishes, **target} for target in targets], Limits.parse("example", str(port), "127.0.0.0/8"))
+    return probe_all([{**wishes, **target} for target in targets], Scope.parse("example", str(port), "127.0.0.0/8"))
 
 
 def test_names_that_hang_keep_no_more_threads_than_there_are_for_them(names: Names) -> None:
     before = threading.active_count()
-    for number in range(3 * resolve.AT_ONCE):
+    for number in range(3 * dns.AT_ONCE):
         with pytest.raises(Failed):
-            resolve.resolve(f"{number}.example", 0.001)
-    assert threading.active_count() - before <= resolve.AT_ONCE
-    assert len(names.asked) <= resolve.AT_ONCE
+            dns.resolve(f"{number}.example", 0.001)
+    assert threading.active_count() - before <= dns.AT_ONCE
+    assert len(names.asked) <= dns.AT_ONCE
 
 
-def test_a_name_that_was_never_asked_for_says_nothing_about_its_door(names: Names) -> None:
+def test_a_name_that_was_never_asked_for_says_nothing_about_its_port(names: Names) -> None:
     said = []
-    for number in range(resolve.AT_ONCE + 1):
+    for number in range(dns.AT_ONCE + 1):
         with pytest.raises(Failed) as raised:
-            resolve.resolve(f"{number}.example", 0.001)
+            dns.resolve(f"{number}.example", 0.001)
         said.append((raised.value.cause, str(raised.value)))
     assert {cause for cause, _ in said[:-1]} == {"dns_timeout"}
-    last = f"{resolve.AT_ONCE}.example was not asked for: {resolve.AT_ONCE} earlier names hang"
+    last = f"{dns.AT_ONCE}.example was not asked for: {dns.AT_ONCE} earlier names hang"
     assert said[-1] == ("probe_error", last)
 
 
@@ -89,15 +89,15 @@ def test_a_name_is_asked_for_once_however_many_targets_share_it(names: Names) ->
     assert len({one.phases["dns"] for one in found}) == 1
 
 
-def test_of_hundreds_of_addresses_the_first_are_crossed_to_and_the_rest_are_told(names: Names) -> None:
+def test_of_hundreds_of_addresses_the_first_are_probed_and_the_rest_are_counted(names: Names) -> None:
     names.known["many.example"] = [f"127.0.1.{number}" for number in range(1, 255)]
     with listening(accepting) as listener:
-        *crossed, last = probed([{"url": f"tcp://many.example:{listener.port}"}], listener.port)
-    assert [one.address for one in crossed] == [f"127.0.1.{number}" for number in range(1, MOST_ADDRESSES + 1)]
-    assert {one.cause for one in crossed} == {"tcp_refused"}
+        *probed_ones, last = probed([{"url": f"tcp://many.example:{listener.port}"}], listener.port)
+    assert [one.address for one in probed_ones] == [f"127.0.1.{number}" for number in range(1, MOST_ADDRESSES + 1)]
+    assert {one.cause for one in probed_ones} == {"tcp_refused"}
     assert (last.cause, last.address) == ("dns_unexpected_address", "")
     assert last.detail == f"the name has {254 - MOST_ADDRESSES} addresses beyond the first {MOST_ADDRESSES}, " + (
-        "which nobody crossed to"
+        "which were not probed"
     )
 
 
@@ -121,11 +121,11 @@ def test_every_address_has_phases_of_its_own(names: Names) -> None:
 @pytest.mark.parametrize("expect", ["open", "closed"])
 def test_a_name_that_hangs_until_the_deadline_blames_nobody(names: Names, expect: str) -> None:
     target = {"url": "tcp://hung.example:443", "timeout_seconds": 10, "expect": expect}
-    (found,) = probe_all([target], Limits.parse("example", "443", "127.0.0.0/8"), time.monotonic() + SHORT)
+    (found,) = probe_all([target], Scope.parse("example", "443", "127.0.0.0/8"), time.monotonic() + SHORT)
     assert (found.cause, found.detail) == ("probe_error", OUT_OF_TIME)
 
 
-def test_a_name_that_does_not_exist_is_a_closed_door(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_does_not_exist_counts_as_closed(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(*_: object, **__: object) -> list[Any]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

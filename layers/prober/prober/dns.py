@@ -1,15 +1,19 @@
-"""Names to addresses, by the operating system's own resolver, which knows no timeout."""
+"""The phase dns: every address of a name, by the operating system's resolver, which knows no timeout."""
 
 import functools
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
-from linkgate.phase import Failed
+from prober.clock import Failed
 
 AT_ONCE = 100
 """Names that may be asked for at one time in the whole process: each keeps a thread, also after its timeout."""
-_ABSENT = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
-_SILENT = (socket.EAI_AGAIN, socket.EAI_FAIL)
+_CAUSES = {
+    socket.EAI_NONAME: "dns_not_found",
+    getattr(socket, "EAI_NODATA", socket.EAI_NONAME): "dns_not_found",
+    socket.EAI_AGAIN: "dns_timeout",
+    socket.EAI_FAIL: "dns_timeout",
+}
 
 
 @functools.cache
@@ -28,10 +32,7 @@ def resolve(host: str, timeout: float) -> list[str]:
             raise Failed("probe_error", f"{host} was not asked for: {AT_ONCE} earlier names hang") from None
         raise Failed("dns_timeout", f"{host} was not resolved within {timeout:.3g} s") from None
     except socket.gaierror as error:
-        cause = (
-            "dns_not_found" if error.errno in _ABSENT else "dns_timeout" if error.errno in _SILENT else "probe_error"
-        )
-        raise Failed(cause, f"{host}: {error.strerror}") from None
+        raise Failed(_CAUSES.get(error.errno or 0, "probe_error"), f"{host}: {error.strerror}") from None
     except OSError as error:
         raise Failed("probe_error", f"{host[:100]}: {error}") from None
     if not found:

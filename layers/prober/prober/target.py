@@ -1,22 +1,21 @@
-"""What one target asks for, held to the canary's limits before anything goes out: no word of it is believed."""
+"""What one target asks for, checked word by word and against the scope before anything is sent."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
-from linkgate.limits import Limits
-from linkgate.model import Verdict
-from linkgate.phase import Failed
+from prober.clock import Failed
+from prober.scope import Scope
 
 DEFAULT_TIMEOUT, SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 3.0, 0.1, 10.0
-LONGEST_URL, LONGEST_NAME, LONGEST_ID, LONGEST_BODY_PATTERN = 2000, 255, 40, 1000
-OUT_OF_TIME = "not probed: the canary ran out of time"
+LONGEST_URL, LONGEST_BODY_PATTERN = 2000, 1000
 _HOST = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_][a-z0-9_-]{0,62}(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
+class Target:
     """A target that may be probed. `server_name` is for SNI, the certificate and Host; `path` begins with a slash.
 
     `status` is the one that is expected, None for 200 to 399; `body` are the texts that must occur in this order,
@@ -44,15 +43,15 @@ class Aim:
         return self.scheme in ("http", "https")
 
     @classmethod
-    def read(cls, target: object, limits: Limits) -> "Aim":
-        """A target of patrol's (design section 8); raises Failed with `probe_error` and the reason in words."""
+    def read(cls, target: object, scope: Scope) -> Self:
+        """A target as patrol sends it; raises Failed with `probe_error` and the reason in words."""
         if not isinstance(target, Mapping):
             raise Failed("probe_error", f"a target is an object, not {type(target).__name__}")
         url, port = _url(target.get("url"))
-        if problem := limits.forbid(url, port):
+        if problem := scope.forbid(url, port):
             raise Failed("probe_error", problem)
         host = _host("name", url.hostname)
-        aim = cls(
+        read = cls(
             scheme=url.scheme,
             host=host,
             port=port or 0,
@@ -63,29 +62,9 @@ class Aim:
             body=_body(target.get("expect_body")),
             timeout=_timeout(target.get("timeout_seconds")),
         )
-        if not aim.asks and (aim.status, aim.body) != (None, None):
-            raise Failed("probe_error", f"{aim.scheme} gives no HTTP answer whose status or body could be expected")
-        return aim
-
-
-def blank(target: object) -> Verdict:
-    """The verdict on a target that nobody came to; its id, name and url in few and harmless characters."""
-    known = target if isinstance(target, Mapping) else {}
-    return Verdict(
-        endpoint_id=_echo(known.get("endpoint_id"), LONGEST_ID),
-        service_id=_echo(known.get("service_id"), LONGEST_ID),
-        name=_echo(known.get("name"), LONGEST_NAME),
-        url=_echo(known.get("url"), LONGEST_URL),
-        cause="probe_error",
-        detail=OUT_OF_TIME,
-    )
-
-
-def _echo(value: object, most: int) -> str:
-    if not isinstance(value, str):
-        return ""
-    short = value[:most]
-    return short if short.isascii() and short.isprintable() else re.sub(r"[^\x20-\x7e]", "?", short)
+        if not read.asks and (read.status, read.body) != (None, None):
+            raise Failed("probe_error", f"{read.scheme} gives no HTTP answer whose status or body could be expected")
+        return read
 
 
 def _url(value: object) -> tuple[SplitResult, int | None]:

@@ -1,18 +1,12 @@
 """The prober against real sockets: what each kind of trouble is called, and what may not be touched at all."""
 
-import ipaddress
 import socket
-import threading
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from linkgate.errors import SettingsError
 from linkgate.health.causes import CAUSES
-from linkgate.limits import Limits
-from linkgate.model import Verdict
-from linkgate.probe import probe_all
+from prober.scope import Scope
+from prober.verdict import Verdict
 
 from tests.unit.listeners import (
     HOST,
@@ -29,51 +23,29 @@ from tests.unit.listeners import (
     resetting,
     silent,
 )
+from tests.unit.prober.conftest import Answer, probe_all
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SHORT, LONG = 0.3, 5.0
 """Timeouts in seconds: for what will never come, and for what comes at once."""
 NAME = "orders.example"
-Answer = list[str] | Exception | None
 
 
-def limits(*ports: int, names: str = HOST, cidrs: str = LOOPBACK) -> Limits:
-    return Limits.parse(names, ",".join(map(str, ports)), cidrs)
+def scope(*ports: int, names: str = HOST, cidrs: str = LOOPBACK) -> Scope:
+    return Scope.parse(names, ",".join(map(str, ports)), cidrs)
 
 
 def verdict(port: int, rest: str = "", scheme: str = "http", timeout: float = LONG, **wishes: object) -> Verdict:
     """The one verdict on a port of loopback."""
     target = {"endpoint_id": "vpce-1", "service_id": "vpce-svc-1", "name": HOST, "timeout_seconds": timeout}
-    (found,) = probe_all([target | {"url": f"{scheme}://{HOST}:{port}{rest}"} | wishes], limits(port))
+    (found,) = probe_all([target | {"url": f"{scheme}://{HOST}:{port}{rest}"} | wishes], scope(port))
     assert found.cause == "" or found.cause in CAUSES
     return found
 
 
-@pytest.fixture
-def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Answer]]:
-    """Names of the test's own: addresses to answer, an exception to raise, or None: no answer at all."""
-    answers: dict[str, Answer] = {}
-    real = socket.getaddrinfo
-    release = threading.Event()
-
-    def getaddrinfo(host: str, port: int, *rest: int, **options: int) -> list[Any]:
-        if host not in answers:
-            return real(host, port, *rest, **options)
-        answer = answers[host]
-        if isinstance(answer, Exception):
-            raise answer
-        if answer is None:
-            release.wait(5)
-        return [entry for address in answer or () for entry in real(address, port, *rest, **options)]
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    yield answers
-    release.set()
-
-
-def named(name: str, allowed: Limits, **wishes: object) -> list[Verdict]:
-    """The verdicts on a name; port 443 is only the limits' unless a test listens there."""
+def named(name: str, allowed: Scope, **wishes: object) -> list[Verdict]:
+    """The verdicts on a name; port 443 is only in scope unless a test listens there."""
     port = min(allowed.ports)
     return probe_all([{"name": name, "url": f"tcp://{name}:{port}", "timeout_seconds": SHORT} | wishes], allowed)
 
@@ -114,7 +86,7 @@ def test_any_status_from_200_to_399_is_good(status: bytes) -> None:
 @pytest.mark.parametrize(
     "status", [b"503 Service Unavailable", b"404 Not Found", b"100 Continue", b"199 Odd", b"400 x"]
 )
-def test_any_other_status_is_bad_and_is_told(status: bytes) -> None:
+def test_any_other_status_is_bad_and_is_reported(status: bytes) -> None:
     with listening(answering(b"HTTP/1.0 " + status + b"\r\n\r\n")) as listener:
         found = verdict(listener.port)
     assert (found.cause, found.http_status) == ("http_status", int(status[:3]))
@@ -153,7 +125,7 @@ def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
     with listening(answering(b"")) as elsewhere:
         moved = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d/\r\n\r\n" % elsewhere.port
         with listening(answering(moved)) as listener:
-            (found,) = probe_all([{"url": f"http://{HOST}:{listener.port}/"}], limits(listener.port, elsewhere.port))
+            (found,) = probe_all([{"url": f"http://{HOST}:{listener.port}/"}], scope(listener.port, elsewhere.port))
     assert (found.cause, found.http_status) == ("", 302)
     assert (len(listener.requests), elsewhere.requests) == (1, [])
 
@@ -195,6 +167,7 @@ def test_of_an_endless_header_a_little_is_read() -> None:
         b"200 OK\r\n",
         b"\x00" * 70_000,
         b"HTTP/1.1 -200 OK\r\n",
+        b"HTTP/1.1 000 OK\r\n",
     ],
 )
 def test_an_answer_that_is_not_http_is_a_bad_status(answer: bytes) -> None:
@@ -238,7 +211,7 @@ def test_without_a_server_name_the_certificate_must_be_for_the_name_that_is_prob
     resolver[NAME] = [HOST]
     with listening(accepting, trusted.server(NAME, YESTERDAY, SOON)) as listener:
         target = {"name": NAME, "url": f"tls://{NAME}:{listener.port}"}
-        (found,) = probe_all([target], limits(listener.port, names="example"))
+        (found,) = probe_all([target], scope(listener.port, names="example"))
     assert found.good
 
 
@@ -269,14 +242,14 @@ def test_a_handshake_that_is_never_answered_fails() -> None:
 def test_every_address_of_a_name_gets_a_verdict(resolver: dict[str, Answer]) -> None:
     resolver[NAME] = [HOST, "127.0.0.2", HOST]
     with listening(accepting) as listener:
-        found = named(NAME, limits(listener.port, names="example"))
+        found = named(NAME, scope(listener.port, names="example"))
     assert [(one.address, one.cause) for one in found] == [(HOST, ""), ("127.0.0.2", "tcp_refused")]
 
 
 def test_an_address_outside_the_cidrs_is_not_touched(resolver: dict[str, Answer]) -> None:
     resolver[NAME] = [HOST, "127.0.0.2"]
     with listening(answering(OK)) as listener:
-        allowed = limits(listener.port, names="example", cidrs="127.0.0.2/32")
+        allowed = scope(listener.port, names="example", cidrs="127.0.0.2/32")
         first, second = named(NAME, allowed, url=f"http://{NAME}:{listener.port}/")
     assert (first.cause, sorted(first.phases)) == ("dns_unexpected_address", ["dns", "total"])
     assert second.cause == "tcp_refused"
@@ -295,129 +268,27 @@ def test_an_address_outside_the_cidrs_is_not_touched(resolver: dict[str, Answer]
 )
 def test_a_name_that_cannot_be_resolved_says_how(resolver: dict[str, Answer], error: OSError, cause: str) -> None:
     resolver[NAME] = error
-    (found,) = named(NAME, limits(443, names="example"))
+    (found,) = named(NAME, scope(443, names="example"))
     assert (found.cause, found.address) == (cause, "")
     assert found.detail.startswith(NAME)
 
 
 def test_a_resolver_that_never_answers_is_a_timeout(resolver: dict[str, Answer]) -> None:
     resolver[NAME] = None
-    (found,) = named(NAME, limits(443, names="example"))
+    (found,) = named(NAME, scope(443, names="example"))
     assert (found.cause, found.detail) == ("dns_timeout", f"{NAME} was not resolved within 0.3 s")
 
 
 @pytest.mark.parametrize("name", [f"{'a' * 64}.example", "a..example"])
 def test_a_name_that_dns_cannot_carry_is_a_verdict_too(name: str) -> None:
-    (found,) = named(name, limits(443, names="example"))
+    (found,) = named(name, scope(443, names="example"))
     assert found.cause in ("dns_not_found", "probe_error")
 
 
-# ------------------------------------------------------------------ limits
-
-SUFFIXES = "vpce.amazonaws.com, .orders.example"
-FORBIDDEN = {
-    "another name": ("https://example.com:443/", "name 'example.com' does not end in vpce.amazonaws.com or"),
-    "a suffix without its dot": ("tcp://evilvpce.amazonaws.com:443", "does not end in"),
-    "a suffix in the middle": ("tcp://vpce.amazonaws.com.evil.example:443", "does not end in"),
-    "an address": ("tcp://169.254.169.254:443", "does not end in"),
-    "an address of version 6": ("tcp://[::1]:443", "does not end in"),
-    "no name": ("tcp://:443", "name '' does not end in"),
-    "another port": ("tcp://a.vpce.amazonaws.com:22", "port 22 is not one of 80, 443"),
-    "no port": ("https://a.vpce.amazonaws.com/", "port None is not one of 80, 443"),
-    "another scheme": ("ftp://a.vpce.amazonaws.com:443", "scheme 'ftp' is not tcp, tls, http or https"),
-    "a file": ("file:///etc/passwd", "scheme 'file' is not"),
-    "no scheme": ("a.vpce.amazonaws.com:443", "is not tcp, tls, http or https"),
-    "port 0": ("tcp://a.vpce.amazonaws.com:0", "port 0 is not one of 80, 443"),
-    "a line break in the path": ("http://a.vpce.amazonaws.com:80/\r\nX-Evil: 1", "has blanks, line breaks"),
-    "a line feed in the name": ("http://a.vpce.amazonaws.com\n:80/", "has blanks, line breaks"),
-    "a tab": ("http://a.vpce.amazonaws.com:80/\t", "has blanks, line breaks"),
-    "a blank": ("http://a.vpce.amazonaws.com:80/ HTTP/1.1", "has blanks, line breaks"),
-    "a letter beyond ASCII": ("http://a.vpce.amazonaws.com:80/\u00e9", "has blanks, line breaks"),
-    "too long": ("http://a.vpce.amazonaws.com:80/" + "x" * 2000, "a url of 2031 characters"),
-    "a password alone": ("https://:secret@a.vpce.amazonaws.com:443", "a URL with credentials is not probed"),
-    "an empty user": ("https://@a.vpce.amazonaws.com:443", "a URL with credentials is not probed"),
-    "a public address": ("tcp://93.184.215.14:443", "does not end in"),
-    "an address as a number": ("tcp://2130706433:443", "does not end in"),
-    "an empty label": ("tcp://a..vpce.amazonaws.com:443", "is not a host name"),
-    "a label too long": (f"tcp://{'a' * 64}.vpce.amazonaws.com:443", "is not a host name"),
-    "credentials": ("https://ada:secret@a.vpce.amazonaws.com:443", "a URL with credentials is not probed"),
-    "a user": ("https://ada@a.vpce.amazonaws.com:443", "a URL with credentials is not probed"),
-    "a name in the credentials": ("tcp://a.vpce.amazonaws.com:443@evil.example:443", "credentials"),
-    "a port that is none": ("tcp://a.vpce.amazonaws.com:https", "cannot be read"),
-    "a port too high": ("tcp://a.vpce.amazonaws.com:65536", "cannot be read"),
-    "a broken address": ("tcp://[::1:443", "cannot be read"),
-    "nothing": ("", "scheme '' is not"),
-}
+# ------------------------------------------------------------------ ports that must be closed
 
 
-@pytest.mark.parametrize(("url", "words"), FORBIDDEN.values(), ids=FORBIDDEN.keys())
-def test_what_the_canarys_stack_does_not_allow_is_not_even_resolved(
-    url: str, words: str, resolver: dict[str, Answer]
-) -> None:
-    (found,) = probe_all([{"url": url}], Limits.parse(SUFFIXES, "80,443", "10.0.0.0/8"))
-    assert found.cause == "probe_error"
-    assert words in found.detail
-    assert len(found.detail) <= 300
-    assert found.phases == {}
-
-
-@pytest.mark.parametrize("expect", ["open", "closed"])
-def test_what_may_not_be_touched_is_an_error_whatever_was_expected(expect: str) -> None:
-    (found,) = probe_all(
-        [{"url": "tcp://example.com:443", "expect": expect}], Limits.parse(SUFFIXES, "443", "10.0.0.0/8")
-    )
-    assert found.cause == "probe_error"
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "tcp://vpce.amazonaws.com:443",
-        "tcp://vpce-1.VPCE.amazonaws.com:443",
-        "tcp://vpce-1.vpce.amazonaws.com.:443",
-        "https://api.orders.example:80/",
-        "http://orders.example:80/",
-    ],
-)
-def test_names_under_a_suffix_are_allowed_in_any_case_and_with_a_last_dot(
-    url: str, resolver: dict[str, Answer]
-) -> None:
-    host = url.split("/")[2].rsplit(":", 1)[0].lower()
-    resolver[host] = ["203.0.113.7"]
-    (found,) = probe_all([{"url": url}], Limits.parse(SUFFIXES, "80,443", "10.0.0.0/8"))
-    assert found.cause == "dns_unexpected_address"
-
-
-def test_limits_are_read_from_comma_separated_parameters_with_blanks() -> None:
-    found = Limits.parse(" A.example , b.example,", "80, 443", "10.0.0.0/8, fd00::/8")
-    expected = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
-    assert found == Limits(("a.example", "b.example"), frozenset({80, 443}), expected)
-
-
-@pytest.mark.parametrize(
-    ("ports", "cidrs", "words"),
-    [("https", "10.0.0.0/8", "https"), ("443", "10.0.0.1/8", "10.0.0.1/8"), ("443", "x", "x")],
-)
-def test_limits_that_cannot_be_read_are_named(ports: str, cidrs: str, words: str) -> None:
-    with pytest.raises(SettingsError, match=words):
-        Limits.parse("example", ports, cidrs)
-
-
-@pytest.mark.parametrize("names", [".", "a.example, .", "..."])
-def test_no_names_let_everything_in(names: str) -> None:
-    with pytest.raises(SettingsError, match="CANARY_NAMES"):
-        Limits.parse(names, "443", "10.0.0.0/8")
-
-
-def test_of_no_names_nothing_is_allowed() -> None:
-    (found,) = probe_all([{"url": "tcp://:443"}], Limits.parse("", "443", "0.0.0.0/0"))
-    assert found.cause == "probe_error"
-
-
-# ------------------------------------------------------------------ doors that must be closed
-
-
-def test_a_reset_is_not_good_where_the_door_must_be_closed() -> None:
+def test_a_reset_is_not_good_where_the_port_must_be_closed() -> None:
     """Packets get through, if only to a load balancer that has no target."""
     with refusing() as port:
         found = verdict(port, scheme="tcp", expect="closed")
@@ -425,50 +296,28 @@ def test_a_reset_is_not_good_where_the_door_must_be_closed() -> None:
     assert "packets get through" in found.detail
 
 
-def test_a_dropped_packet_is_good_where_the_door_must_be_closed() -> None:
+def test_a_dropped_packet_is_good_where_the_port_must_be_closed() -> None:
     with dropping() as port:
         assert verdict(port, scheme="tcp", timeout=SHORT, expect="closed").good
 
 
-def test_an_open_door_is_bad_where_it_must_be_closed() -> None:
+def test_an_open_port_is_bad_where_it_must_be_closed() -> None:
     with listening(accepting) as listener:
         assert verdict(listener.port, scheme="tcp", expect="closed").cause == "unexpectedly_open"
 
 
-def test_a_sick_server_behind_a_door_that_must_be_closed_is_an_open_door() -> None:
+def test_a_sick_server_behind_a_port_that_must_be_closed_is_an_open_port() -> None:
     with listening(answering(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")) as listener:
         assert verdict(listener.port, expect="closed").cause == "unexpectedly_open"
 
 
-def test_a_resolver_that_does_not_answer_says_nothing_about_a_door(resolver: dict[str, Answer]) -> None:
+def test_a_resolver_that_does_not_answer_says_nothing_about_a_port(resolver: dict[str, Answer]) -> None:
     resolver[NAME] = None
-    (found,) = named(NAME, limits(443, names="example"), expect="closed")
+    (found,) = named(NAME, scope(443, names="example"), expect="closed")
     assert found.cause == "dns_timeout"
 
 
-def test_an_address_that_was_not_touched_says_nothing_about_a_door(resolver: dict[str, Answer]) -> None:
+def test_an_address_that_was_not_touched_says_nothing_about_a_port(resolver: dict[str, Answer]) -> None:
     resolver[NAME] = ["203.0.113.7"]
-    (found,) = named(NAME, limits(443, names="example"), expect="closed")
+    (found,) = named(NAME, scope(443, names="example"), expect="closed")
     assert found.cause == "dns_unexpected_address"
-
-
-# ------------------------------------------------------------------ many targets
-
-
-def test_many_targets_are_probed_side_by_side_and_answered_in_their_order() -> None:
-    with listening(answering(OK)) as good, refusing() as closed:
-        urls = [f"http://{HOST}:{port}/" for port in (good.port, closed, good.port)] + ["ftp://nobody"]
-        targets = [{"endpoint_id": f"vpce-{number}", "url": url} for number, url in enumerate(urls)]
-        found = probe_all(targets, limits(good.port, closed))
-    expected = [("vpce-0", ""), ("vpce-1", "tcp_refused"), ("vpce-2", ""), ("vpce-3", "probe_error")]
-    assert [(one.endpoint_id, one.cause) for one in found] == expected
-
-
-def test_no_targets_give_no_verdicts() -> None:
-    assert probe_all([], limits(443)) == []
-
-
-@pytest.mark.parametrize("timeout", [None, "3", -1, 0, 1e9, True, [], float("inf")])
-def test_a_timeout_that_makes_no_sense_is_not_used(timeout: object) -> None:
-    with listening(accepting) as listener:
-        assert verdict(listener.port, scheme="tcp", timeout_seconds=timeout).good

@@ -2,8 +2,14 @@
 
 import json
 
-from linkgate.model import Verdict
-from linkgate.report import CUT, MOST, SHORTEST, report
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prober.scope import Scope
+from prober.verdict import CUT, MOST, SHORTEST, Verdict, report
+
+from tests import gallery
+from tests.unit.prober.conftest import probe_all
 
 QUOTA = 6 * 1024 * 1024
 LONG = "x" * 2000
@@ -27,7 +33,6 @@ def test_verdicts_are_told_in_full_and_in_their_order() -> None:
         "cause": "tcp_timeout",
         "detail": "a",
         "phases": {},
-        "rtt_ms": None,
         "retransmits": 0,
         "tls_days_left": None,
         "http_status": None,
@@ -58,3 +63,31 @@ def test_of_more_verdicts_than_may_be_told_the_last_says_how_many_are_missing() 
     found = report([verdict(number) for number in range(MOST + 7)])
     assert len(found) == MOST
     assert found[-1]["detail"] == f"7 verdicts more were {CUT}"
+
+
+# ------------------------------------------------------------------ the schema
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+NONSENSE = st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5)
+WISHES = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys(("endpoint_id", "service_id", "name", "url", "expect"), NONSENSE)
+    | dict.fromkeys(("server_name", "expect_status", "expect_body", "timeout_seconds"), NONSENSE),
+)
+
+
+@given(st.lists(WISHES | NONSENSE) | NONSENSE)
+def test_whatever_a_canary_is_given_it_answers_as_the_schema_says(targets: object) -> None:
+    probe_all(targets, Scope.parse("", "443", "10.0.0.0/8"))
+
+
+def test_what_was_cut_short_is_as_the_schema_says() -> None:
+    found = report([verdict(number, LONG) for number in range(MOST + 7)])
+    gallery.hold_to_schema(gallery.VERDICTS, {"verdicts": [*found[:1], *found[-2:]]})
+
+
+@pytest.mark.parametrize("spoilt", [{"cause": "tired"}, {"address": "here"}, {"rtt_ms": 1.0}, {"phases": {"dns": -1}}])
+def test_what_no_canary_says_is_not_as_the_schema_says(spoilt: dict[str, object]) -> None:
+    (one,) = report([verdict(1)])
+    with pytest.raises(AssertionError):
+        gallery.hold_to_schema(gallery.VERDICTS, {"verdicts": [one | spoilt]})

@@ -1,4 +1,4 @@
-"""HTTP over a socket that nobody trusts: one GET, so much of its answer, and not a second longer than the phase."""
+"""The phases first_byte and body: one GET, a bounded part of its answer, and not a second longer than the phase."""
 
 import contextlib
 import http.client
@@ -8,16 +8,16 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-from linkgate.aim import Aim
-from linkgate.phase import Clock, Failed
-from linkgate.tls import Secure
+from prober.clock import Clock, Failed
+from prober.target import Target
+from prober.tls import Secure
 
 Stream = socket.socket | Secure
 LONGEST_BODY, LONGEST_ANSWER = 65536, 131072
 """Bytes that are read: of the body, and of all with status, headers and chunks."""
 
 
-class Wire(io.RawIOBase):
+class Answer(io.RawIOBase):
     """What a server sends, as a file that ends after LONGEST_ANSWER bytes; raises TimeoutError with the phase."""
 
     def __init__(self, stream: Stream, clock: Clock) -> None:
@@ -54,30 +54,30 @@ class Wire(io.RawIOBase):
         return io.BufferedReader(self)
 
 
-def ask(stream: Stream, aim: Aim, clock: Clock) -> tuple[Wire, int]:
-    """Send the request and wait for the status; the rest of the answer stays on the wire. No redirect is followed."""
-    request = f"GET {aim.path} HTTP/1.1\r\nHost: {aim.server_name}\r\nUser-Agent: linkgate-canary\r\nConnection: close"
-    wire = Wire(stream, clock)
-    with _told(clock):
+def ask(stream: Stream, target: Target, clock: Clock) -> tuple[Answer, int]:
+    """Send the request and wait for the status; the rest of the answer stays to be read. No redirect is followed."""
+    headers = f"Host: {target.server_name}\r\nUser-Agent: linkgate-canary\r\nConnection: close"
+    answer = Answer(stream, clock)
+    with _as_causes(clock):
         stream.settimeout(clock.left())
-        stream.sendall(f"{request}\r\n\r\n".encode("ascii"))
-        head = wire.line()
+        stream.sendall(f"GET {target.path} HTTP/1.1\r\n{headers}\r\n\r\n".encode("ascii"))
+        head = answer.line()
     words = head.split(b"\n", 1)[0].split()
-    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not re.fullmatch(rb"[0-9]{3}", words[1]):
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not re.fullmatch(rb"[1-9][0-9]{2}", words[1]):
         raise Failed("http_status", f"not an HTTP answer: {head[:60]!r}")
-    return wire, int(words[1])
+    return answer, int(words[1])
 
 
-def expect(status: int, aim: Aim) -> None:
+def expect(status: int, target: Target) -> None:
     """Raises Failed where the status is not the one that is wanted."""
-    if not (200 <= status < 400 if aim.status is None else status == aim.status):
-        raise Failed("http_status", f"status {status}, expected {aim.status or '200 to 399'}")
+    if not (200 <= status < 400 if target.status is None else status == target.status):
+        raise Failed("http_status", f"status {status}, expected {target.status or '200 to 399'}")
 
 
-def match(wire: Wire, pieces: tuple[bytes, ...], clock: Clock) -> None:
+def match(answer: Answer, pieces: tuple[bytes, ...], clock: Clock) -> None:
     """Raises Failed unless the pieces occur in this order in the first LONGEST_BODY bytes of the body."""
-    with _told(clock):
-        body, trouble = _body(wire)
+    with _as_causes(clock):
+        body, trouble = _body(answer)
     at = 0
     for piece in pieces:
         if (at := body.find(piece, at)) < 0:
@@ -86,9 +86,9 @@ def match(wire: Wire, pieces: tuple[bytes, ...], clock: Clock) -> None:
         at += len(piece)
 
 
-def _body(wire: Wire) -> tuple[bytes, str]:
+def _body(answer: Answer) -> tuple[bytes, str]:
     """What could be read of the body, and why no more if that is odd."""
-    response = http.client.HTTPResponse(wire)  # type: ignore[arg-type]
+    response = http.client.HTTPResponse(answer)  # type: ignore[arg-type]
     body, trouble = bytearray(LONGEST_BODY), ""
     try:
         response.begin()
@@ -102,8 +102,8 @@ def _body(wire: Wire) -> tuple[bytes, str]:
 
 
 @contextlib.contextmanager
-def _told(clock: Clock) -> Iterator[None]:
-    """A socket's errors as causes."""
+def _as_causes(clock: Clock) -> Iterator[None]:
+    """Turn a socket's errors into causes."""
     try:
         yield
     except TimeoutError:
