@@ -4,6 +4,8 @@ import itertools
 import subprocess
 import sys
 
+import pytest
+
 from lab.privatelink.rules import connections, decisions
 from lab.privatelink.rules.state import State
 from tests.unit.lab.privatelink.conftest import BALANCER, CONSUMER, PROVIDER, Clock, connect, offer
@@ -42,3 +44,9 @@ def test_listeners_hear_of_every_change_without_the_lock_held(state: State, cloc
     clock.pass_()
     states = [state for state, _ in itertools.groupby(seen)]
     assert states == [(), ("pendingAcceptance",), ("pending",), ("available",), ("deleting",), ()]
+
+
+def test_a_listener_that_fails_is_logged_and_the_change_is_made(state: State, caplog: pytest.LogCaptureFixture) -> None:
+    state.on_change(lambda: [].pop())
+    assert offer(state).service_id in state.services
+    assert "a listener failed" in caplog.text
