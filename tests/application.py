@@ -5,7 +5,6 @@ from datetime import timedelta
 from linkgate.approve.approver import Approver, Report
 from linkgate.approve.context import ContextReader
 from linkgate.events.bell import Bell
-from linkgate.health.targets import Probe
 from linkgate.ledger.breaker import Breaker
 from linkgate.ledger.items import EndpointRecord
 from linkgate.ledger.sets import NamedSets
@@ -14,6 +13,7 @@ from linkgate.patrol.counts import Round
 from linkgate.patrol.patrol import Patrol
 from linkgate.patrol.probing import Probing
 from linkgate.patrol.recorder import HealthRecorder
+from linkgate.policy.probes import Probe
 from linkgate.sweep.compare import Comparer
 from linkgate.sweep.lease import Lease
 from linkgate.sweep.services import ServiceConfigurator

@@ -15,9 +15,10 @@ from typing import Any
 from linkgate.aws.connections import Connections
 from linkgate.health import status
 from linkgate.health.diagnosis import Diagnosis, ProbeResult, diagnose
-from linkgate.health.targets import Probe, Target, targets_of
+from linkgate.health.targets import Target, targets_of
 from linkgate.model import Connection, State, Status
 from linkgate.patrol.canaries import Canaries
+from linkgate.policy.probes import Probe
 
 from lab import shell
 from lab.ground import Ground

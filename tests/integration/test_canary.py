@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
-from linkgate.health.diagnosis import Diagnosis, Kind, ProbeResult, diagnose
+from linkgate.health.diagnosis import Diagnosis, ProbeResult, diagnose
+from linkgate.health.targets import Kind
 from linkgate.model import State
 
 from lab import deploy

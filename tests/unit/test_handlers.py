@@ -16,9 +16,9 @@ from botocore.exceptions import ClientError
 from linkgate.config import Settings
 from linkgate.errors import SettingsError, Unavailable
 from linkgate.events.bell import Bell
-from linkgate.health.targets import Probe
 from linkgate.limits import Limits
 from linkgate.model import State, Status
+from linkgate.policy.probes import Probe
 
 from functions.approve import app as approve
 from functions.canary import app as canary

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from linkgate.health.causes import CAUSES, DERIVED, ORDER
-from linkgate.health.diagnosis import STATES, Diagnosis, Kind, ProbeResult, diagnose
+from linkgate.health.diagnosis import STATES, Diagnosis, ProbeResult, diagnose
+from linkgate.health.targets import Kind
 from linkgate.model import State, Verdict
 
 A, B, ELSEWHERE = "10.2.1.4", "10.2.2.4", "10.2.9.9"

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from linkgate.health.diagnosis import Diagnosis, Kind, ProbeResult
+from linkgate.health.diagnosis import Diagnosis, ProbeResult
 from linkgate.health.evidence import Evidence
 from linkgate.health.status import REFRESH, ROUNDS, SPREAD_SECONDS, grown, is_open, outdated, record, status_after
+from linkgate.health.targets import Kind
 from linkgate.model import Status, Verdict
 
 from tests.world import endpoint_id

@@ -17,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from linkgate.errors import Unavailable
 from linkgate.health.diagnosis import ProbeResult, diagnose
-from linkgate.health.targets import Probe, Target, shut_target, targets_of
+from linkgate.health.targets import Target, shut_target, targets_of
 from linkgate.health.verdict import LONGEST_TEXT
 from linkgate.model import Connection, State, Verdict
 from linkgate.patrol.canaries import LONGEST_CALL, MOST_VERDICTS, TARGETS_PER_CALL, Canaries, Found
+from linkgate.policy.probes import Probe
 from linkgate.probe import MOST_ADDRESSES
 
 from tests.fakes import FakeCanaries

@@ -10,10 +10,10 @@ from linkgate.errors import Throttled, Unavailable
 from linkgate.events import bell
 from linkgate.events.bell import Bell
 from linkgate.health.causes import CAUSES
-from linkgate.health.targets import Probe
 from linkgate.ledger.table import ItemKey
 from linkgate.model import State, Status
 from linkgate.patrol.counts import Counts, Round
+from linkgate.policy.probes import Probe
 
 from tests.application import PROBE, SERVICE, Application
 from tests.fakes import OWN_CANARY

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from urllib.parse import urlsplit
 
 from linkgate.health.causes import OPEN, ORDER, RANK, SILENT, UNKNOWN
+from linkgate.health.targets import Kind
 from linkgate.model import State, Verdict
 
 STATES = {
@@ -15,14 +15,6 @@ STATES = {
     **{state: "endpoint_deleted" for state in State if state.gone},
 }
 _ASTRAY = ("dns_not_found", "dns_unexpected_address")
-
-
-class Kind(StrEnum):
-    """What a name of an endpoint stands for."""
-
-    REGIONAL = "regional"
-    ZONAL = "zonal"
-    PRIVATE = "private"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from linkgate.health.causes import OPEN, UNKNOWN
-from linkgate.health.diagnosis import Kind, ProbeResult
-from linkgate.health.names import names_of
-from linkgate.health.targets import Target
+from linkgate.health.diagnosis import ProbeResult
+from linkgate.health.targets import Kind, Target, names_of
 from linkgate.model import Connection, Verdict
 
 MISSED_FOR = timedelta(days=1)

@@ -3,92 +3,61 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl
+from enum import StrEnum
+from typing import Any, NamedTuple
 
-from linkgate.health.diagnosis import Kind
-from linkgate.health.names import Name, names_of, probable
 from linkgate.model import Connection
+from linkgate.policy.probes import _USED_BY, Probe
 
-FORM = "probe URLs without a host such as tcp://:443 or https://:443/healthz"
 TIMEOUT_SECONDS = 3
 CLOSED_SECONDS = 1
 """For a door that must be shut: nothing answers, so the timeout is what it mostly takes."""
-LONGEST_BODY = 500
-
-_PROBE = re.compile(r"((?:tcp|tls)://:([0-9]{1,5})|https?://:([0-9]{1,5})(?:/[!\"$-~]*)?)(?:#(.*))?", re.DOTALL)
-_USED_BY = {"status": ("http", "https"), "body": ("http", "https"), "server_name": ("tls", "http", "https")}
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))+", re.IGNORECASE)
+_LABEL = re.compile(r"vpce-[0-9a-z]+-[0-9a-z]+-(.+)")
+"""First label of a zonal name; the regional name's has no third part (recorded from AWS)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One probe of a service: a URL without a host, and what to expect.
+class Kind(StrEnum):
+    """What a name of an endpoint stands for."""
 
-    `body` is text that the answer must hold, `*` in it stands for anything; None and "" expect nothing in particular.
+    REGIONAL = "regional"
+    ZONAL = "zonal"
+    PRIVATE = "private"
+
+
+class Name(NamedTuple):
+    """A name of an endpoint and what it stands for; `zone` is a zonal one's, as the consumer calls it."""
+
+    text: str
+    kind: Kind
+    zone: str = ""
+
+
+def names_of(connection: Connection) -> tuple[Name, ...]:
+    """The names that EC2 lists for a connection; a wildcard can be no target."""
+    listed = dict.fromkeys(name.rstrip(".").lower() for name in connection.dns_names)
+    return tuple(map(_named, filter(probable, listed)))
+
+
+def probable(name: str) -> bool:
+    """Whether a name can be looked up."""
+    return bool(name) and "*" not in name
+
+
+def _named(name: str) -> Name:
+    if not name.startswith("vpce-"):
+        return Name(name, Kind.PRIVATE)
+    zone = zone_of(name)
+    return Name(name, Kind.ZONAL if zone else Kind.REGIONAL, zone)
+
+
+def zone_of(name: str) -> str:
+    """The zone in a zonal name, "" in a regional one.
+
+    The first label is `vpce-<id>-<suffix>`, and with `-<zone>` behind it zonal (seen in answers of AWS; the suffix is
+    not documented).
     """
-
-    url: str
-    status: int | None = None
-    body: str = ""
-    server_name: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> "Probe":
-        """Read one probe as people write it; ValueError says what was expected.
-
-        Options stand behind `#` as in a query: https://:443/healthz#status=204&body=ok*ready&server_name=api.example.com
-        """
-        match = _PROBE.fullmatch(text)
-        if match is None or not 0 < int(match[2] or match[3]) < 65536:
-            raise ValueError(FORM)
-        return cls(match[1], **_options(match[4], match[1].partition(":")[0]))
-
-    @property
-    def scheme(self) -> str:
-        """tcp, tls, http or https."""
-        return self.url.partition(":")[0]
-
-    @property
-    def port(self) -> int:
-        """The port that is knocked at."""
-        return int(self.url.partition("://:")[2].partition("/")[0])
-
-    def at(self, name: str) -> str:
-        """The URL of a name."""
-        return self.url.replace("://:", f"://{name}:", 1)
-
-
-def _options(text: str | None, scheme: str) -> dict[str, Any]:
-    if text is None:
-        return {}
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True)
-    except ValueError:
-        pairs = []
-    if not pairs:
-        raise ValueError("options behind # such as status=204&body=ok")
-    values: dict[str, Any] = {}
-    for name, value in pairs:
-        if name not in _USED_BY or name in values:
-            raise ValueError(f"options status, body and server_name behind #, once each, not {name[:40]!r}")
-        if scheme not in _USED_BY[name]:
-            raise ValueError(f"{name} behind {' or '.join(f'{one}://' for one in _USED_BY[name])} only")
-        values[name] = _option(name, value)
-    return values
-
-
-def _option(name: str, value: str) -> int | str:
-    if name == "status":
-        if not re.fullmatch(r"[1-5][0-9]{2}", value):
-            raise ValueError(f"a status from 100 to 599, not {value[:40]!r}")
-        return int(value)
-    if name == "body":
-        if not value.strip("*") or len(value) > LONGEST_BODY:
-            raise ValueError(f"a body of 1 to {LONGEST_BODY} characters that are not all *")
-    elif not _HOST.fullmatch(value):
-        raise ValueError(f"a server_name such as api.example.com, not {value[:40]!r}")
-    return value
+    match = _LABEL.fullmatch(name.partition(".")[0])
+    return match[1] if match else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from linkgate.aws.connections import Connections
 from linkgate.aws.services import EndpointServices
 from linkgate.events.bell import Bell
 from linkgate.events.queue import BellQueue
-from linkgate.health.targets import Probe
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Connection, State
 from linkgate.patrol.canaries import Left
@@ -19,6 +18,7 @@ from linkgate.patrol.recorder import HealthRecorder
 from linkgate.patrol.routing import CanaryRouting
 from linkgate.patrol.selection import Candidate, Selection
 from linkgate.policy.decide import settings_keys
+from linkgate.policy.probes import Probe
 
 PATIENCE = 9
 """Looks at an endpoint that was just accepted; then it is left to the rounds."""

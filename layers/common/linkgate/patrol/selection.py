@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 from linkgate.aws.services import EndpointService
 from linkgate.health.causes import OPEN
-from linkgate.health.targets import Probe, Target, shut_target, targets_of
+from linkgate.health.targets import Target, shut_target, targets_of
 from linkgate.ledger.items import EndpointRecord
 from linkgate.model import Connection, ServiceSettings, State, Status
 from linkgate.patrol.routing import CanaryRouting
 from linkgate.policy.decide import Rows, settings_for
+from linkgate.policy.probes import Probe
 
 SHUT_DOORS = 20
 """Endpoints that must stay out, of each service and in each round."""
