@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from linkgate.health.targets import Kind, Name, names_of, shut_target, targets_of, zone_of
+from linkgate.health.targets import Kind, Name, closed_targets, names_of, targets_of
 from linkgate.model import Connection, State
 from linkgate.policy.probes import Probe
 
@@ -43,7 +43,7 @@ def test_names_are_those_that_ec2_lists_told_apart_by_their_form() -> None:
     ],
 )
 def test_a_zonal_name_has_its_zone_behind_the_suffix(label: str, zone: str) -> None:
-    assert zone_of(f"{label}.{DOMAIN}") == zone
+    assert [name.zone for name in names_of(connection(f"{label}.{DOMAIN}"))] == [zone]
 
 
 def test_names_are_read_in_any_case_once_each_and_without_a_dot_at_their_end() -> None:
@@ -78,7 +78,7 @@ def test_an_endpoint_of_which_ec2_lists_no_name_has_no_target() -> None:
 
 def test_without_probes_there_is_no_target() -> None:
     assert targets_of(connection(REGIONAL), [], PRIVATE) == ()
-    assert shut_target(connection(REGIONAL), []) == ()
+    assert closed_targets(connection(REGIONAL), []) == ()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_target_is_what_the_canary_reads() -> None:
 
 def test_whoever_must_stay_out_is_tried_by_tcp_on_the_regional_name_alone() -> None:
     probes = [Probe.parse("https://:8443/healthz#status=204"), Probe.parse("tcp://:80")]
-    (target,) = shut_target(connection(ZONAL[0], REGIONAL, PRIVATE), probes)
+    (target,) = closed_targets(connection(ZONAL[0], REGIONAL, PRIVATE), probes)
     assert target.payload() == {
         "endpoint_id": ENDPOINT,
         "service_id": SERVICE,

@@ -1,4 +1,4 @@
-"""From the names of a connection and the probes of its service to the targets of a canary. Standard library only."""
+"""From the names of a connection and the probes of its service to the targets of a canary."""
 
 import re
 from collections.abc import Sequence
@@ -7,13 +7,17 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from linkgate.model import Connection
-from linkgate.policy.probes import _USED_BY, Probe
+from linkgate.policy.probes import Probe
 
 TIMEOUT_SECONDS = 3
 CLOSED_SECONDS = 1
-"""For a door that must be shut: nothing answers, so the timeout is what it mostly takes."""
-_LABEL = re.compile(r"vpce-[0-9a-z]+-[0-9a-z]+-(.+)")
-"""First label of a zonal name; the regional name's has no third part (recorded from AWS)."""
+"""For a target that must be closed: nothing answers, so the timeout is what it mostly takes."""
+
+_ZONAL = re.compile(r"vpce-[0-9a-z]+-[0-9a-z]+-(.+)")
+"""First label of a zonal name, `vpce-<id>-<suffix>-<zone>`; the regional name's has no third part.
+
+Seen in answers of AWS; the suffix is not documented.
+"""
 
 
 class Kind(StrEnum):
@@ -32,34 +36,6 @@ class Name(NamedTuple):
     zone: str = ""
 
 
-def names_of(connection: Connection) -> tuple[Name, ...]:
-    """The names that EC2 lists for a connection; a wildcard can be no target."""
-    listed = dict.fromkeys(name.rstrip(".").lower() for name in connection.dns_names)
-    return tuple(map(_named, filter(probable, listed)))
-
-
-def probable(name: str) -> bool:
-    """Whether a name can be looked up."""
-    return bool(name) and "*" not in name
-
-
-def _named(name: str) -> Name:
-    if not name.startswith("vpce-"):
-        return Name(name, Kind.PRIVATE)
-    zone = zone_of(name)
-    return Name(name, Kind.ZONAL if zone else Kind.REGIONAL, zone)
-
-
-def zone_of(name: str) -> str:
-    """The zone in a zonal name, "" in a regional one.
-
-    The first label is `vpce-<id>-<suffix>`, and with `-<zone>` behind it zonal (seen in answers of AWS; the suffix is
-    not documented).
-    """
-    match = _LABEL.fullmatch(name.partition(".")[0])
-    return match[1] if match else ""
-
-
 @dataclass(frozen=True, slots=True)
 class Target:
     """One probe of one name of an endpoint; `closed` where nothing may answer."""
@@ -73,12 +49,12 @@ class Target:
 
     @property
     def url(self) -> str:
-        """What the canary is sent to; with the endpoint it tells a verdict's target."""
+        """What the canary probes; with the endpoint it tells a verdict's target."""
         return self.probe.at(self.name.text)
 
     def payload(self) -> dict[str, Any]:
         """As the canary takes it (design section 8)."""
-        told: dict[str, Any] = {
+        asked: dict[str, Any] = {
             "endpoint_id": self.endpoint,
             "service_id": self.service,
             "name": self.name.text,
@@ -87,7 +63,24 @@ class Target:
             "timeout_seconds": CLOSED_SECONDS if self.closed else TIMEOUT_SECONDS,
         }
         more = {"expect_status": self.probe.status, "expect_body": self.probe.body, "server_name": self.server_name}
-        return told | {name: value for name, value in more.items() if value}
+        return asked | {name: value for name, value in more.items() if value}
+
+
+def names_of(connection: Connection) -> tuple[Name, ...]:
+    """The names that EC2 lists for a connection, told apart by their form; none is ever built."""
+    return tuple(map(_named, dict.fromkeys(filter(None, map(_resolvable, connection.dns_names)))))
+
+
+def _resolvable(name: str) -> str:
+    """A name in its one spelling; "" for a wildcard, which nobody can resolve."""
+    return "" if "*" in name else name.rstrip(".").lower()
+
+
+def _named(name: str) -> Name:
+    if not name.startswith("vpce-"):
+        return Name(name, Kind.PRIVATE)
+    zonal = _ZONAL.fullmatch(name.partition(".")[0])
+    return Name(name, Kind.ZONAL, zonal[1]) if zonal else Name(name, Kind.REGIONAL)
 
 
 def targets_of(connection: Connection, probes: Sequence[Probe], private_name: str) -> tuple[Target, ...]:
@@ -95,23 +88,26 @@ def targets_of(connection: Connection, probes: Sequence[Probe], private_name: st
 
     A certificate is mostly for the private name, so that one is asked for unless a probe says otherwise.
     """
-    private = private_name.rstrip(".").lower()
-    names = dict.fromkeys(names_of(connection))
-    if names and probable(private):
+    private, names = _resolvable(private_name), dict.fromkeys(names_of(connection))
+    if names and private:
         names |= {Name(private, Kind.PRIVATE): None}
-    wanted = private if probable(private) else ""
-    return tuple(_target(connection, name, probe, wanted) for name in names for probe in probes)
+    return tuple(
+        Target(
+            connection.endpoint,
+            connection.service,
+            name,
+            probe,
+            server_name="" if probe.scheme == "tcp" else probe.server_name or private,
+        )
+        for name in names
+        for probe in probes
+    )
 
 
-def _target(connection: Connection, name: Name, probe: Probe, wanted: str) -> Target:
-    asked = (probe.server_name or wanted) if probe.scheme in _USED_BY["server_name"] else ""
-    return Target(connection.endpoint, connection.service, name, probe, asked)
-
-
-def shut_target(connection: Connection, probes: Sequence[Probe]) -> tuple[Target, ...]:
-    """What finds out whether an endpoint that must stay out gets in: TCP on its regional name."""
+def closed_targets(connection: Connection, probes: Sequence[Probe]) -> tuple[Target, ...]:
+    """The one target that shows whether an endpoint that must stay out gets in: TCP on its regional name."""
     names = [name for name in names_of(connection) if name.kind is Kind.REGIONAL]
     return tuple(
         Target(connection.endpoint, connection.service, name, Probe(f"tcp://:{probe.port}"), closed=True)
-        for name, probe in list(zip(names, probes, strict=False))[:1]
+        for name, probe in zip(names[:1], probes, strict=False)
     )

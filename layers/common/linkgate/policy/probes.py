@@ -43,7 +43,7 @@ class Probe:
 
     @property
     def port(self) -> int:
-        """The port that is knocked at."""
+        """The port that is probed."""
         return int(self.url.partition("://:")[2].partition("/")[0])
 
     def at(self, name: str) -> str:
