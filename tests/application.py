@@ -5,15 +5,15 @@ from datetime import timedelta
 from linkgate.approve.approver import Approver, Report
 from linkgate.approve.context import ContextReader
 from linkgate.events.bell import Bell
-from linkgate.health.targets import Probe
 from linkgate.ledger.breaker import Breaker
 from linkgate.ledger.items import EndpointRecord
 from linkgate.ledger.sets import NamedSets
 from linkgate.model import State
-from linkgate.patrol.counts import Round
 from linkgate.patrol.patrol import Patrol
 from linkgate.patrol.probing import Probing
 from linkgate.patrol.recorder import HealthRecorder
+from linkgate.patrol.run import Run
+from linkgate.policy.probes import Probe
 from linkgate.sweep.compare import Comparer
 from linkgate.sweep.lease import Lease
 from linkgate.sweep.services import ServiceConfigurator
@@ -100,11 +100,11 @@ class Application:
         self.world.now = end
         return report
 
-    def walk(self, left: float = 900) -> Round:
+    def round(self, left: float = 900) -> Run:
         """A round of patrol that has so many seconds."""
-        return self.patrol.walk(lambda: left)
+        return self.patrol.round(lambda: left)
 
-    def visit(self, *bells: Bell, left: float = 900) -> Round:
+    def visit(self, *bells: Bell, left: float = 900) -> Run:
         """Patrol's visit of endpoints just accepted."""
         return self.patrol.visit(bells, lambda: left)
 

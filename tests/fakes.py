@@ -7,7 +7,7 @@ never which calls were made.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
@@ -37,7 +37,7 @@ from linkgate.ledger.table import (
     Room,
     Write,
 )
-from linkgate.model import Connection, Outcome, RowKey, Verdict
+from linkgate.model import Connection, Outcome, RowKey
 from linkgate.patrol.canaries import Canaries
 from linkgate.patrol.routing import region_of
 from linkgate.policy.decide import Rows
@@ -391,15 +391,15 @@ class FakeCanaries(Canaries):
             cause = "dns_not_found"
         if target["expect"] == "closed":
             cause = "unexpectedly_open" if cause == "" else "" if cause == "tcp_timeout" else cause
-        verdict = Verdict(
-            endpoint_id=endpoint,
-            service_id=target["service_id"],
-            name=name,
-            url=target["url"],
-            address="" if cause.startswith(("dns", "probe")) else f"10.1.0.{int(endpoint[-2:], 16)}",
-            cause=cause,
-            detail="as told" if cause else "",
-            phases={"dns": 1.25, "tcp": 0.5, "total": 1.75},
-        )
-        read: dict[str, Any] = json.loads(json.dumps(asdict(verdict) | self.extra))
-        return read
+        answered = not cause.startswith(("dns", "probe"))
+        return {
+            "endpoint_id": endpoint,
+            "service_id": target["service_id"],
+            "name": name,
+            "url": target["url"],
+            "address": f"10.1.0.{int(endpoint[-2:], 16)}" if answered else "",
+            "cause": cause,
+            "detail": "as told" if cause else "",
+            "phases": {"dns": 1.25, "tcp": 0.5, "total": 1.75},
+            **self.extra,
+        }

@@ -1,4 +1,4 @@
-"""The real canary in the consumer's VPC, without a way out, and what its crossings of an endpoint mean together."""
+"""The real canary in the consumer's VPC, without a way out, and what its verdicts on an endpoint mean together."""
 
 import json
 import os
@@ -14,10 +14,12 @@ from typing import Any
 
 from linkgate.aws.connections import Connections
 from linkgate.health import status
-from linkgate.health.diagnosis import Diagnosis, ProbeResult, diagnose
-from linkgate.health.targets import Probe, Target, targets_of
+from linkgate.health.diagnosis import Diagnosis, diagnose
+from linkgate.health.targets import Target, targets_of
+from linkgate.health.verdict import Verdict
 from linkgate.model import Connection, State, Status
 from linkgate.patrol.canaries import Canaries
+from linkgate.policy.probes import Probe
 
 from lab.harness import shell
 from lab.harness.dataplane import DataPlane
@@ -26,7 +28,7 @@ from tests.integration.vpcs import Vpcs
 
 PROBES = ("http://:80/", "https://:443/")
 MORE_PROBES = (*PROBES, "http://:80/again", "https://:443/again")
-"""For packets that are lost by chance: crossings enough that a round hardly ever misses it.
+"""For packets that are lost by chance: probes enough that a round hardly ever misses it.
 
 Measured: 400 rounds of PROBES with 30 % of the packets lost, taken together in twos, found nothing but the loss in 200
 of 200; beside a missing private name 199 of 200 found both and one the name alone. An engineer is told what most of
@@ -56,7 +58,7 @@ for line in sys.stdin:
 
 
 class Canary:
-    """The canary's own door, warm, in the namespace of a VPC. It speaks as Lambda's client does."""
+    """The canary's own handler, warm, in the namespace of a VPC. It speaks as Lambda's client does."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
@@ -112,21 +114,17 @@ class Watch:
         """Every probe of every name."""
         return targets_of(self.connection, [Probe.parse(probe) for probe in self.probes], self.private_name)
 
-    def crossings(self) -> list[ProbeResult]:
+    def verdicts(self) -> list[Verdict]:
         """One round of the canary over all targets."""
         canaries = Canaries(lambda region: self.canary, "linkgate-canary")  # type: ignore[arg-type,return-value]
-        found = canaries.send({"linkgate-canary": [self.targets()]}, lambda: 3600)
+        found = canaries.probe({"linkgate-canary": [self.targets()]}, lambda: 3600)
         assert not found.absent
-        return [
-            ProbeResult(verdict, target.name.kind, target.name.zone)
-            for target, verdicts in found.verdicts.items()
-            for verdict in verdicts
-        ]
+        return found.verdicts[self.connection.endpoint]
 
     def diagnosis(self) -> Diagnosis:
         """One round and what it means, with the states that EC2 shows after it."""
-        crossings = self.crossings()
-        return diagnose(crossings, self.state(), private_dns(self.vpcs)[1])
+        verdicts = self.verdicts()
+        return diagnose(verdicts, self.state(), private_dns(self.vpcs)[1])
 
     def state(self) -> State:
         """EC2's word for the connection now; what it does not show any more is deleted."""

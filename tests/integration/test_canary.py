@@ -11,7 +11,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
-from linkgate.health.diagnosis import Diagnosis, Kind, ProbeResult, diagnose
+from linkgate.health.diagnosis import Diagnosis, diagnose
+from linkgate.health.targets import Kind
+from linkgate.health.verdict import Verdict
 from linkgate.model import State
 
 from lab.harness import deploy
@@ -131,8 +133,8 @@ def test_nearly_all_causes_and_what_is_seen_beside_them_are_true(table: list[Row
 # ------------------------------------------------------------------ what packets alone do not tell
 
 
-def causes_of(crossings: list[ProbeResult], kind: Kind | None = None) -> set[str]:
-    return {one.verdict.cause for one in crossings if kind is None or one.kind is kind}
+def causes_of(verdicts: list[Verdict], kind: Kind | None = None) -> set[str]:
+    return {one.cause for one in verdicts if kind is None or one.target.name.kind is kind}
 
 
 def test_a_pending_connection_is_told_from_a_security_group(vpcs: Vpcs, canary: Canary) -> None:
@@ -142,10 +144,10 @@ def test_a_pending_connection_is_told_from_a_security_group(vpcs: Vpcs, canary: 
     made = vpcs.ec2.create_vpc_endpoint(VpcEndpointType="Interface", SecurityGroupIds=groups, **asked)["VpcEndpoint"]
     try:
         waiting = watch(vpcs, canary, made["VpcEndpointId"])
-        crossings = [one for one in waiting.crossings() if one.kind is not Kind.PRIVATE]
-        assert causes_of(crossings) == {"tcp_timeout"}
-        assert diagnose(crossings, waiting.state()).cause == "connection_pending"
-        assert diagnose(crossings, State.AVAILABLE).cause == "tcp_timeout"
+        verdicts = [one for one in waiting.verdicts() if not one.private]
+        assert causes_of(verdicts) == {"tcp_timeout"}
+        assert diagnose(verdicts, waiting.state()).cause == "connection_pending"
+        assert diagnose(verdicts, State.AVAILABLE).cause == "tcp_timeout"
     finally:
         vpcs.ec2.delete_vpc_endpoints(VpcEndpointIds=[made["VpcEndpointId"]])
 
@@ -158,7 +160,7 @@ def test_an_unverified_private_name_is_told_from_a_missing_one(vpcs: Vpcs, canar
     try:
         watched = watch(vpcs, canary, vpcs.stack.endpoint()["VpcEndpointId"])
         # The servers get certificates for the new name first.
-        seen = until(watched.crossings, lambda found: causes_of(found, Kind.REGIONAL) == {""})
+        seen = until(watched.verdicts, lambda found: causes_of(found, Kind.REGIONAL) == {""})
         assert causes_of(seen, Kind.PRIVATE) == {"dns_not_found"}
         assert diagnose(seen, watched.state(), private_dns(vpcs)[1]).cause == "private_name_unverified"
         assert diagnose(seen, watched.state(), "verified").cause == "private_name_missing"

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from linkgate.config import Settings
 from linkgate.errors import SettingsError
-from linkgate.health.targets import Probe
+from linkgate.policy.probes import Probe
 
 
 def test_settings_are_read_by_their_names_without_the_blanks_around_them() -> None:

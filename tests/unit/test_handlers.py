@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 from linkgate.config import Settings
 from linkgate.errors import SettingsError, Unavailable
 from linkgate.events.bell import Bell
-from linkgate.health.targets import Probe
 from linkgate.model import State, Status
+from linkgate.policy.probes import Probe
 from prober.scope import Scope
 
 from functions.approve import app as approve
@@ -509,7 +509,7 @@ def patrolled(app: Application, monkeypatch: pytest.MonkeyPatch, port: int) -> N
     monkeypatch.setattr(canary, "application", lambda: Scope.parse(HOST, str(port), "127.0.0.0/8"))
     monkeypatch.setattr(app.canary, "_invoked", invoked)
     app.world.links[A].dns_names = (HOST,)
-    replace(app.patrol, default_probe=(Probe(f"tcp://:{port}"),)).walk(lambda: 900)
+    replace(app.patrol, default_probe=(Probe(f"tcp://:{port}"),)).round(lambda: 900)
 
 
 def test_patrol_understands_what_the_canary_says_of_an_endpoint_that_answers(
@@ -589,7 +589,7 @@ def test_without_a_canary_of_its_own_patrol_has_none(environment: pytest.MonkeyP
 
 def test_a_canary_elsewhere_is_invoked_in_its_region(environment: pytest.MonkeyPatch) -> None:
     provide(environment, patrol)
-    lookout = patrol.application()[1].lookout
+    lookout = patrol.application()[1].probing
     regions = [lookout.canaries._functions(region).meta.region_name for region in ("", "us-east-2")]
     assert regions == ["eu-west-1", "us-east-2"]
 

@@ -24,7 +24,6 @@ from linkgate.model import (
     ServiceSettings,
     State,
     Status,
-    Verdict,
 )
 from linkgate.policy.rows import CanaryRow, ReleaseRow, SettingsRow
 
@@ -32,9 +31,8 @@ NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
 CONNECTION = Connection("vpce-svc-1", "vpce-1", "222222222222", "eu-west-1", State.PENDING_ACCEPTANCE, NOW)
 KEY = RowKey("vpce-svc-1", "*")
 DECISION = Decision(Outcome.ACCEPT, Reason.ALLOWED, Mode.ENFORCE, "0" * 64)
-VERDICT = Verdict("vpce-1", "vpce-svc-1", "name", "tcp://:443")
 MADE = [
-    *(CONNECTION, DECISION, VERDICT, ServiceSettings(), Lineage(), DecisionContext()),
+    *(CONNECTION, DECISION, ServiceSettings(), Lineage(), DecisionContext()),
     *(Rule(KEY, Effect.ALLOW), MalformedRow(KEY, "limit", "limit is wrong"), SettingsRow(KEY, {})),
     *(ReleaseRow(KEY, frozenset()), CanaryRow(KEY, "222222222222", "arn")),
 ]
@@ -154,10 +152,3 @@ def test_a_rule_without_conditions_or_words_has_none() -> None:
 def test_who_stands_alone_has_nothing_else_live_is_outside_and_shut_out_by_nobody() -> None:
     assert DecisionContext(live=0, lineage=Lineage((), None, ""), unmatched=()) == ALONE
     assert Lineage((), None, "") == OUTSIDE
-
-
-def test_a_verdict_without_a_cause_is_good() -> None:
-    assert VERDICT.good is True
-    assert replace(VERDICT, cause="tcp_refused").good is False
-    assert (VERDICT.address, VERDICT.detail, VERDICT.phases) == ("", "", {})
-    assert (VERDICT.tls_days_left, VERDICT.http_status) == (None, None)

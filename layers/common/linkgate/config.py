@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from linkgate.errors import SettingsError
-from linkgate.health.targets import Probe
+from linkgate.policy.probes import Probe
 
 
 @dataclass(frozen=True, slots=True)

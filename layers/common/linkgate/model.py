@@ -287,25 +287,3 @@ class Decision:
     def rejects(self) -> bool:
         """Whether EC2 is to be told to reject a connection that waits."""
         return self.acts and self.outcome is Outcome.REJECT
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one probe of one address found (design section 8). Phase times in milliseconds; `cause` "" is good."""
-
-    endpoint_id: str
-    service_id: str
-    name: str
-    url: str
-    address: str = ""
-    cause: str = ""
-    detail: str = ""
-    phases: Mapping[str, float] = field(default_factory=dict)
-    retransmits: int = 0
-    tls_days_left: float | None = None
-    http_status: int | None = None
-
-    @property
-    def good(self) -> bool:
-        """Whether the probe saw what it expected."""
-        return not self.cause

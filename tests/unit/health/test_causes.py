@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from linkgate.health.causes import CAUSES, DERIVED, ORDER
+from linkgate.health.causes import CAUSES, DERIVED, RANK
 from linkgate.health.diagnosis import STATES
 
 from lab.story.faults import FAULTS, HIDES, visible
@@ -61,7 +61,7 @@ def test_every_cause_of_a_probe_is_written_in_the_prober() -> None:
 
 
 def test_the_diagnosis_knows_how_far_every_cause_of_a_probe_got_and_derives_the_others() -> None:
-    assert set(ORDER) - DERIVED == PROBED - {"unexpectedly_open", "probe_error"}
+    assert set(RANK) - DERIVED == PROBED - {"unexpectedly_open", "probe_error"}
     assert DERIVED | set(STATES.values()) == DIAGNOSED
 
 

@@ -7,9 +7,12 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from linkgate.health.causes import CAUSES, DERIVED, ORDER
-from linkgate.health.diagnosis import STATES, Diagnosis, Kind, ProbeResult, diagnose
-from linkgate.model import State, Verdict
+from linkgate.health.causes import CAUSES, DERIVED, RANK
+from linkgate.health.diagnosis import STATES, Diagnosis, diagnose, diagnose_closed
+from linkgate.health.targets import Kind, Name, Target
+from linkgate.health.verdict import Verdict
+from linkgate.model import State
+from linkgate.policy.probes import Probe
 
 A, B, ELSEWHERE = "10.2.1.4", "10.2.2.4", "10.2.9.9"
 ZONES = {A: "eu-west-1a", B: "eu-west-1b"}
@@ -20,58 +23,54 @@ UNKNOWN = "cause_of_a_newer_canary"
 
 def one(
     kind: Kind, address: str, cause: str = "", scheme: str = "http", retransmits: int = 0, detail: str = ""
-) -> ProbeResult:
-    """A crossing of the name of this kind; that of a zonal name belongs to its address."""
+) -> Verdict:
+    """A verdict of the name of this kind; that of a zonal name belongs to its address."""
     names = {Kind.REGIONAL: REGIONAL, Kind.PRIVATE: PRIVATE, Kind.ZONAL: f"zone{address[5:6]}.{REGIONAL}"}
-    verdict = Verdict(
-        endpoint_id="vpce-1",
-        service_id="vpce-svc-1",
-        name=names[kind],
-        url=f"{scheme}://{names[kind]}:{PORTS[scheme]}/",
+    name = Name(names[kind], kind, ZONES[address] if kind is Kind.ZONAL else "")
+    return Verdict(
+        Target("vpce-1", "vpce-svc-1", name, Probe(f"{scheme}://:{PORTS[scheme]}/")),
         address="" if cause.startswith("dns_") and cause != "dns_unexpected_address" else address,
         cause=cause,
         detail=detail or (f"{cause} at {address}" if cause else ""),
         retransmits=retransmits,
     )
-    return ProbeResult(verdict, kind, ZONES[address] if kind is Kind.ZONAL else "")
 
 
-def everything(private: bool = True) -> list[ProbeResult]:
+def everything(private: bool = True) -> list[Verdict]:
     """All names at both addresses, over HTTP and HTTPS, and all is well."""
     kinds = [Kind.REGIONAL, Kind.ZONAL, *([Kind.PRIVATE] if private else [])]
     return [one(kind, address, "", scheme) for kind in kinds for address in (A, B) for scheme in PORTS]
 
 
-def spoilt(crossings: Sequence[ProbeResult], cause: str, **where: object) -> list[ProbeResult]:
-    """The same crossings, but those at an address, of a kind or over a scheme fail with a cause."""
-    traits = {"address": lambda c: c.verdict.address, "kind": lambda c: c.kind, "scheme": lambda c: c.verdict.url[:5]}
+def spoilt(verdicts: Sequence[Verdict], cause: str, **where: object) -> list[Verdict]:
+    """The same verdicts, but those at an address, of a kind or over a scheme fail with a cause."""
+    traits = {
+        "address": lambda c: c.address,
+        "kind": lambda c: c.target.name.kind,
+        "scheme": lambda c: c.target.probe.scheme,
+    }
 
-    def is_meant(crossing: ProbeResult) -> bool:
-        return crossing.verdict.good and all(
-            str(traits[trait](crossing)).rstrip(":") == str(value) for trait, value in where.items()
-        )
+    def is_meant(verdict: Verdict) -> bool:
+        return verdict.good and all(str(traits[trait](verdict)) == str(value) for trait, value in where.items())
 
-    def worse(crossing: ProbeResult) -> ProbeResult:
-        scheme = crossing.verdict.url.split(":")[0]
-        found = one(crossing.kind, crossing.verdict.address, cause, scheme, crossing.verdict.retransmits)
-        return replace(found, zone=crossing.zone)
+    def worse(verdict: Verdict) -> Verdict:
+        scheme = verdict.target.probe.scheme
+        return one(verdict.target.name.kind, verdict.address, cause, scheme, verdict.retransmits)
 
-    return [worse(crossing) if is_meant(crossing) else crossing for crossing in crossings]
-
-
-def again(crossings: Sequence[ProbeResult], packets: int) -> list[ProbeResult]:
-    """The same crossings, each with packets that were sent again."""
-    return [replace(found, verdict=replace(found.verdict, retransmits=packets)) for found in crossings]
+    return [worse(verdict) if is_meant(verdict) else verdict for verdict in verdicts]
 
 
-def seen(
-    crossings: Sequence[ProbeResult], state: State = State.AVAILABLE, private_dns_state: str = "verified"
-) -> Diagnosis:
-    return diagnose(crossings, state, private_dns_state)
+def again(verdicts: Sequence[Verdict], packets: int) -> list[Verdict]:
+    """The same verdicts, each with packets that were sent again."""
+    return [replace(found, retransmits=packets) for found in verdicts]
 
 
-def causes(crossings: Sequence[ProbeResult]) -> tuple[str, ...]:
-    found = seen(crossings)
+def seen(verdicts: Sequence[Verdict], state: State = State.AVAILABLE, private_dns_state: str = "verified") -> Diagnosis:
+    return diagnose(verdicts, state, private_dns_state)
+
+
+def causes(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    found = seen(verdicts)
     return (found.cause, *found.also)
 
 
@@ -84,7 +83,7 @@ def test_where_all_is_well_nobody_is_blamed(private_dns_state: str) -> None:
     assert seen(again(everything(), 3)) == Diagnosis()
 
 
-def test_without_a_crossing_nothing_is_known() -> None:
+def test_without_a_verdict_nothing_is_known() -> None:
     assert seen([]) == Diagnosis("probe_error", "nothing was probed")
 
 
@@ -92,7 +91,7 @@ def test_a_probe_that_did_not_take_place_blames_nobody() -> None:
     errors = spoilt(everything(), "probe_error", scheme="https")
     assert seen(errors) == Diagnosis()
     (only,) = spoilt([one(Kind.REGIONAL, A)], "probe_error")
-    assert seen([only]) == Diagnosis("probe_error", only.verdict.detail, only.verdict)
+    assert seen([only]) == Diagnosis("probe_error", only.detail, only)
     assert causes(spoilt(errors, "tcp_refused")) == ("tcp_refused",)
 
 
@@ -123,34 +122,40 @@ def test_the_state_tells_a_connection_that_is_not_there_from_a_security_group(st
     dropped = spoilt(everything(), "tcp_timeout")
     found = seen(dropped, state)
     assert (found.cause, found.also) == (cause, ())
-    assert found.verdict in [crossing.verdict for crossing in dropped]
+    assert found.verdict in dropped
     assert str(state) in found.evidence or state not in STATES
     assert seen([], state).cause == (cause if state in STATES else "probe_error")
 
 
-def test_a_door_that_must_be_closed_and_is_open_comes_first() -> None:
+def test_an_endpoint_that_must_stay_out_is_open_where_one_verdict_says_so() -> None:
     opened = one(Kind.REGIONAL, A, "unexpectedly_open", detail=f"{A} answers")
-    for state in State:
-        found = seen([*spoilt(everything(), "dns_timeout"), opened], state)
-        assert found == Diagnosis("unexpectedly_open", f"{A} answers", opened.verdict)
+    closed = one(Kind.REGIONAL, B)
+    for verdicts in ([opened], [closed, opened], [one(Kind.REGIONAL, B, "dns_timeout"), opened]):
+        assert diagnose_closed(verdicts) == Diagnosis("unexpectedly_open", f"{A} answers", opened)
+    assert diagnose_closed([closed]) == Diagnosis()
+
+
+def test_nobody_knows_of_an_endpoint_that_must_stay_out_unless_every_probe_found_something_out() -> None:
+    for verdicts in ([], [one(Kind.REGIONAL, A), one(Kind.REGIONAL, B, "dns_timeout")]):
+        assert not diagnose_closed(verdicts).conclusive
 
 
 # ------------------------------------------------------------------ one cause everywhere
 
 
-@pytest.mark.parametrize("cause", [cause for cause in ORDER if cause not in DERIVED])
-def test_what_all_crossings_find_is_the_cause(cause: str) -> None:
+@pytest.mark.parametrize("cause", [cause for cause in RANK if cause not in DERIVED])
+def test_what_all_verdicts_find_is_the_cause(cause: str) -> None:
     found = seen(spoilt(everything(), cause, **({"scheme": "https"} if cause.startswith("tls_") else {})))
     assert (found.cause, found.also) == (cause, ())
     assert found.verdict is not None
     assert found.verdict.cause == cause
     assert found.verdict.detail in found.evidence
-    assert found.verdict.name == REGIONAL
+    assert found.verdict.target.name.text == REGIONAL
 
 
 def test_what_one_port_alone_finds_is_said_in_the_evidence() -> None:
     assert seen(spoilt(everything(), "tcp_refused", scheme="https")).evidence == (
-        f"6 of 12 crossings, only on port 443: tcp_refused at {A}"
+        f"6 of 12 probes, only on port 443: tcp_refused at {A}"
     )
     closed = seen(spoilt(everything(), "tcp_timeout", scheme="https"))
     assert (closed.cause, closed.also) == ("tcp_timeout", ())
@@ -161,12 +166,12 @@ def test_what_one_zone_alone_answers_is_said_in_the_evidence() -> None:
     found = seen(spoilt(everything(), "http_status", address=B))
     assert (found.cause, found.evidence) == (
         "http_status",
-        f"6 of 12 crossings, only at {B} (eu-west-1b): http_status at {B}",
+        f"6 of 12 probes, only at {B} (eu-west-1b): http_status at {B}",
     )
 
 
 def test_what_stops_everybody_has_no_only_in_its_evidence() -> None:
-    assert seen(spoilt(everything(), "tcp_timeout")).evidence == f"12 of 12 crossings: tcp_timeout at {A}"
+    assert seen(spoilt(everything(), "tcp_timeout")).evidence == f"12 of 12 probes: tcp_timeout at {A}"
 
 
 # ------------------------------------------------------------------ zones
@@ -176,7 +181,7 @@ def test_a_dead_zone_is_told_from_a_dead_service() -> None:
     dead = spoilt(everything(), "tcp_timeout", address=A)
     found = seen(dead)
     assert (found.cause, found.also) == ("zone_unreachable", ())
-    assert found.evidence == f"6 of 12 crossings, only at {A} (eu-west-1a): tcp_timeout at {A}"
+    assert found.evidence == f"6 of 12 probes, only at {A} (eu-west-1a): tcp_timeout at {A}"
     assert found.verdict is not None
     assert found.verdict.address == A
     assert causes(spoilt(dead, "tcp_timeout")) == ("tcp_timeout",)
@@ -190,7 +195,7 @@ def test_a_zone_that_resets_is_not_unreachable() -> None:
 def test_a_zone_that_is_dead_on_one_port_is_said_to_be_so_on_that_port() -> None:
     found = seen(spoilt(everything(), "tcp_timeout", address=A, scheme="https"))
     assert (found.cause, found.also) == ("zone_unreachable", ())
-    assert "3 of 12 crossings, only at 10.2.1.4 (eu-west-1a) on port 443: " in found.evidence
+    assert "3 of 12 probes, only at 10.2.1.4 (eu-west-1a) on port 443: " in found.evidence
 
 
 def test_a_port_that_no_zone_answers_is_no_dead_zone() -> None:
@@ -199,7 +204,7 @@ def test_a_port_that_no_zone_answers_is_no_dead_zone() -> None:
 
 
 def test_a_dead_zone_is_seen_by_the_private_name_alone_too() -> None:
-    private = [crossing for crossing in everything() if crossing.kind is Kind.PRIVATE]
+    private = [verdict for verdict in everything() if verdict.target.name.kind is Kind.PRIVATE]
     assert causes(spoilt(private, "tcp_timeout", address=A)) == ("zone_unreachable",)
 
 
@@ -209,7 +214,7 @@ def test_a_stranger_that_answers_under_the_private_name_makes_no_dead_zone() -> 
 
 
 def test_an_endpoint_in_one_zone_has_no_other_to_be_compared_with() -> None:
-    alone = [crossing for crossing in everything() if crossing.verdict.address == A]
+    alone = [verdict for verdict in everything() if verdict.address == A]
     assert causes(spoilt(alone, "tcp_timeout")) == ("tcp_timeout",)
 
 
@@ -235,20 +240,20 @@ def test_packets_sent_again_elsewhere_tell_loss_from_a_dead_zone() -> None:
 
 
 def test_a_packet_sent_again_now_and_then_is_no_loss() -> None:
-    first, *rest = [crossing for crossing in everything() if crossing.verdict.address == B]
-    dead = [crossing for crossing in spoilt(everything(), "tcp_timeout", address=A) if not crossing.verdict.good]
+    first, *rest = [verdict for verdict in everything() if verdict.address == B]
+    dead = [verdict for verdict in spoilt(everything(), "tcp_timeout", address=A) if not verdict.good]
     assert causes([*again([first], 1), *rest, *dead]) == ("zone_unreachable",)
 
 
-def test_of_many_crossings_a_quarter_must_have_sent_packets_again() -> None:
+def test_of_many_verdicts_a_quarter_must_have_sent_packets_again() -> None:
     dead = spoilt(everything(), "tcp_timeout", address=A, scheme="https")
-    bad, good = ([one for one in dead if one.verdict.good is well] for well in (False, True))
+    bad, good = ([one for one in dead if one.good is well] for well in (False, True))
     assert causes([*bad, *again(good[:2], 1), *good[2:]]) == ("zone_unreachable",)
     assert causes([*bad, *again(good[:3], 1), *good[3:]]) == ("packet_loss",)
 
 
-def test_of_few_crossings_one_alone_says_nothing_unless_it_is_the_only_one() -> None:
-    regional = [crossing for crossing in everything() if crossing.kind is Kind.REGIONAL]
+def test_of_few_verdicts_one_alone_says_nothing_unless_it_is_the_only_one() -> None:
+    regional = [verdict for verdict in everything() if verdict.target.name.kind is Kind.REGIONAL]
     *dead, first, second = spoilt(regional, "tcp_timeout", address=A)
     assert causes([*dead, *again([first], 2), second]) == ("zone_unreachable",)
     assert causes([*dead[:1], *again([first], 2)]) == ("packet_loss",)
@@ -264,7 +269,7 @@ def test_one_connection_that_hangs_where_another_works_makes_every_silence_loss(
 def test_a_connection_that_hangs_after_packets_were_sent_again_is_loss(cause: str) -> None:
     slow = spoilt(everything(), cause, scheme="https", kind=Kind.PRIVATE)
     assert causes(slow) == (cause,)
-    hangs = [*again([crossing for crossing in slow if not crossing.verdict.good], 3), *everything()]
+    hangs = [*again([verdict for verdict in slow if not verdict.good], 3), *everything()]
     assert causes(hangs) == ("packet_loss",)
 
 
@@ -314,7 +319,7 @@ def test_an_unverified_private_name_is_told_from_a_missing_one(
 ) -> None:
     found = seen(spoilt(everything(), cause, kind=Kind.PRIVATE), private_dns_state=private_dns_state)
     assert (found.cause, found.also) == (expected, ())
-    assert f" crossings, only under {PRIVATE}: " in found.evidence
+    assert f" probes, only under {PRIVATE}: " in found.evidence
 
 
 @pytest.mark.parametrize("cause", ["tcp_timeout", "tcp_refused", "tls_name_mismatch"])
@@ -330,7 +335,7 @@ def test_a_private_name_whose_resolver_is_silent_is_not_missing() -> None:
 def test_a_private_name_is_missing_only_where_the_others_lead_somewhere() -> None:
     for cause in ("dns_not_found", "dns_unexpected_address"):
         assert causes(spoilt(everything(), cause)) == (cause,)
-    only = [crossing for crossing in everything() if crossing.kind is Kind.PRIVATE]
+    only = [verdict for verdict in everything() if verdict.target.name.kind is Kind.PRIVATE]
     assert causes(spoilt(only, "dns_not_found")) == ("dns_not_found",)
 
 
@@ -357,58 +362,58 @@ def test_what_stops_everybody_comes_before_an_earlier_phase_that_stops_some() ->
 # ------------------------------------------------------------------ whatever is found
 
 KINDS, SCHEMES, PLACES = st.sampled_from(list(Kind)), st.sampled_from(list(PORTS)), st.sampled_from([A, B])
-PROBES = (*(cause for cause in ORDER if cause not in DERIVED), "probe_error", UNKNOWN)
-crossing = st.builds(
+PROBES = (*(cause for cause in RANK if cause not in DERIVED), "probe_error", UNKNOWN)
+verdict = st.builds(
     one, KINDS, PLACES, st.sampled_from(["", *PROBES]), SCHEMES, st.integers(0, 3), st.sampled_from(["seen", "other"])
 )
-rounds = st.lists(crossing, max_size=14)
+rounds = st.lists(verdict, max_size=14)
 states = st.sampled_from(list(State))
 private_dns_states = st.sampled_from(["", "verified", "pendingVerification", "failed"])
 
 
 @given(rounds, states, private_dns_states, st.integers())
-def test_the_order_of_crossings_says_nothing(
-    crossings: list[ProbeResult], state: State, private_dns_state: str, seed: int
+def test_the_order_of_verdicts_says_nothing(
+    verdicts: list[Verdict], state: State, private_dns_state: str, seed: int
 ) -> None:
-    shuffled = list(crossings)
+    shuffled = list(verdicts)
     Random(seed).shuffle(shuffled)
-    assert diagnose(crossings, state, private_dns_state) == diagnose(shuffled, state, private_dns_state)
+    assert diagnose(verdicts, state, private_dns_state) == diagnose(shuffled, state, private_dns_state)
 
 
 @given(rounds, states, private_dns_states)
 def test_every_cause_was_seen_or_is_one_that_only_a_comparison_shows(
-    crossings: list[ProbeResult], state: State, private_dns_state: str
+    verdicts: list[Verdict], state: State, private_dns_state: str
 ) -> None:
-    found = diagnose(crossings, state, private_dns_state)
-    known = {one.verdict.cause for one in crossings} | DERIVED | set(STATES.values()) | {"probe_error", ""}
+    found = diagnose(verdicts, state, private_dns_state)
+    known = {one.cause for one in verdicts} | DERIVED | set(STATES.values()) | {"probe_error", ""}
     assert {found.cause, *found.also} <= known
     assert len({found.cause, *found.also}) == 1 + len(found.also)
     assert found.cause in ("", UNKNOWN) or found.cause in CAUSES
 
 
 @given(rounds, private_dns_states)
-def test_it_is_healthy_exactly_if_a_crossing_was_made_and_none_failed(
-    crossings: list[ProbeResult], private_dns_state: str
+def test_it_is_healthy_exactly_if_a_verdict_was_made_and_none_failed(
+    verdicts: list[Verdict], private_dns_state: str
 ) -> None:
-    told = [one.verdict for one in crossings if one.verdict.good or one.verdict.cause in ORDER]
+    told = [one for one in verdicts if one.good or one.cause in RANK]
     healthy = bool(told) and all(verdict.good for verdict in told)
-    assert (seen(crossings, private_dns_state=private_dns_state) == Diagnosis()) == healthy
+    assert (seen(verdicts, private_dns_state=private_dns_state) == Diagnosis()) == healthy
 
 
 @given(rounds, private_dns_states)
-def test_who_answered_is_not_blamed(crossings: list[ProbeResult], private_dns_state: str) -> None:
-    found = seen(crossings, private_dns_state=private_dns_state)
-    answering = {one.verdict.address for one in crossings if one.verdict.good}
+def test_who_answered_is_not_blamed(verdicts: list[Verdict], private_dns_state: str) -> None:
+    found = seen(verdicts, private_dns_state=private_dns_state)
+    answering = {one.address for one in verdicts if one.good}
     assert found.verdict is None or not found.verdict.good
     if found.cause == "zone_unreachable" and found.verdict is not None:
         assert found.verdict.address not in answering
     if found.cause.startswith("private_name") and found.verdict is not None:
-        assert found.verdict.name == PRIVATE
+        assert found.verdict.target.name.text == PRIVATE
     for place in answering & {A, B}:
         assert f"only at {place}" not in found.evidence or found.cause != "zone_unreachable"
 
 
 @given(rounds)
-def test_one_more_crossing_that_is_well_never_makes_it_sicker(crossings: list[ProbeResult]) -> None:
-    before, after = seen(crossings), seen([*crossings, one(Kind.REGIONAL, A)])
+def test_one_more_verdict_that_is_well_never_makes_it_sicker(verdicts: list[Verdict]) -> None:
+    before, after = seen(verdicts), seen([*verdicts, one(Kind.REGIONAL, A)])
     assert after == Diagnosis() or before.cause

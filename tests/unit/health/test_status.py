@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from linkgate.health.diagnosis import Diagnosis, Kind, ProbeResult
+from linkgate.health.diagnosis import Diagnosis
 from linkgate.health.evidence import Evidence
 from linkgate.health.status import REFRESH, ROUNDS, SPREAD_SECONDS, grown, is_open, outdated, record, status_after
-from linkgate.model import Status, Verdict
+from linkgate.health.targets import Kind, Name, Target
+from linkgate.health.verdict import Verdict
+from linkgate.model import Status
+from linkgate.policy.probes import Probe
 
 from tests.world import endpoint_id
 
@@ -78,18 +81,13 @@ def test_bad_rounds_of_the_past_do_not_make_an_endpoint_unhealthy_in_a_good_one(
 # ------------------------------------------------------------------ what is found
 
 
-def test_nobody_got_through_where_no_address_is_named() -> None:
-    assert Evidence((crossing(),)).crossed
-    assert not Evidence((crossing(address=""), crossing("tcp_timeout"))).crossed
-
-
 def test_an_address_is_unhealthy_once_and_not_because_nobody_tried_it() -> None:
     evidence = Evidence(
         (
-            crossing("tcp_timeout", zone="a"),
-            crossing("tcp_timeout"),
-            crossing("probe_error", zone="b", address=""),
-            crossing(zone="c", address="10.1.2.7"),
+            verdict("tcp_timeout", zone="a"),
+            verdict("tcp_timeout"),
+            verdict("probe_error", zone="b", address=""),
+            verdict(zone="c", address="10.1.2.7"),
         )
     )
     assert evidence.unhealthy_addresses() == {"a": 1, "b": 0, "c": 0}
@@ -98,23 +96,23 @@ def test_an_address_is_unhealthy_once_and_not_because_nobody_tried_it() -> None:
 # ------------------------------------------------------------------ what is kept
 
 
-def crossing(cause: str = "", total: float = 1.0, zone: str = "", address: str = "10.1.0.7") -> ProbeResult:
-    url = f"tcp://{zone or 'name'}.example:443"
-    verdict = Verdict("vpce-1", "vpce-svc-1", "n", url, address, cause, "", {"total": total})
-    return ProbeResult(verdict, Kind.ZONAL if zone else Kind.REGIONAL, zone)
+def verdict(cause: str = "", total: float = 1.0, zone: str = "", address: str = "10.1.0.7") -> Verdict:
+    name = Name(f"{zone or 'name'}.example", Kind.ZONAL if zone else Kind.REGIONAL, zone)
+    target = Target("vpce-1", "vpce-svc-1", name, Probe("tcp://:443"))
+    return Verdict(target, address, cause, "", {"total": total})
 
 
 def test_of_a_good_round_the_slowest_crossing_is_kept_with_the_zone_of_its_address() -> None:
-    evidence = Evidence((crossing(), crossing(total=3.0), crossing(total=2.0, zone="eu-west-1a")))
+    evidence = Evidence((verdict(), verdict(total=3.0), verdict(total=2.0, zone="eu-west-1a")))
     kept = record(Diagnosis(), evidence, {}, NOW)
     assert (kept["cause"], str(kept["phases"]["total"]), kept["zone"]) == ("", "3.0", "eu-west-1a")
 
 
 def test_of_a_bad_round_the_verdict_that_shows_it_is_kept() -> None:
-    bad = crossing("tcp_timeout", zone="eu-west-1b", address="10.1.1.7")
-    evidence = Evidence((crossing(total=9.0), bad))
-    kept = record(Diagnosis("zone_unreachable", "one zone", bad.verdict, ("packet_loss",)), evidence, {}, NOW)
-    assert (kept["url"], kept["address"], kept["zone"]) == (bad.verdict.url, "10.1.1.7", "eu-west-1b")
+    bad = verdict("tcp_timeout", zone="eu-west-1b", address="10.1.1.7")
+    evidence = Evidence((verdict(total=9.0), bad))
+    kept = record(Diagnosis("zone_unreachable", "one zone", bad, ("packet_loss",)), evidence, {}, NOW)
+    assert (kept["url"], kept["address"], kept["zone"]) == (bad.target.url, "10.1.1.7", "eu-west-1b")
     assert (kept["cause"], kept["detail"], kept["also"]) == ("zone_unreachable", "one zone", ["packet_loss"])
 
 
@@ -132,8 +130,8 @@ def test_of_a_bad_round_the_verdict_that_shows_it_is_kept() -> None:
     ],
 )
 def test_the_phase_is_the_one_that_failed(cause: str, seen: str, phase: str) -> None:
-    verdict = crossing(seen).verdict if seen else None
-    assert record(Diagnosis(cause, "", verdict), Evidence(), {}, NOW)["phase"] == phase
+    shown = verdict(seen) if seen else None
+    assert record(Diagnosis(cause, "", shown), Evidence(), {}, NOW)["phase"] == phase
 
 
 def test_when_a_private_name_last_worked_is_kept_until_it_works_again() -> None:

@@ -3,12 +3,9 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from linkgate.health.diagnosis import Kind
-from linkgate.health.names import Name, names_of, zone_of
-from linkgate.health.targets import Probe, shut_target, targets_of
+from linkgate.health.targets import Kind, Name, closed_targets, names_of, targets_of
 from linkgate.model import Connection, State
+from linkgate.policy.probes import Probe
 
 ENDPOINT, SERVICE = "vpce-0a1b2c3d4e5f60718", "vpce-svc-0123456789abcdef0"
 DOMAIN = f"{SERVICE}.eu-west-1.vpce.amazonaws.com"
@@ -20,77 +17,6 @@ PRIVATE = "api.example.com"
 def connection(*names: str) -> Connection:
     now = datetime(2026, 11, 23, tzinfo=UTC)
     return Connection(SERVICE, ENDPOINT, "222222222222", "eu-west-1", State.AVAILABLE, now, names)
-
-
-# ------------------------------------------------------------------ probes
-
-
-@pytest.mark.parametrize(
-    ("text", "probe"),
-    [
-        ("tcp://:443", Probe("tcp://:443")),
-        ("tls://:8443", Probe("tls://:8443")),
-        ("http://:80", Probe("http://:80")),
-        ("http://:80/", Probe("http://:80/")),
-        ("https://:443/healthz?deep=1", Probe("https://:443/healthz?deep=1")),
-        ("https://:443/x#status=204", Probe("https://:443/x", status=204)),
-        ("https://:443#body=ok*ready", Probe("https://:443", body="ok*ready")),
-        ("http://:80/#body=a%2Cb%20c+d%23", Probe("http://:80/", body="a,b c d#")),
-        ("tls://:443#server_name=api.example.com", Probe("tls://:443", server_name=PRIVATE)),
-        (
-            "https://:443/healthz#status=503&body=maintenance&server_name=API.example.com",
-            Probe("https://:443/healthz", 503, "maintenance", "API.example.com"),
-        ),
-    ],
-)
-def test_a_probe_is_read_as_people_write_it(text: str, probe: Probe) -> None:
-    assert Probe.parse(text) == probe
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", "443", "tcp://", "tcp://:", "tcp://:0", "tcp://:65536", "tcp://:443/", "tcp://host:443", "TCP://:443"),
-        *("https://user:secret@:443/", "https://:443/a b", "https://:443/a\r\nHost: x", "https://:443healthz"),
-        *("https://:443/\u00e9", "tcp://:443 ", "udp://:53", "tcp://:443\n"),
-        *("https://:443/#", "https://:443/#status", "https://:443/#status=", "https://:443/#status=600"),
-        *("https://:443/#status=099", "https://:443/#status=2000", "https://:443/#Status=200"),
-        *("https://:443/#body=", "https://:443/#body=**", f"https://:443/#body={'x' * 501}"),
-        *("https://:443/#server_name=", "https://:443/#server_name=localhost", "https://:443/#server_name=a..b"),
-        *("https://:443/#server_name=*.example.com", "https://:443/#server_name=a.b%0D%0AX:1"),
-        *("tcp://:443#status=200", "tls://:443#body=x", "tcp://:443#server_name=a.b", "https://:443/#port=1"),
-    ],
-)
-def test_what_is_no_probe_is_refused_in_words(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^[a-z]"):
-        Probe.parse(text)
-
-
-@given(st.text(st.characters(codec="utf-8"), max_size=60))
-def test_no_text_ends_in_anything_but_a_probe_or_words(text: str) -> None:
-    try:
-        probe = Probe.parse(text)
-    except ValueError:
-        return
-    assert probe.url
-    assert 0 < probe.port < 65536
-
-
-@pytest.mark.parametrize(
-    ("text", "url"),
-    [
-        ("tcp://:443", "tcp://n.example:443"),
-        ("https://:8443/a:1/b", "https://n.example:8443/a:1/b"),
-        ("http://:80/http://:81", "http://n.example:80/http://:81"),
-    ],
-)
-def test_a_probe_of_a_name_is_a_url(text: str, url: str) -> None:
-    assert Probe.parse(text).at("n.example") == url
-
-
-def test_options_never_cross_the_wire_in_the_url() -> None:
-    (target,) = targets_of(connection(REGIONAL), [Probe.parse("https://:443/h#status=204&body=ok")], "")
-    assert target.payload()["url"] == f"https://{REGIONAL}:443/h"
 
 
 # ------------------------------------------------------------------ names
@@ -117,7 +43,7 @@ def test_names_are_those_that_ec2_lists_told_apart_by_their_form() -> None:
     ],
 )
 def test_a_zonal_name_has_its_zone_behind_the_suffix(label: str, zone: str) -> None:
-    assert zone_of(f"{label}.{DOMAIN}") == zone
+    assert [name.zone for name in names_of(connection(f"{label}.{DOMAIN}"))] == [zone]
 
 
 def test_names_are_read_in_any_case_once_each_and_without_a_dot_at_their_end() -> None:
@@ -152,7 +78,7 @@ def test_an_endpoint_of_which_ec2_lists_no_name_has_no_target() -> None:
 
 def test_without_probes_there_is_no_target() -> None:
     assert targets_of(connection(REGIONAL), [], PRIVATE) == ()
-    assert shut_target(connection(REGIONAL), []) == ()
+    assert closed_targets(connection(REGIONAL), []) == ()
 
 
 @pytest.mark.parametrize(
@@ -191,7 +117,7 @@ def test_a_target_is_what_the_canary_reads() -> None:
 
 def test_whoever_must_stay_out_is_tried_by_tcp_on_the_regional_name_alone() -> None:
     probes = [Probe.parse("https://:8443/healthz#status=204"), Probe.parse("tcp://:80")]
-    (target,) = shut_target(connection(ZONAL[0], REGIONAL, PRIVATE), probes)
+    (target,) = closed_targets(connection(ZONAL[0], REGIONAL, PRIVATE), probes)
     assert target.payload() == {
         "endpoint_id": ENDPOINT,
         "service_id": SERVICE,
@@ -200,3 +126,8 @@ def test_whoever_must_stay_out_is_tried_by_tcp_on_the_regional_name_alone() -> N
         "expect": "closed",
         "timeout_seconds": 1,
     }
+
+
+def test_options_never_cross_the_wire_in_the_url() -> None:
+    (target,) = targets_of(connection(REGIONAL), [Probe.parse("https://:443/h#status=204&body=ok")], "")
+    assert target.payload()["url"] == f"https://{REGIONAL}:443/h"

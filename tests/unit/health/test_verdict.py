@@ -7,11 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from linkgate.health.causes import GOOD, OPEN, UNKNOWN
-from linkgate.health.diagnosis import Kind
-from linkgate.health.names import Name
-from linkgate.health.targets import Probe, Target
-from linkgate.health.verdict import CAUSES, PHASES, read
+from linkgate.health.causes import GOOD, OPEN, PROBED, UNKNOWN
+from linkgate.health.targets import Kind, Name, Target
+from linkgate.health.verdict import PHASES, read
+from linkgate.policy.probes import Probe
 
 from tests import gallery
 
@@ -54,7 +53,7 @@ def test_whatever_the_schema_lets_a_canary_say_is_read_as_it_was_said(said: dict
     astray = (said["cause"] == OPEN and not closed) or (said["cause"] == GOOD and not said["address"] and not closed)
     assert found.cause == (UNKNOWN if astray else said["cause"])
     assert astray or len(found.detail) == len(said["detail"])
-    for name in ("address", "http_status", "retransmits"):
+    for name in ("address", "retransmits"):
         assert getattr(found, name) == said[name]
     assert {"days": found.tls_days_left, **found.phases} == {
         name: number if number is None else round(number, 3)
@@ -64,5 +63,5 @@ def test_whatever_the_schema_lets_a_canary_say_is_read_as_it_was_said(said: dict
 
 def test_the_schema_and_patrol_know_the_same_causes_and_phases() -> None:
     properties = VERDICT["properties"]
-    assert set(properties["cause"]["enum"]) == CAUSES | {GOOD}
+    assert set(properties["cause"]["enum"]) == set(PROBED) | {GOOD}
     assert properties["phases"]["properties"].keys() == set(PHASES)

@@ -10,10 +10,12 @@ from linkgate.errors import Throttled, Unavailable
 from linkgate.events import bell
 from linkgate.events.bell import Bell
 from linkgate.health.causes import CAUSES
-from linkgate.health.targets import Probe
 from linkgate.ledger.table import ItemKey
 from linkgate.model import State, Status
-from linkgate.patrol.counts import Counts, Round
+from linkgate.patrol.assessment import Assessment
+from linkgate.patrol.report import counts, days_left
+from linkgate.patrol.run import Run
+from linkgate.policy.probes import Probe
 
 from tests.application import PROBE, SERVICE, Application
 from tests.fakes import OWN_CANARY
@@ -37,23 +39,30 @@ def app() -> Application:
     return made
 
 
-def walk(app: Application, rounds: str = "1", cause: str = "tcp_refused") -> list[Round]:
+def walk(app: Application, rounds: str = "1", cause: str = "tcp_refused") -> list[Run]:
     """One round a minute, good (1) or bad (0) for A."""
     seen = []
     for one in rounds:
         app.canary.causes[A] = "" if one == "1" else cause
-        seen.append(app.walk())
+        seen.append(app.round())
         app.world.advance(60)
     return seen
 
 
-def tally(app: Application) -> Counts:
-    """One more round, in numbers."""
-    return app.walk().services[SERVICE]
+def found(app: Application) -> list[Assessment]:
+    """What one more round finds."""
+    return app.round().services[SERVICE]
 
 
-def counts(one: Counts) -> tuple[int, list[str], int]:
-    return one.probed, one.unhealthy, one.unprobed
+def unhealthy(assessments: list[Assessment]) -> list[str]:
+    return [one.candidate.connection.endpoint for one in assessments if one.unhealthy]
+
+
+def numbers(assessments: list[Assessment]) -> tuple[float, list[str], float]:
+    """How many were probed, which are unhealthy, and how many are unprobed."""
+    counted = counts(assessments)
+    assert counted["UnhealthyEndpoints"] == len(unhealthy(assessments))
+    return counted["ProbedEndpoints"], unhealthy(assessments), counted["UnprobedEndpoints"]
 
 
 def join(app: Application, endpoint: str, owner: str = CONSUMER, status: Status = Status.ACCEPTED) -> None:
@@ -88,7 +97,7 @@ def test_an_endpoint_that_was_crossed_is_verified_and_told_once(app: Application
     known = app.known(A)
     assert (known.status, known.recent) == (Status.VERIFIED, "111")
     assert app.bus.kinds(A) == [VERIFIED]
-    assert [counts(one.services[SERVICE]) for one in seen] == [(1, [], 0)] * 3
+    assert [numbers(one.services[SERVICE]) for one in seen] == [(1, [], 0)] * 3
 
 
 def test_the_time_from_acceptance_to_the_first_crossing_is_measured_once(app: Application) -> None:
@@ -104,7 +113,7 @@ def test_three_bad_rounds_of_five_are_unhealthy_and_told_once(app: Application) 
     seen = walk(app, "1010000")
     assert app.known(A).status is Status.UNHEALTHY
     assert app.bus.kinds(A) == [VERIFIED, UNHEALTHY]
-    assert [one.services[SERVICE].unhealthy for one in seen] == [[], [], [], [], [A], [A], [A]]
+    assert [unhealthy(one.services[SERVICE]) for one in seen] == [[], [], [], [], [A], [A], [A]]
 
 
 def test_an_unhealthy_endpoint_is_told_in_words_that_name_the_cause_and_the_next_step(app: Application) -> None:
@@ -171,35 +180,35 @@ def test_the_health_of_a_former_connection_says_nothing_of_a_new_one(app: Applic
 # ------------------------------------------------------------------ unprobed: never called healthy
 
 
-def unknown(app: Application, seen: Round) -> None:
+def unknown(app: Application, seen: Run) -> None:
     """Nobody knows how A is: it is unprobed, and nothing is told or counts for its health."""
-    assert counts(seen.services[SERVICE]) == (0, [], 1)
+    assert numbers(seen.services[SERVICE]) == (0, [], 1)
     assert (app.known(A).status, app.known(A).recent, app.bus.told) == (Status.ACCEPTED, "", [])
 
 
 def test_an_endpoint_of_which_the_canary_says_nothing_is_unprobed(app: Application) -> None:
     app.canary.mute.add(A)
-    seen = app.walk()
+    seen = app.round()
     unknown(app, seen)
-    assert (seen.failed, seen.absent, seen.services[SERVICE].errors) == ({}, {}, 1)
+    assert (seen.failed, seen.absent, counts(seen.services[SERVICE])["ProbeErrors"]) == ({}, {}, 1)
 
 
 @pytest.mark.parametrize("cause", ["probe_error", "quic_failed", "unexpectedly_open", "connection_rejected"])
 def test_an_endpoint_with_nothing_but_causes_that_say_nothing_is_unprobed(app: Application, cause: str) -> None:
     for seen in walk(app, "00000", cause):
         unknown(app, seen)
-        assert seen.services[SERVICE].errors == 1
+        assert counts(seen.services[SERVICE])["ProbeErrors"] == 1
     assert (app.known(A).health["cause"], app.known(A).verified_at) == ("probe_error", "")
 
 
 def test_why_an_endpoint_cannot_be_probed_is_written_once_and_forgotten_when_it_can_be(app: Application) -> None:
     walk(app, "11111")
     app.canary.causes[A] = "probe_error"
-    app.walk()
+    app.round()
     assert app.known(A).health["detail"] == "as told"
     before = kept(app)
     app.world.advance(60)
-    assert tally(app).said == {A: "as told"}
+    assert [one.evidence.errors for one in found(app)] == [["as told"]]
     assert kept(app) == before
     walk(app, "1")
     assert (app.known(A).health["cause"], app.known(A).recent) == ("", "11111")
@@ -216,20 +225,20 @@ def test_an_unhealthy_endpoint_that_nobody_can_probe_stays_unhealthy(app: Applic
 def test_an_alarm_is_not_ended_by_a_canary_that_does_not_look(app: Application, spoil: Callable[[Any], Any]) -> None:
     walk(app, "000")
     spoil(app.canary)
-    assert counts(tally(app)) == (0, [A], 1)
+    assert numbers(found(app)) == (0, [A], 1)
 
 
 def test_an_unhealthy_endpoint_that_no_canary_reaches_any_more_is_unprobed_alone(app: Application) -> None:
     walk(app, "000")
     app.canary.own = ""
-    assert counts(tally(app)) == (0, [], 1)
+    assert numbers(found(app)) == (0, [], 1)
 
 
 def test_a_target_that_could_not_be_probed_is_counted_and_does_not_hide_the_crossings(app: Application) -> None:
     in_zones(app)
     app.canary.causes[zonal("eu-west-1a")] = "probe_error"
-    seen = tally(app)
-    assert (counts(seen), seen.errors) == ((1, [], 0), 1)
+    seen = found(app)
+    assert (numbers(seen), counts(seen)["ProbeErrors"]) == ((1, [], 0), 1)
     assert app.known(A).status is Status.VERIFIED
 
 
@@ -244,7 +253,7 @@ def test_a_target_that_could_not_be_probed_is_counted_and_does_not_hide_the_cros
 )
 def test_a_canary_that_says_less_than_it_was_asked_makes_nobody_healthy(app: Application, answer: bytes) -> None:
     app.canary.answers[OWN_CANARY] = {"Payload": BytesAgain(answer)}
-    unknown(app, app.walk())
+    unknown(app, app.round())
 
 
 class BytesAgain:
@@ -260,7 +269,7 @@ class BytesAgain:
 @pytest.mark.parametrize("answer", [b"", b"null", b"<html>", b'{"errorMessage": "Task timed out after 60 seconds"}'])
 def test_a_canary_that_answers_nonsense_is_absent_and_its_endpoints_unprobed(app: Application, answer: bytes) -> None:
     app.canary.answers[OWN_CANARY] = {"Payload": BytesAgain(answer)}
-    seen = app.walk()
+    seen = app.round()
     unknown(app, seen)
     assert seen.absent.keys() == {OWN_CANARY}
 
@@ -269,13 +278,13 @@ def test_a_canary_that_does_not_come_back_says_nothing_about_health(app: Applica
     walk(app)
     before = kept(app)
     app.canary.error = Unavailable("the canary failed")
-    seen = app.walk()
+    seen = app.round()
     assert {name: str(error) for name, error in seen.absent.items()} == {OWN_CANARY: "the canary failed"}
-    assert (counts(seen.services[SERVICE]), kept(app)) == ((0, [], 1), before)
+    assert (numbers(seen.services[SERVICE]), kept(app)) == ((0, [], 1), before)
 
 
 def test_when_no_time_is_left_nobody_is_sent_and_everybody_is_unprobed(app: Application) -> None:
-    seen = app.walk(left=30)
+    seen = app.round(left=30)
     unknown(app, seen)
     assert app.canary.calls == []
     assert str(seen.absent[OWN_CANARY]).startswith("no time is left")
@@ -283,31 +292,31 @@ def test_when_no_time_is_left_nobody_is_sent_and_everybody_is_unprobed(app: Appl
 
 def test_what_no_time_is_left_to_keep_is_left_to_the_next_round(app: Application) -> None:
     seconds = iter([100.0] + [5.0] * 9)
-    seen = app.patrol.walk(lambda: next(seconds))
-    assert str(seen.failed[SERVICE]) == "no time is left to keep the health of 1 endpoints"
+    seen = app.patrol.round(lambda: next(seconds))
+    assert str(seen.failed[SERVICE]) == "no time is left to record the health of 1 endpoints"
     assert (app.known(A).recent, app.bus.told) == ("", [])
 
 
 def test_with_settings_that_cannot_be_read_nobody_knows_how_to_probe(app: Application) -> None:
     app.allow_list.put(SERVICE, "@settings", probe="https://example.com/")
-    unknown(app, app.walk())
+    unknown(app, app.round())
     assert app.canary.targets == []
 
 
 def test_an_endpoint_without_a_name_is_unprobed(app: Application) -> None:
     app.world.links[A].dns_names = ()
-    unknown(app, app.walk())
+    unknown(app, app.round())
 
 
 def test_without_a_canary_everything_is_unprobed_and_nothing_is_healthy(app: Application) -> None:
     app.canary.own = ""
-    unknown(app, app.walk())
+    unknown(app, app.round())
     assert app.canary.calls == []
 
 
 def test_endpoints_of_other_accounts_are_unprobed_and_never_called_healthy(app: Application) -> None:
     join(app, B, OTHER)
-    assert counts(tally(app)) == (1, [], 1)
+    assert numbers(found(app)) == (1, [], 1)
     assert {target["endpoint_id"] for target in app.canary.targets} == {A}
     assert (app.known(B).status, app.bus.kinds(B)) == (Status.ACCEPTED, [])
 
@@ -318,7 +327,7 @@ def test_endpoints_of_other_accounts_are_unprobed_and_never_called_healthy(app: 
 def test_an_endpoint_of_another_account_is_probed_by_the_canary_that_its_row_names(app: Application) -> None:
     join(app, B, OTHER)
     app.allow_list.put(SERVICE, f"@canary:{OTHER}", function=FOREIGN)
-    assert counts(tally(app)) == (2, [], 0)
+    assert numbers(found(app)) == (2, [], 0)
     assert {(name, target["endpoint_id"]) for name, targets in app.canary.calls for target in targets} == {
         (OWN_CANARY, A),
         (FOREIGN, B),
@@ -329,16 +338,16 @@ def test_an_endpoint_of_another_account_is_probed_by_the_canary_that_its_row_nam
 
 def test_an_endpoint_with_a_malformed_canary_row_is_unprobed(app: Application) -> None:
     app.allow_list.put(SERVICE, f"@canary:{A}", function="linkgate-canary")
-    unknown(app, app.walk())
+    unknown(app, app.round())
 
 
 def test_one_canarys_failure_is_not_anothers(app: Application) -> None:
     join(app, B, OTHER)
     app.allow_list.put("*", f"@canary:{OTHER}", function=FOREIGN)
     app.canary.errors[FOREIGN] = RuntimeError("gone")
-    seen = app.walk()
+    seen = app.round()
     assert seen.absent.keys() == {FOREIGN}
-    assert counts(seen.services[SERVICE]) == (1, [], 1)
+    assert numbers(seen.services[SERVICE]) == (1, [], 1)
     assert [app.known(one).status for one in (A, B)] == [Status.VERIFIED, Status.ACCEPTED]
 
 
@@ -364,7 +373,7 @@ def test_without_settings_the_parameter_says_what_is_probed(app: Application) ->
 def test_every_name_is_probed_and_one_dead_zone_is_a_bad_round(app: Application) -> None:
     in_zones(app)
     app.canary.causes[zonal("eu-west-1a")] = "tcp_timeout"
-    assert counts(tally(app)) == (1, [], 0)
+    assert numbers(found(app)) == (1, [], 0)
     assert app.known(A).recent == "0"
     assert {target["name"] for target in app.canary.targets} == {regional(), *map(zonal, ZONES)}
     assert app.known(A).health["zone"] == "eu-west-1a"
@@ -373,7 +382,7 @@ def test_every_name_is_probed_and_one_dead_zone_is_a_bad_round(app: Application)
 @pytest.mark.parametrize("state", [state for state in State if state is not State.AVAILABLE])
 def test_only_available_connections_are_probed(app: Application, state: State) -> None:
     app.world.turn(A, state)
-    assert tally(app).probed == 0
+    assert numbers(found(app))[0] == 0
     assert app.canary.targets == []
 
 
@@ -381,7 +390,7 @@ def test_a_service_without_connections_is_counted_with_none(app: Application) ->
     app.world.offer(service_id(2))
     app.world.offer(service_id(3), managed=False)
     (seen,) = walk(app)
-    assert {service: one.probed for service, one in seen.services.items()} == {SERVICE: 1, service_id(2): 0}
+    assert {service: numbers(one)[0] for service, one in seen.services.items()} == {SERVICE: 1, service_id(2): 0}
 
 
 def test_what_fails_at_one_service_does_not_stop_the_others(app: Application) -> None:
@@ -412,7 +421,7 @@ def test_the_status_of_a_connection_that_is_not_live_stays_as_it_is(app: Applica
 def test_an_endpoint_whose_names_lead_out_of_the_canarys_vpc_is_unprobed(app: Application) -> None:
     """EC2 tells no VPC, so an endpoint of the stack's own account may be anywhere."""
     seen = walk(app, "000", "dns_unexpected_address")
-    assert [counts(one.services[SERVICE]) for one in seen] == [(0, [], 1)] * 3
+    assert [numbers(one.services[SERVICE]) for one in seen] == [(0, [], 1)] * 3
     assert (app.known(A).status, app.known(A).recent) == (Status.ACCEPTED, "")
 
 
@@ -439,7 +448,7 @@ def test_a_connection_that_is_live_in_the_ledger_alone_is_diagnosed_by_its_state
 ) -> None:
     walk(app)
     app.world.turn(A, state)
-    assert counts(tally(app)) == (0, [], 0)
+    assert numbers(found(app)) == (0, [], 0)
     assert app.canary.calls == app.canary.calls[:1]
     assert app.known(A).health["cause"] == cause
     assert app.known(A).recent == "10"
@@ -447,10 +456,10 @@ def test_a_connection_that_is_live_in_the_ledger_alone_is_diagnosed_by_its_state
 
 def test_a_connection_that_was_just_accepted_may_be_pending_for_a_while(app: Application) -> None:
     app.world.turn(A, State.PENDING)
-    assert counts(tally(app)) == (0, [], 0)
+    assert numbers(found(app)) == (0, [], 0)
     app.world.advance(600)
     assert app.known(A).health == {}
-    assert counts(tally(app)) == (0, [], 0)
+    assert numbers(found(app)) == (0, [], 0)
     assert (app.known(A).recent, app.known(A).health["cause"]) == ("0", "connection_pending")
 
 
@@ -458,13 +467,13 @@ def test_a_connection_of_which_nobody_knows_when_it_was_accepted_may_be_pending_
     app.ledger.alter(A, accepted_at="")
     app.world.turn(A, State.PENDING)
     app.world.advance(6000)
-    assert counts(tally(app)) == (0, [], 0)
+    assert numbers(found(app)) == (0, [], 0)
 
 
 @pytest.mark.parametrize("state", [State.PARTIAL, State.UNKNOWN])
 def test_a_state_that_says_nothing_is_unprobed(app: Application, state: State) -> None:
     app.world.turn(A, state)
-    unknown(app, app.walk())
+    unknown(app, app.round())
 
 
 @pytest.mark.parametrize("cause", ["tcp_timeout", "dns_not_found"])
@@ -498,11 +507,11 @@ def test_ec2_is_asked_once_more_about_all_that_look_dead_together_and_about_nobo
     for number in range(2, 150):
         join(app, endpoint_id(number))
     app.world.described = 0
-    app.walk()
+    app.round()
     assert app.world.described == 1
     app.canary.causes.update({endpoint_id(number): "tcp_timeout" for number in range(1, 150)})
     app.world.described = 0
-    app.walk()
+    app.round()
     assert app.world.described == 2
 
 
@@ -550,10 +559,10 @@ def test_a_round_that_ends_early_has_told_few_that_it_did_not_keep(app: Applicat
     for number in range(2, 26):
         join(app, endpoint_id(number))
     seconds = iter([100.0] * 15)
-    app.patrol.walk(lambda: next(seconds, 5.0))
+    app.patrol.round(lambda: next(seconds, 5.0))
     verified = [one for one in app.ledger.currents.values() if one.status is Status.VERIFIED]
     assert 0 < len(verified) < len(app.bus.told) < len(verified) + 10
-    app.walk()
+    app.round()
     assert len(app.bus.told) < 25 + 10
     assert all(one.status is Status.VERIFIED for one in app.ledger.currents.values())
 
@@ -590,8 +599,8 @@ def test_thousands_of_endpoints_take_few_calls(app: Application) -> None:
             app.ledger.seen(connection, Status.ACCEPTED, None, app.world.now)
         app.ledger.alter(connection.endpoint, status=Status.VERIFIED, recent="11111", health=health)
     before, app.world.described = kept(app), 0
-    seen = tally(app)
-    assert counts(seen) == (3000, [], 0)
+    seen = found(app)
+    assert numbers(seen) == (3000, [], 0)
     assert (app.world.described, len(app.canary.calls), kept(app)) == (1, 30, before)
 
 
@@ -607,7 +616,7 @@ def private(app: Application) -> Application:
 
 
 def test_a_private_name_that_an_endpoint_does_not_use_is_not_missed(private: Application) -> None:
-    assert counts(tally(private)) == (1, [], 0)
+    assert numbers(found(private)) == (1, [], 0)
     assert private.known(A).status is Status.VERIFIED
     assert PRIVATE in {target["name"] for target in private.canary.targets}
 
@@ -633,7 +642,7 @@ def test_a_private_name_that_comes_back_is_well_again(private: Application) -> N
     private.canary.nowhere.add(PRIVATE)
     walk(private, "1")
     private.canary.nowhere.clear()
-    assert counts(tally(private)) == (1, [], 0)
+    assert numbers(found(private)) == (1, [], 0)
 
 
 def test_a_private_name_that_leads_to_another_endpoint_of_the_vpc_is_not_this_ones(private: Application) -> None:
@@ -657,7 +666,7 @@ def test_a_private_name_that_leads_to_another_endpoint_of_the_vpc_is_not_this_on
 
 def test_a_private_name_that_ec2_lists_counts_from_the_first_round_on(private: Application) -> None:
     private.world.links[A].dns_names = (regional(), PRIVATE)
-    assert counts(tally(private)) == (1, [], 0)
+    assert numbers(found(private)) == (1, [], 0)
     assert (private.known(A).recent, private.known(A).health["cause"]) == ("0", "private_name_missing")
 
 
@@ -671,7 +680,7 @@ def test_an_unverified_private_name_is_told_from_a_missing_one(private: Applicat
 def test_what_a_canary_may_not_probe_of_an_unused_private_name_is_no_error(private: Application) -> None:
     private.canary.nowhere.clear()
     private.canary.causes[PRIVATE] = "probe_error"
-    assert tally(private).errors == 0
+    assert counts(found(private))["ProbeErrors"] == 0
 
 
 # ------------------------------------------------------------------ who must stay out
@@ -690,16 +699,20 @@ def shut(app: Application) -> Application:
     return app
 
 
-def look(app: Application, open_: bool) -> Counts:
+def is_open(assessments: list[Assessment]) -> int:
+    return int(counts(assessments)["UnexpectedlyOpenEndpoints"])
+
+
+def look(app: Application, open_: bool) -> list[Assessment]:
     app.canary.causes[A] = "" if open_ else "tcp_timeout"
     app.world.advance(60)
-    return tally(app)
+    return found(app)
 
 
 def test_an_endpoint_that_stays_out_is_looked_at_and_nothing_is_counted_written_or_told(shut: Application) -> None:
     before = kept(shut)
     seen = look(shut, open_=False)
-    assert (counts(seen), seen.open, seen.errors, dict(seen.phases)) == ((0, [], 0), 0, 0, {})
+    assert set(counts(seen).values()) == {0}
     (target,) = shut.canary.targets
     assert (target["expect"], target["url"], target["timeout_seconds"]) == ("closed", f"tcp://{regional()}:443", 1)
     assert (kept(shut), shut.bus.told) == (before, [])
@@ -708,7 +721,7 @@ def test_an_endpoint_that_stays_out_is_looked_at_and_nothing_is_counted_written_
 @pytest.mark.parametrize("status", [Status.CUT, Status.REJECTED])
 def test_an_endpoint_that_gets_in_although_it_must_stay_out_is_told_once(shut: Application, status: Status) -> None:
     shut.ledger.alter(A, status=status)
-    assert [look(shut, open_=True).open for _ in range(8)] == [0, 1, 1, 1, 1, 1, 1, 1]
+    assert [is_open(look(shut, open_=True)) for _ in range(8)] == [0, 1, 1, 1, 1, 1, 1, 1]
     ((kind, detail),) = shut.bus.told
     assert (kind, detail["cause"]) == (UNHEALTHY, "unexpectedly_open")
     before = kept(shut)
@@ -720,21 +733,21 @@ def test_an_endpoint_that_gets_in_although_it_must_stay_out_is_told_once(shut: A
 
 def test_bad_rounds_of_its_life_do_not_count_for_one_that_was_cut(shut: Application) -> None:
     shut.ledger.alter(A, recent="00000", health={"cause": "tcp_timeout", "checked_at": shut.world.now.isoformat()})
-    assert [look(shut, open_=True).open for _ in range(3)] == [0, 1, 1]
+    assert [is_open(look(shut, open_=True)) for _ in range(3)] == [0, 1, 1]
     assert shut.bus.kinds(A) == [UNHEALTHY]
 
 
 def test_an_endpoint_that_stays_out_again_has_recovered(shut: Application) -> None:
     for open_ in (True, True, False, False):
         seen = look(shut, open_)
-    assert (seen.open, shut.known(A).health["cause"]) == (0, "")
+    assert (is_open(seen), shut.known(A).health["cause"]) == (0, "")
     assert shut.bus.kinds(A) == [UNHEALTHY, RECOVERED]
     assert shut.bus.told[-1][1]["summary"].endswith("stays out again.")
 
 
 def test_a_door_that_was_open_for_one_look_is_not_told(shut: Application) -> None:
     for open_ in (True, False, True, False):
-        assert look(shut, open_).open == 0
+        assert is_open(look(shut, open_)) == 0
     assert shut.bus.told == []
 
 
@@ -743,9 +756,9 @@ def test_a_look_that_finds_nothing_out_changes_nothing(shut: Application, cause:
     look(shut, open_=True)
     look(shut, open_=True)
     shut.canary.causes[A] = cause
-    assert tally(shut).open == 1
+    assert is_open(found(shut)) == 1
     shut.canary.error = RuntimeError("gone")
-    assert tally(shut).open == 1
+    assert is_open(found(shut)) == 1
     assert shut.bus.kinds(A) == [UNHEALTHY]
 
 
@@ -753,7 +766,7 @@ def test_an_endpoint_that_is_let_in_during_the_look_is_not_open(shut: Applicatio
     shut.canary.during = lambda: shut.world.turn(A, State.AVAILABLE)
     for _ in range(3):
         shut.world.turn(A, State.REJECTED)
-        assert look(shut, open_=True).open == 0
+        assert is_open(look(shut, open_=True)) == 0
     assert shut.bus.told == []
 
 
@@ -778,7 +791,7 @@ def test_whoever_need_not_or_cannot_be_kept_out_is_not_looked_at(
     shut: Application, spoil: Callable[[Application], Any]
 ) -> None:
     spoil(shut)
-    assert (look(shut, open_=True).open, shut.canary.calls) == (0, [])
+    assert (is_open(look(shut, open_=True)), shut.canary.calls) == (0, [])
 
 
 def test_of_many_that_must_stay_out_a_few_are_looked_at_each_round_and_all_in_time(shut: Application) -> None:
@@ -791,7 +804,7 @@ def test_of_many_that_must_stay_out_a_few_are_looked_at_each_round_and_all_in_ti
     for _ in range(60):
         shut.canary.calls.clear()
         shut.world.advance(60)
-        shut.walk()
+        shut.round()
         assert len(shut.canary.targets) == 20
         looked |= {target["endpoint_id"] for target in shut.canary.targets}
     assert looked == everybody
@@ -806,7 +819,7 @@ def test_one_that_got_in_is_looked_at_each_round_until_it_stays_out(shut: Applic
     shut.ledger.alter(A, health={"cause": "unexpectedly_open", "checked_at": shut.world.now.isoformat()}, recent="00")
     for _ in range(5):
         shut.canary.calls.clear()
-        assert look(shut, open_=True).open == 1
+        assert is_open(look(shut, open_=True)) == 1
         assert len(shut.canary.targets) == 21
         assert A in {target["endpoint_id"] for target in shut.canary.targets}
 
@@ -817,14 +830,15 @@ def test_one_that_got_in_is_looked_at_each_round_until_it_stays_out(shut: Applic
 def test_phase_times_are_those_of_the_slowest_good_crossing_of_each_endpoint(app: Application) -> None:
     in_zones(app)
     app.canary.causes[zonal("eu-west-1a")] = "tcp_timeout"
-    seen = tally(app)
-    assert dict(seen.phases) == {"dns": [1.25], "tcp": [0.5], "total": [1.75]}
+    (seen,) = found(app)
+    assert seen.evidence.slowest
+    assert dict(seen.evidence.slowest.phases) == {"dns": 1.25, "tcp": 0.5, "total": 1.75}
 
 
 def test_unhealthy_addresses_are_counted_by_zone_the_healthy_zones_with_none(app: Application) -> None:
     in_zones(app)
     app.canary.causes[zonal("eu-west-1a")] = "dns_not_found"
-    assert dict(tally(app).addresses) == {"eu-west-1a": 1, "eu-west-1b": 0}
+    assert found(app)[0].evidence.unhealthy_addresses() == {"eu-west-1a": 1, "eu-west-1b": 0}
 
 
 def test_the_certificate_that_expires_first_is_told(app: Application) -> None:
@@ -832,17 +846,17 @@ def test_the_certificate_that_expires_first_is_told(app: Application) -> None:
     days = iter([30.5, 12.25])
     answered = app.canary._verdict
     app.canary._verdict = lambda target: answered(target) | {"tls_days_left": next(days)}  # type: ignore[method-assign]
-    assert tally(app).days_left == 12.25
+    assert days_left(found(app)) == {"CertificateDaysLeft": 12.25}
 
 
 def test_without_tls_no_days_are_told(app: Application) -> None:
-    assert tally(app).days_left is None
+    assert days_left(found(app)) == {}
 
 
 # ------------------------------------------------------------------ visits
 
 
-def visit(app: Application, *endpoints: str, attempt: int = 0) -> Round:
+def visit(app: Application, *endpoints: str, attempt: int = 0) -> Run:
     return app.visit(Bell(frozenset(endpoints), frozenset(), "Accepted", attempt))
 
 

@@ -1,12 +1,12 @@
-"""Why an endpoint does not answer: one cause from the verdicts of all its names and addresses. A pure function."""
+"""Why an endpoint does not answer: one cause from the verdicts on all its names and addresses. Pure functions."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from urllib.parse import urlsplit
 
-from linkgate.health.causes import OPEN, ORDER, RANK, SILENT, UNKNOWN
-from linkgate.model import State, Verdict
+from linkgate.health.causes import OPEN, RANK, SILENT, UNKNOWN
+from linkgate.health.targets import Kind
+from linkgate.health.verdict import Verdict
+from linkgate.model import State
 
 STATES = {
     State.PENDING_ACCEPTANCE: "connection_pending",
@@ -14,66 +14,11 @@ STATES = {
     State.REJECTED: "connection_rejected",
     **{state: "endpoint_deleted" for state in State if state.gone},
 }
-_ASTRAY = ("dns_not_found", "dns_unexpected_address")
-
-
-class Kind(StrEnum):
-    """What a name of an endpoint stands for."""
-
-    REGIONAL = "regional"
-    ZONAL = "zonal"
-    PRIVATE = "private"
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeResult:
-    """One verdict, and the kind of the name that was probed; `zone` is a zonal name's, as the consumer calls it."""
-
-    verdict: Verdict
-    kind: Kind = Kind.REGIONAL
-    zone: str = ""
-
-    @property
-    def door(self) -> tuple[str, int | None]:
-        """The address and the port that were knocked at."""
-        try:
-            return self.verdict.address, urlsplit(self.verdict.url).port
-        except ValueError:
-            return self.verdict.address, None
-
-    @property
-    def rank(self) -> int:
-        """How far it got, as a place in ORDER."""
-        return len(ORDER) if self.verdict.good else RANK[self.verdict.cause]
-
-    @property
-    def answered(self) -> bool:
-        """Whether anything came back from the address, if only a reset."""
-        return self.rank > RANK["tcp_timeout"]
-
-    def tries(self, cause: str) -> bool:
-        """Whether its probe goes through the phase that a cause belongs to."""
-        needed = {"tls": ("tls", "https"), "http": ("http", "https"), "body": ("http", "https")}
-        phase = cause.split("_")[0]
-        return phase not in needed or self.verdict.url.split("://")[0] in needed[phase]
-
-    @property
-    def silent(self) -> bool:
-        """Whether it may have been stopped by lost packets alone."""
-        return self.verdict.cause in SILENT
-
-    @property
-    def hangs(self) -> bool:
-        """Whether it got a connection and then sent packets again, in vain.
-
-        Without a connection that proves nothing: nobody may be there.
-        """
-        return self.verdict.cause in SILENT[1:] and self.verdict.retransmits > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One cause (a key of `cause.CAUSES`, "" is healthy) with its evidence in one sentence.
+    """One cause (a key of `causes.CAUSES`, "" is healthy) with its evidence in one sentence.
 
     `verdict` is the one that shows it, `also` are other causes that are to be seen beside it.
     """
@@ -83,124 +28,126 @@ class Diagnosis:
     verdict: Verdict | None = None
     also: tuple[str, ...] = ()
 
+    @property
+    def conclusive(self) -> bool:
+        """Whether anybody knows how the endpoint is."""
+        return self.cause != UNKNOWN
 
-def diagnose(crossings: Sequence[ProbeResult], state: State, private_dns_state: str = "") -> Diagnosis:
-    """What is wrong with one endpoint.
+
+def diagnose(verdicts: Iterable[Verdict], state: State, private_dns_state: str = "") -> Diagnosis:
+    """What is wrong with one endpoint that is let in.
 
     `state` is what EC2 shows of the connection after the probes, `private_dns_state` that of the service's private name
-    ("" where it has none). A closed door that is open comes first, then the state, then what stops everybody who gets
-    that far, then what stops some; among equals, the earlier phase. Without a single crossing that got to try its door
-    the cause is `probe_error`, which blames nobody.
+    ("" where it has none). The state comes first, then what stops every probe that gets that far, then what stops some;
+    among equals, the earlier phase. Without a single probe that took place the cause is `probe_error`, which blames
+    nobody.
     """
-    known = sorted(crossings, key=lambda one: (list(Kind).index(one.kind), repr(one)))
-    for one in known:
-        if one.verdict.cause == OPEN:
-            return Diagnosis(OPEN, one.verdict.detail, one.verdict)
-    told = [one for one in known if one.verdict.good or one.verdict.cause in RANK]
-    bad = [one.verdict for one in told if not one.verdict.good]
+    known = sorted(verdicts, key=lambda one: (list(Kind).index(one.target.name.kind), repr(one)))
+    usable = [one for one in known if one.good or one.cause in RANK]
     if state in STATES:
-        return Diagnosis(STATES[state], f"EC2 shows the connection as {state}", bad[0] if bad else None)
-    if not told:
-        verdict = known[0].verdict if known else None
-        return Diagnosis(UNKNOWN, verdict.detail if verdict else "nothing was probed", verdict)
-    return _Comparison(told, private_dns_state).diagnosis()
+        bad = next((one for one in usable if not one.good), None)
+        return Diagnosis(STATES[state], f"EC2 shows the connection as {state}", bad)
+    if usable:
+        return _Comparison(usable, private_dns_state).diagnosis()
+    return Diagnosis(UNKNOWN, known[0].detail, known[0]) if known else Diagnosis(UNKNOWN, "nothing was probed")
+
+
+def diagnose_closed(verdicts: Sequence[Verdict]) -> Diagnosis:
+    """Whether an endpoint that must stay out gets in: `unexpectedly_open`, or healthy where it does not."""
+    opened = next((one for one in verdicts if one.cause == OPEN), None)
+    if opened:
+        return Diagnosis(OPEN, opened.detail, opened)
+    return Diagnosis() if verdicts and all(one.good for one in verdicts) else Diagnosis(UNKNOWN)
 
 
 class _Comparison:
-    """All crossings of an available endpoint side by side, and the cause that each stands for among the others."""
+    """All verdicts on an available endpoint side by side, and the cause that each stands for among the others."""
 
-    def __init__(self, told: Sequence[ProbeResult], private_dns_state: str) -> None:
-        self._told = told
+    def __init__(self, verdicts: Sequence[Verdict], private_dns_state: str) -> None:
+        self._verdicts = verdicts
         self._unverified = private_dns_state.lower() not in ("", "verified")
-        entered = [one for one in told if one.rank >= RANK["tcp_timeout"]]
-        self._own = {one.verdict.address for one in entered if one.kind is not Kind.PRIVATE}
-        self._places = self._own or {one.verdict.address for one in entered}
-        self._answering = {one.door for one in told if one.answered}
-        self._zones = {one.verdict.address: one.zone for one in told if one.zone}
+        resolved = [one for one in verdicts if one.rank >= RANK["tcp_timeout"]]
+        self._own = {one.address for one in resolved if not one.private}
+        self._addresses = self._own or {one.address for one in resolved}
+        self._answering = {one.socket for one in verdicts if one.answered}
+        self._zones = {one.address: one.zone for one in verdicts if one.zone}
         self._lossy = self._is_lossy()
-        self._causes = [self._cause(one) for one in told]
+        self._causes = [self._cause(one) for one in verdicts]
 
     def diagnosis(self) -> Diagnosis:
         found = sorted(set(self._causes) - {""}, key=lambda cause: (not self._stops_everybody(cause), RANK[cause]))
         if not found:
             return Diagnosis()
-        first = self._showing(found[0])[0].verdict
-        return Diagnosis(found[0], self._evidence(found[0]), first, tuple(found[1:]))
+        return Diagnosis(found[0], self._evidence(found[0]), self._showing(found[0])[0], tuple(found[1:]))
 
-    def _showing(self, cause: str) -> list[ProbeResult]:
-        return [one for one, other in zip(self._told, self._causes, strict=True) if other == cause]
+    def _showing(self, cause: str) -> list[Verdict]:
+        return [one for one, other in zip(self._verdicts, self._causes, strict=True) if other == cause]
 
     def _is_lossy(self) -> bool:
-        """Whether a door answers some and not others, or a quarter of who was answered had to send packets again.
+        """Whether a port of an address answers some and not others, or a quarter of the answered sent packets again.
 
         Of several, one alone may have: that happens.
         """
-        answered = [one for one in self._told if one.answered]
-        again = [one for one in answered if one.verdict.retransmits]
+        answered = [one for one in self._verdicts if one.answered]
+        again = [one for one in answered if one.retransmits]
         if len(again) >= max(min(2, len(answered)), len(answered) / 4, 1):
             return True
-        open_doors = {one.door for one in answered if one.verdict.good}
+        good = {one.socket for one in answered if one.good}
         return any(
-            one.door in (self._answering if one.verdict.cause == "tcp_timeout" else open_doors)
-            for one in self._told
-            if one.verdict.cause == "tcp_timeout" or one.hangs
+            one.socket in (self._answering if one.cause == "tcp_timeout" else good)
+            for one in self._verdicts
+            if one.cause == "tcp_timeout" or one.hangs
         )
 
-    def _cause(self, one: ProbeResult) -> str:
-        verdict = one.verdict
-        if verdict.good:
+    def _cause(self, one: Verdict) -> str:
+        if one.good:
             return ""
-        is_elsewhere = bool(verdict.address) and verdict.address not in self._own
-        if one.kind is Kind.PRIVATE and self._own and (verdict.cause in _ASTRAY or is_elsewhere):
+        strays = one.cause in ("dns_not_found", "dns_unexpected_address") or one.address not in {"", *self._own}
+        if one.private and self._own and strays:
             return "private_name_unverified" if self._unverified else "private_name_missing"
-        if one.silent and (self._lossy or one.hangs):
+        if one.cause in SILENT and (self._lossy or one.hangs):
             return "packet_loss"
         # An endpoint's security groups are those of all its zones, so what one of them takes, none stops there.
-        if verdict.cause == "tcp_timeout" and any((other, one.door[1]) in self._answering for other in self._places):
+        port = one.target.probe.port
+        if one.cause == "tcp_timeout" and any((other, port) in self._answering for other in self._addresses):
             return "zone_unreachable"
-        return verdict.cause
+        return one.cause
 
-    def _arrived(self, cause: str) -> list[ProbeResult]:
-        """The crossings that got as far as to tell whether a cause holds for them."""
-        return [one for one in self._told if one.tries(cause) and one.rank >= self._depth(cause)]
-
-    def _depth(self, cause: str) -> int:
-        return min(one.rank for one in self._showing(cause))
+    def _arrived(self, cause: str) -> list[Verdict]:
+        """The verdicts of probes that got as far as to tell whether a cause holds for them."""
+        least = min(one.rank for one in self._showing(cause))
+        return [one for one in self._verdicts if one.tries(cause) and one.rank >= least]
 
     def _stops_everybody(self, cause: str) -> bool:
-        """Whether all who got that far failed so; one that only its lost packets may have stopped there counts, too."""
-        return all(cause in (one.verdict.cause, self._cause(one)) for one in self._arrived(cause))
+        """Whether all that got that far failed so, or may have been stopped there by lost packets alone."""
+        return all(cause in (one.cause, self._cause(one)) for one in self._arrived(cause))
 
     def _evidence(self, cause: str) -> str:
-        """How many crossings show it, where alone, and what the first of them said."""
+        """How many probes show it, where alone, and what the first of them found."""
         showing, arrived = self._showing(cause), self._arrived(cause)
         rest = [one for one in arrived if one not in showing]
-        again = sum(one.verdict.retransmits for one in self._told)
-        traits = (("at", self._place), ("on port", _port), ("at", self._door))
+        traits = (("at", self._place), ("on port", _port), ("at", self._socket))
         words = [
-            f"{len(showing)} of {len(arrived)} crossings",
-            *next(filter(None, (_only(word, showing, rest, trait) for word, trait in traits)), []),
-            *_only("under", showing, rest, lambda one: one.verdict.name),
-            *([f"{again} packets sent again"] if cause == "packet_loss" else []),
+            f"{len(showing)} of {len(arrived)} probes",
+            next(filter(None, (_only(word, showing, rest, trait) for word, trait in traits)), ""),
+            _only("under", showing, rest, lambda one: one.target.name.text),
+            f"{sum(one.retransmits for one in self._verdicts)} packets sent again" if cause == "packet_loss" else "",
         ]
-        return f"{', '.join(words)}: {showing[0].verdict.detail}"
+        return f"{', '.join(filter(None, words))}: {showing[0].detail}"
 
-    def _place(self, one: ProbeResult) -> str:
-        address = one.verdict.address
-        return f"{address} ({self._zones[address]})" if address in self._zones else address
+    def _place(self, one: Verdict) -> str:
+        return f"{one.address} ({self._zones[one.address]})" if one.address in self._zones else one.address
 
-    def _door(self, one: ProbeResult) -> str:
-        return f"{self._place(one)} on port {_port(one)}" if one.verdict.address else ""
-
-
-def _port(one: ProbeResult) -> str:
-    return str(one.door[1] or "") if one.verdict.address else ""
+    def _socket(self, one: Verdict) -> str:
+        return f"{self._place(one)} on port {_port(one)}" if one.address else ""
 
 
-def _only(
-    word: str, showing: Iterable[ProbeResult], rest: Iterable[ProbeResult], trait: Callable[[ProbeResult], str]
-) -> list[str]:
-    """In words what those that show a cause have in common and the others lack; nothing if there is no such trait."""
+def _port(one: Verdict) -> str:
+    return str(one.target.probe.port) if one.address else ""
+
+
+def _only(word: str, showing: Sequence[Verdict], rest: Sequence[Verdict], trait: Callable[[Verdict], str]) -> str:
+    """In words what those that show a cause have in common and the others lack; "" if there is no such trait."""
     mine, others = {trait(one) for one in showing}, {trait(one) for one in rest}
     apart = bool(others - {""}) and not mine & others and "" not in mine
-    return [f"only {word} {' and '.join(sorted(mine))}"] if apart else []
+    return f"only {word} {' and '.join(sorted(mine))}" if apart else ""

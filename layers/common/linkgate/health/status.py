@@ -6,20 +6,18 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from linkgate.health.causes import OPEN
+from linkgate.health.causes import OPEN, phase_of
 from linkgate.health.diagnosis import Diagnosis
 from linkgate.health.evidence import Evidence
 from linkgate.model import Status
 
 ROUNDS, BAD_ROUNDS = 5, 3
 OPEN_ROUNDS = 2
-"""Looks in a row that find a door open which must be shut: EC2's data path follows its state, a moment later."""
+"""Rounds in a row that find open what must be closed: EC2's data path follows its state, a moment later."""
 LONGEST = 1000
 """Characters of evidence."""
 REFRESH, SPREAD_SECONDS = timedelta(minutes=10), 300
 """How old what is kept about a healthy endpoint may grow; by how much that differs between endpoints."""
-
-_PHASES = {"dns": "dns", "tcp": "tcp", "tls": "tls", "http": "http", "body": "http"}
 
 
 def grown(recent: str, good: bool) -> str:
@@ -47,25 +45,21 @@ def record(diagnosis: Diagnosis, evidence: Evidence, before: Mapping[str, Any], 
     Of a bad round the verdict that shows what is wrong, of a good one the slowest.
     """
     shown = diagnosis.verdict if diagnosis.cause else evidence.slowest
+    # A cause that belongs to no phase has that of the verdict which shows it.
+    phase = phase_of(diagnosis.cause) or phase_of(diagnosis.verdict.cause if diagnosis.verdict else "")
     seen_at = now.isoformat() if evidence.private_works else str(before.get("private_seen_at", ""))
     return {
         "cause": diagnosis.cause,
         "detail": diagnosis.evidence[:LONGEST],
         "also": list(diagnosis.also),
-        "phase": _phase(diagnosis),
-        "url": shown.url if shown else "",
+        "phase": phase,
+        "url": shown.target.url if shown else "",
         "address": shown.address if shown else "",
         "zone": evidence.zone_of(shown) if shown else "",
         "phases": {name: Decimal(str(value)) for name, value in shown.phases.items()} if shown else {},
         "private_seen_at": seen_at,
         "checked_at": now.isoformat(),
     }
-
-
-def _phase(diagnosis: Diagnosis) -> str:
-    """dns, tcp, tls or http, whichever failed; "" where no single one did."""
-    seen = diagnosis.verdict.cause if diagnosis.verdict else ""
-    return next((_PHASES[word] for cause in (diagnosis.cause, seen) if (word := cause.split("_")[0]) in _PHASES), "")
 
 
 def outdated(endpoint: str, before: Mapping[str, Any], after: Mapping[str, Any], now: datetime) -> bool:

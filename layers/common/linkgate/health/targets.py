@@ -1,94 +1,39 @@
-"""From the names of a connection and the probes of its service to the targets of a canary. Standard library only."""
+"""From the names of a connection and the probes of its service to the targets of a canary."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl
+from enum import StrEnum
+from typing import Any, NamedTuple
 
-from linkgate.health.diagnosis import Kind
-from linkgate.health.names import Name, names_of, probable
 from linkgate.model import Connection
+from linkgate.policy.probes import Probe
 
-FORM = "probe URLs without a host such as tcp://:443 or https://:443/healthz"
 TIMEOUT_SECONDS = 3
 CLOSED_SECONDS = 1
-"""For a door that must be shut: nothing answers, so the timeout is what it mostly takes."""
-LONGEST_BODY = 500
+"""For a target that must be closed: nothing answers, so the timeout is what it mostly takes."""
 
-_PROBE = re.compile(r"((?:tcp|tls)://:([0-9]{1,5})|https?://:([0-9]{1,5})(?:/[!\"$-~]*)?)(?:#(.*))?", re.DOTALL)
-_USED_BY = {"status": ("http", "https"), "body": ("http", "https"), "server_name": ("tls", "http", "https")}
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))+", re.IGNORECASE)
+_ZONAL = re.compile(r"vpce-[0-9a-z]+-[0-9a-z]+-(.+)")
+"""First label of a zonal name, `vpce-<id>-<suffix>-<zone>`; the regional name's has no third part.
 
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One probe of a service: a URL without a host, and what to expect.
-
-    `body` is text that the answer must hold, `*` in it stands for anything; None and "" expect nothing in particular.
-    """
-
-    url: str
-    status: int | None = None
-    body: str = ""
-    server_name: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> "Probe":
-        """Read one probe as people write it; ValueError says what was expected.
-
-        Options stand behind `#` as in a query: https://:443/healthz#status=204&body=ok*ready&server_name=api.example.com
-        """
-        match = _PROBE.fullmatch(text)
-        if match is None or not 0 < int(match[2] or match[3]) < 65536:
-            raise ValueError(FORM)
-        return cls(match[1], **_options(match[4], match[1].partition(":")[0]))
-
-    @property
-    def scheme(self) -> str:
-        """tcp, tls, http or https."""
-        return self.url.partition(":")[0]
-
-    @property
-    def port(self) -> int:
-        """The port that is knocked at."""
-        return int(self.url.partition("://:")[2].partition("/")[0])
-
-    def at(self, name: str) -> str:
-        """The URL of a name."""
-        return self.url.replace("://:", f"://{name}:", 1)
+Seen in answers of AWS; the suffix is not documented.
+"""
 
 
-def _options(text: str | None, scheme: str) -> dict[str, Any]:
-    if text is None:
-        return {}
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True)
-    except ValueError:
-        pairs = []
-    if not pairs:
-        raise ValueError("options behind # such as status=204&body=ok")
-    values: dict[str, Any] = {}
-    for name, value in pairs:
-        if name not in _USED_BY or name in values:
-            raise ValueError(f"options status, body and server_name behind #, once each, not {name[:40]!r}")
-        if scheme not in _USED_BY[name]:
-            raise ValueError(f"{name} behind {' or '.join(f'{one}://' for one in _USED_BY[name])} only")
-        values[name] = _option(name, value)
-    return values
+class Kind(StrEnum):
+    """What a name of an endpoint stands for."""
+
+    REGIONAL = "regional"
+    ZONAL = "zonal"
+    PRIVATE = "private"
 
 
-def _option(name: str, value: str) -> int | str:
-    if name == "status":
-        if not re.fullmatch(r"[1-5][0-9]{2}", value):
-            raise ValueError(f"a status from 100 to 599, not {value[:40]!r}")
-        return int(value)
-    if name == "body":
-        if not value.strip("*") or len(value) > LONGEST_BODY:
-            raise ValueError(f"a body of 1 to {LONGEST_BODY} characters that are not all *")
-    elif not _HOST.fullmatch(value):
-        raise ValueError(f"a server_name such as api.example.com, not {value[:40]!r}")
-    return value
+class Name(NamedTuple):
+    """A name of an endpoint and what it stands for; `zone` is a zonal one's, as the consumer calls it."""
+
+    text: str
+    kind: Kind
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +49,12 @@ class Target:
 
     @property
     def url(self) -> str:
-        """What the canary is sent to; with the endpoint it tells a verdict's target."""
+        """What the canary probes; with the endpoint it tells a verdict's target."""
         return self.probe.at(self.name.text)
 
     def payload(self) -> dict[str, Any]:
         """As the canary takes it (design section 8)."""
-        told: dict[str, Any] = {
+        asked: dict[str, Any] = {
             "endpoint_id": self.endpoint,
             "service_id": self.service,
             "name": self.name.text,
@@ -118,7 +63,24 @@ class Target:
             "timeout_seconds": CLOSED_SECONDS if self.closed else TIMEOUT_SECONDS,
         }
         more = {"expect_status": self.probe.status, "expect_body": self.probe.body, "server_name": self.server_name}
-        return told | {name: value for name, value in more.items() if value}
+        return asked | {name: value for name, value in more.items() if value}
+
+
+def names_of(connection: Connection) -> tuple[Name, ...]:
+    """The names that EC2 lists for a connection, told apart by their form; none is ever built."""
+    return tuple(map(_named, dict.fromkeys(filter(None, map(_resolvable, connection.dns_names)))))
+
+
+def _resolvable(name: str) -> str:
+    """A name in its one spelling; "" for a wildcard, which nobody can resolve."""
+    return "" if "*" in name else name.rstrip(".").lower()
+
+
+def _named(name: str) -> Name:
+    if not name.startswith("vpce-"):
+        return Name(name, Kind.PRIVATE)
+    zonal = _ZONAL.fullmatch(name.partition(".")[0])
+    return Name(name, Kind.ZONAL, zonal[1]) if zonal else Name(name, Kind.REGIONAL)
 
 
 def targets_of(connection: Connection, probes: Sequence[Probe], private_name: str) -> tuple[Target, ...]:
@@ -126,23 +88,26 @@ def targets_of(connection: Connection, probes: Sequence[Probe], private_name: st
 
     A certificate is mostly for the private name, so that one is asked for unless a probe says otherwise.
     """
-    private = private_name.rstrip(".").lower()
-    names = dict.fromkeys(names_of(connection))
-    if names and probable(private):
+    private, names = _resolvable(private_name), dict.fromkeys(names_of(connection))
+    if names and private:
         names |= {Name(private, Kind.PRIVATE): None}
-    wanted = private if probable(private) else ""
-    return tuple(_target(connection, name, probe, wanted) for name in names for probe in probes)
+    return tuple(
+        Target(
+            connection.endpoint,
+            connection.service,
+            name,
+            probe,
+            server_name="" if probe.scheme == "tcp" else probe.server_name or private,
+        )
+        for name in names
+        for probe in probes
+    )
 
 
-def _target(connection: Connection, name: Name, probe: Probe, wanted: str) -> Target:
-    asked = (probe.server_name or wanted) if probe.scheme in _USED_BY["server_name"] else ""
-    return Target(connection.endpoint, connection.service, name, probe, asked)
-
-
-def shut_target(connection: Connection, probes: Sequence[Probe]) -> tuple[Target, ...]:
-    """What finds out whether an endpoint that must stay out gets in: TCP on its regional name."""
+def closed_targets(connection: Connection, probes: Sequence[Probe]) -> tuple[Target, ...]:
+    """The one target that shows whether an endpoint that must stay out gets in: TCP on its regional name."""
     names = [name for name in names_of(connection) if name.kind is Kind.REGIONAL]
     return tuple(
         Target(connection.endpoint, connection.service, name, Probe(f"tcp://:{probe.port}"), closed=True)
-        for name, probe in list(zip(names, probes, strict=False))[:1]
+        for name, probe in zip(names[:1], probes, strict=False)
     )

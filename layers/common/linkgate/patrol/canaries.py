@@ -1,19 +1,19 @@
-"""The canary functions, wherever they are: targets out, verdicts back, side by side, each within its time."""
+"""The canary functions, wherever they are: targets in, verdicts out, side by side, each within its time."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from linkgate.aws.errors import translated
 from linkgate.errors import Unavailable
 from linkgate.health.targets import Target
-from linkgate.health.verdict import LONGEST_TEXT, NOTHING, read
-from linkgate.model import Verdict
+from linkgate.health.verdict import LONGEST_TEXT, NOTHING, Verdict, read
 from linkgate.patrol.routing import region_of
+from linkgate.patrol.run import Left
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -21,22 +21,19 @@ if TYPE_CHECKING:
 TARGETS_PER_CALL = 100
 """What a canary gets through within its time even if nothing answers."""
 MOST_VERDICTS = 20
-"""Of one target, of which a canary crosses to 16 addresses. A diagnosis compares all of an endpoint with each other."""
+"""Of one target, of which a canary probes 16 addresses. A diagnosis compares all of an endpoint with each other."""
 AT_ONCE = 16
 LONGEST_CALL = 90
-"""Seconds for a call, of which clients.PATIENT waits 73, and for keeping what it brings back."""
-Left = Callable[[], float]
-"""Seconds that are left to the function that asks."""
+"""Seconds for a call, of which clients.PATIENT waits 73, and for recording what it gave."""
 Group = Sequence[Target]
 """The targets of one endpoint, which stay together."""
 
 
-@dataclass(slots=True)
-class Found:
-    """What canaries found: verdicts by target, and why one canary or another said nothing about its targets."""
+class ProbeResult(NamedTuple):
+    """Verdicts by endpoint, and why one canary or another gave none about its targets."""
 
-    verdicts: dict[Target, list[Verdict]] = field(default_factory=dict)
-    absent: dict[str, Exception] = field(default_factory=dict)
+    verdicts: dict[str, list[Verdict]]
+    absent: dict[str, Exception]
 
 
 class Canaries:
@@ -46,39 +43,38 @@ class Canaries:
         self._functions = functions
         self.own = own
 
-    def send(self, errands: Mapping[str, Sequence[Group]], left: Left) -> Found:
-        """Send canaries, by name or ARN, to groups of targets. Targets of a canary that fails have no verdict at all.
+    def probe(self, jobs: Mapping[str, Sequence[Group]], left: Left) -> ProbeResult:
+        """Invoke canaries, by name or ARN, with groups of targets. Targets of a canary that fails have no verdict.
 
         Every other target has one at least: `probe_error` where the canary says nothing about it. No call begins that
         might outlast what is `left`.
         """
-        found, calls, clients, alone = Found(), self._calls(errands), dict[str, "LambdaClient"](), Lock()
+        clients, alone = dict[str, "LambdaClient"](), Lock()
 
-        def one(call: tuple[str, Group]) -> dict[Target, list[Verdict]] | Exception:
-            (canary, batch), region = call, region_of(call[0])
-            try:
-                if left() < LONGEST_CALL:
-                    raise Unavailable(f"no time is left to send the canary {canary}")
-                with alone:  # boto3's session is not thread-safe, its clients are
-                    clients[region] = clients.get(region) or self._functions(region)
-                payload = _invoked(clients[region], canary, batch)
-                with alone:  # what is read is thirty times as large, and then mostly thrown away
-                    return _sorted(batch, _told(canary, payload))
-            except Exception as error:
-                return error
+        def call(canary: str, batch: Group) -> dict[str, list[Verdict]]:
+            if left() < LONGEST_CALL:
+                raise Unavailable(f"no time is left to send the canary {canary}")
+            region = region_of(canary)
+            with alone:  # boto3's session is not thread-safe, its clients are
+                clients[region] = clients.get(region) or self._functions(region)
+            payload = _invoked(clients[region], canary, batch)
+            with alone:  # what is read is thirty times as large, and then mostly thrown away
+                return _sorted(batch, _verdicts(canary, payload))
 
+        result = ProbeResult({}, {})
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            for (canary, _), answer in zip(calls, pool.map(one, calls), strict=True):
-                if isinstance(answer, Exception):
-                    found.absent[canary] = answer
-                else:
-                    found.verdicts |= answer
-        return found
+            futures = [(canary, pool.submit(call, canary, batch)) for canary, batch in self._calls(jobs)]
+            for canary, future in futures:
+                try:
+                    result.verdicts.update(future.result())
+                except Exception as error:
+                    result.absent[canary] = error
+        return result
 
-    def _calls(self, errands: Mapping[str, Sequence[Group]]) -> list[tuple[str, Group]]:
-        """Every canary's first call, our own before all, then the second ones: who hangs keeps no other waiting."""
-        canaries = sorted(errands, key=lambda canary: canary != self.own)
-        calls = ([(canary, batch) for batch in _batches(errands[canary])] for canary in canaries)
+    def _calls(self, jobs: Mapping[str, Sequence[Group]]) -> list[tuple[str, Group]]:
+        """Every canary's first call, our own before all, then the second ones: none that hangs keeps others waiting."""
+        canaries = sorted(jobs, key=lambda canary: canary != self.own)
+        calls = ([(canary, batch) for batch in _batches(jobs[canary])] for canary in canaries)
         return [call for some in zip_longest(*calls) for call in some if call]
 
 
@@ -104,28 +100,32 @@ def _invoked(client: "LambdaClient", canary: str, batch: Group) -> bytes:
     return payload
 
 
-def _told(canary: str, payload: bytes) -> list[object]:
+def _verdicts(canary: str, payload: bytes) -> list[object]:
     """The verdicts in an answer; raises Unavailable where there are none."""
     try:
-        said = json.loads(payload)
+        answer = json.loads(payload)
     except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict) or not isinstance(said.get("verdicts"), list):
+        answer = None
+    verdicts = answer.get("verdicts") if isinstance(answer, dict) else None
+    if not isinstance(verdicts, list):
         raise Unavailable(f"the canary {canary} answered no verdicts: {_words(payload)}")
-    return list(said["verdicts"])
+    return verdicts
 
 
 def _words(payload: bytes) -> str:
     return payload[:LONGEST_TEXT].decode(errors="replace")
 
 
-def _sorted(batch: Group, said: Iterable[object]) -> dict[Target, list[Verdict]]:
-    """Verdicts by the targets that were asked about; what is about others is nobody's business."""
+def _sorted(batch: Group, verdicts: Sequence[object]) -> dict[str, list[Verdict]]:
+    """Verdicts by endpoint, on the targets that were asked about; those on others are ignored."""
     found: dict[tuple[object, object], list[Mapping[str, Any]]]
     found = {(target.endpoint, target.url): [] for target in batch}
-    for one in said:
+    for one in verdicts:
         if isinstance(one, dict) and isinstance(one.get("endpoint_id"), str) and isinstance(one.get("url"), str):
             mine = found.get((one["endpoint_id"], one["url"]))
             if mine is not None and len(mine) < MOST_VERDICTS:
                 mine.append(one)
-    return {target: [read(target, one) for one in found[target.endpoint, target.url] or [NOTHING]] for target in batch}
+    by_endpoint = defaultdict[str, list[Verdict]](list)
+    for target in batch:
+        by_endpoint[target.endpoint] += [read(target, one) for one in found[target.endpoint, target.url] or [NOTHING]]
+    return by_endpoint

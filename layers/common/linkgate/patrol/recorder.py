@@ -1,4 +1,4 @@
-"""Keeping each endpoint's health in the ledger, as seldom as can be, and telling what changed."""
+"""Recording each endpoint's health in the ledger, as seldom as can be, and publishing what changed."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,94 +12,93 @@ from linkgate.health.status import is_open, outdated, record
 from linkgate.ledger.items import EndpointRecord
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Status
-from linkgate.patrol.canaries import Left
-from linkgate.patrol.counts import Round
-from linkgate.patrol.probing import Seen
+from linkgate.patrol.assessment import Assessment
+from linkgate.patrol.run import Run
 
 MARGIN = 10
-"""Seconds before the end of a function at which it writes no more, so that it can still say what it did."""
+"""Seconds before the end of a function at which it writes no more, so that it can still report what it did."""
 
 
 class Change(NamedTuple):
-    """What a round makes of one endpoint, and what is told about it."""
+    """What a round makes of one endpoint: what to write, whether that is worth it, and what to publish."""
 
     known: EndpointRecord
     status: Status
     recent: str
     health: dict[str, Any]
-    news: Event | None
+    matters: bool
+    event: Event | None
 
 
 @dataclass(frozen=True, slots=True)
 class HealthRecorder:
-    """Writes health, and nobody else does."""
+    """Writes health, and nothing else does."""
 
     ledger: Ledger
     bus: Bus
     now: Callable[[], datetime]
 
-    def keep(self, looked: Iterable[Seen], left: Left, seen: Round) -> set[str]:
-        """Keep what was seen of endpoints, and tell what changed; returns those of which the ledger now knows it.
+    def record(self, assessments: Iterable[Assessment], run: Run) -> set[str]:
+        """Record and publish what became of endpoints; returns those whose health the ledger has now.
 
         An endpoint that the ledger does not know as live, or out, is left alone: the approver records it first. Raises
         Unavailable where time, the bus or the ledger ends it.
         """
-        changes = [change for one in looked if one.diagnosis and (change := self._change(one))]
-        kept = {one.known.endpoint for one in changes if not one.news and not self._worth_writing(one)}
-        quiet = [one for one in changes if not one.news and self._worth_writing(one)]
-        # First what nobody needs to hear of, so that a bus that refuses keeps nothing else back.
-        kept |= self._written(quiet, left, seen)
-        news = [one for one in changes if one.news]
-        for start in range(0, len(news), ENTRIES_PER_CALL):
-            _require_time(left, len(news) - start)
-            still = self._still(news[start : start + ENTRIES_PER_CALL])
-            # Told first: a repeated event harms less than a lost one. A few at a time, so that few are repeated.
-            self.bus.publish([one.news for one in still if one.news])
-            kept |= self._written(still, left, seen)
-        return kept
+        changes = [change for one in assessments if (change := self._change(one))]
+        recorded = {one.known.endpoint for one in changes if not one.matters}
+        # First what needs no event, so that a bus that refuses keeps nothing else back.
+        recorded |= self._written([one for one in changes if one.matters and not one.event], run)
+        events = [one for one in changes if one.event]
+        for start in range(0, len(events), ENTRIES_PER_CALL):
+            _require_time(run, len(events) - start)
+            still = self._still(events[start : start + ENTRIES_PER_CALL])
+            # Published first: a repeated event harms less than a lost one. A few at a time, so that few are repeated.
+            self.bus.publish([one.event for one in still if one.event])
+            recorded |= self._written(still, run)
+        return recorded
 
-    def _change(self, one: Seen) -> Change | None:
-        known, found = one.case.known, one.diagnosis
-        if known is None or found is None or not (known.status.live or one.case.shut):
+    def _change(self, one: Assessment) -> Change | None:
+        known, found, status = one.candidate.known, one.diagnosis, one.status
+        if known is None or status is None or not (found.conclusive or one.evidence.verdicts):
             return None
         health = record(found, one.evidence, known.health, self.now())
-        if one.case.shut:
-            news = open_event(known, health) if one.open != is_open(known.recent, known.cause) else None
-            return Change(known, known.status, one.recent, health, news)
-        status = one.status or known.status
-        return Change(known, status, one.recent, health, health_event(known, known.status, status, health))
-
-    def _worth_writing(self, one: Change) -> bool:
-        known = one.known
-        if not known.status.live:
-            before, after = (known.cause, known.recent), (one.health["cause"], one.recent)
-            return OPEN in (before[0], after[0]) and before != after
-        changed = (known.status, known.recent) != (one.status, one.recent)
-        return changed or outdated(known.endpoint, known.health, one.health, self.now())
+        if not one.candidate.closed:
+            if not known.status.live:
+                return None
+            event = health_event(known, known.status, status, health)
+            moved = (known.status, known.recent) != (status, one.recent)
+            matters = moved or outdated(known.endpoint, known.health, health, self.now())
+        else:
+            if not found.conclusive:
+                return None
+            event = open_event(known, health) if one.open != is_open(known.recent, known.cause) else None
+            moved = (known.cause, known.recent) != (found.cause, one.recent)
+            matters = moved and OPEN in (known.cause, found.cause)
+        return Change(known, status, one.recent, health, matters, event)
 
     def _still(self, changes: Sequence[Change]) -> list[Change]:
         """The changes of endpoints that nobody touched since: the round may have taken a minute."""
         now = self.ledger.current(one.known.endpoint for one in changes)
         return [one for one in changes if _unchanged(one.known, now.get(one.known.endpoint))]
 
-    def _written(self, changes: Sequence[Change], left: Left, seen: Round) -> set[str]:
-        kept = set()
+    def _written(self, changes: Sequence[Change], run: Run) -> set[str]:
+        written = set()
         for number, one in enumerate(changes):
-            _require_time(left, len(changes) - number)
+            _require_time(run, len(changes) - number)
             try:
                 self.ledger.probed(one.known, one.status, one.recent, one.health, self.now())
             except Contended:
                 continue
-            kept.add(one.known.endpoint)
+            written.add(one.known.endpoint)
             if one.status is Status.VERIFIED and not one.known.verified_at and one.known.accepted_at:
                 waited = self.now() - datetime.fromisoformat(one.known.accepted_at)
-                seen.times_to_verified.append(waited.total_seconds() * 1000)
-        return kept
+                run.times_to_verified.append(waited.total_seconds() * 1000)
+        return written
 
 
-def _require_time(left: Left, endpoints: int) -> None:
-    if left() < MARGIN:
-        raise Unavailable(f"no time is left to keep the health of {endpoints} endpoints")
+def _require_time(run: Run, endpoints: int) -> None:
+    if run.left() < MARGIN:
+        raise Unavailable(f"no time is left to record the health of {endpoints} endpoints")
 
 
 def _unchanged(before: EndpointRecord, now: EndpointRecord | None) -> bool:

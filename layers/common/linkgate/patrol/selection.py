@@ -1,19 +1,21 @@
-"""What patrol looks at in a round, of one service: who is probed by whom, who is stranded, who must stay out."""
+"""Which connections a run looks at, what is probed of them, and by which canary."""
 
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from linkgate.aws.services import EndpointService
 from linkgate.health.causes import OPEN
-from linkgate.health.targets import Probe, Target, shut_target, targets_of
+from linkgate.health.targets import Target, closed_targets, targets_of
 from linkgate.ledger.items import EndpointRecord
 from linkgate.model import Connection, ServiceSettings, State, Status
 from linkgate.patrol.routing import CanaryRouting
 from linkgate.policy.decide import Rows, settings_for
+from linkgate.policy.probes import Probe
 
-SHUT_DOORS = 20
+MOST_CLOSED = 20
 """Endpoints that must stay out, of each service and in each round."""
 SETTLING = timedelta(minutes=10)
 """How long EC2 may show an accepted connection as pending without anything being wrong."""
@@ -21,62 +23,61 @@ SETTLING = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One endpoint that is looked at. Without `targets` nobody can probe it; `shut`: it must stay out."""
+    """One endpoint that is looked at. Without `targets` nobody can probe it; `closed`: it must stay out."""
 
     connection: Connection
     known: EndpointRecord | None
-    endpoint_service: EndpointService
+    private_dns_state: str
+    closed: bool = False
     canary: str = ""
     targets: Sequence[Target] = ()
-    shut: bool = False
+
+    @property
+    def recent(self) -> str:
+        """Its last rounds, as the ledger has them."""
+        return self.known.recent if self.known else ""
+
+    @property
+    def cause(self) -> str:
+        """What the last round that found anything out found wrong."""
+        return self.known.cause if self.known else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Chooses among the connections of one service. `rows` are the settings of it, `default` the stack's own probes."""
+    """Chooses among connections. `rows` are the settings of their services, `default` the stack's own probes."""
 
+    services: Mapping[str, EndpointService]
     rows: Rows
-    reach: CanaryRouting
+    routing: CanaryRouting
     default: tuple[Probe, ...]
 
-    def cases(
-        self,
-        endpoint_service: EndpointService,
-        connections: Iterable[Connection],
-        known: Mapping[str, EndpointRecord],
-        now: datetime,
+    def candidates(
+        self, connections: Iterable[Connection], known: Mapping[str, EndpointRecord], now: datetime
     ) -> list[Candidate]:
-        """The cases of a round."""
-        cases, shut = [], []
+        """Available connections; those that only the ledger calls live; a few of those that must stay out."""
+        found, closed = [], defaultdict[str, list[Candidate]](list)
         for connection in connections:
-            current = known.get(connection.endpoint)
+            record = known.get(connection.endpoint)
             if connection.state is State.AVAILABLE:
-                cases.append(self.probed(endpoint_service, connection, current))
-            elif current and current.status.live and not _settles(connection, current, now):
-                cases.append(Candidate(connection, current, endpoint_service))
-            elif current and _stays_out(connection, current, now):
-                shut.append(self._shut(endpoint_service, connection, current))
-        return cases + _turn(shut, now)
+                found.append(self._candidate(connection, record))
+            elif record and record.status.live and not _settles(connection, record, now):
+                state = self.services[connection.service].private_dns_state
+                found.append(Candidate(connection, record, state))
+            elif record and _stays_out(connection, record, now):
+                closed[connection.service].append(self._candidate(connection, record, closed=True))
+        return found + [one for some in closed.values() for one in _sample(some, now)]
 
-    def probed(
-        self, endpoint_service: EndpointService, connection: Connection, known: EndpointRecord | None
-    ) -> Candidate:
-        """An available connection, with the targets of the canary that reaches it."""
-        canary = self.reach.canary_of(connection)
+    def _candidate(self, connection: Connection, known: EndpointRecord | None, closed: bool = False) -> Candidate:
+        service, canary = self.services[connection.service], self.routing.canary_of(connection)
+        probes = self._probes(connection.service) if canary else ()
         targets = (
-            targets_of(connection, self._probes(endpoint_service.service), endpoint_service.private_dns_name)
-            if canary
-            else ()
+            closed_targets(connection, probes) if closed else targets_of(connection, probes, service.private_dns_name)
         )
-        return Candidate(connection, known, endpoint_service, canary, targets)
-
-    def _shut(self, endpoint_service: EndpointService, connection: Connection, known: EndpointRecord) -> Candidate:
-        canary = self.reach.canary_of(connection)
-        targets = shut_target(connection, self._probes(endpoint_service.service)) if canary else ()
-        return Candidate(connection, known, endpoint_service, canary, targets, shut=True)
+        return Candidate(connection, known, service.private_dns_state, closed, canary, targets)
 
     def _probes(self, service: str) -> tuple[Probe, ...]:
-        """How a service is probed; () where its settings cannot be read, which the sweep says."""
+        """How a service is probed; () where its settings cannot be read, which the sweep reports."""
         settings = settings_for(service, self.rows)
         if not isinstance(settings, ServiceSettings):
             return ()
@@ -95,14 +96,9 @@ def _stays_out(connection: Connection, known: EndpointRecord, now: datetime) -> 
     return rejected and not known.fresh_at(now)
 
 
-def _turn(cases: Iterable[Candidate], now: datetime) -> list[Candidate]:
-    """Those that got in when last looked at, and a few others: each as likely as any, and nobody keeps count."""
+def _sample(closed: Sequence[Candidate], now: datetime) -> list[Candidate]:
+    """Those that were open in the last round, and a few others: each as likely as any, and nobody keeps count."""
     minute = int(now.timestamp() // 60)
-    opened, rest = [], []
-    for case in cases:
-        if case.known and case.known.cause == OPEN:
-            opened.append(case)
-        elif case.targets:
-            rest.append(case)
-    rest.sort(key=lambda case: zlib.crc32(f"{case.connection.endpoint} {minute}".encode()))
-    return opened + rest[:SHUT_DOORS]
+    rest = [one for one in closed if one.cause != OPEN and one.targets]
+    rest.sort(key=lambda one: zlib.crc32(f"{one.connection.endpoint} {minute}".encode()))
+    return [one for one in closed if one.cause == OPEN] + rest[:MOST_CLOSED]

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from linkgate.health.targets import FORM, Probe
 from linkgate.model import Budget
+from linkgate.policy.probes import FORM, Probe
 
 Word = TypeVar("Word", bound=str)
 EARLIEST, LATEST = datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)

@@ -1,0 +1,25 @@
+"""One run of patrol, a round or a visit: the time that it has, and what comes of it."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from linkgate.patrol.assessment import Assessment
+
+Left = Callable[[], float]
+"""Seconds that are left to the function that asks."""
+
+
+@dataclass(slots=True)
+class Run:
+    """`left` tells the seconds that remain; everything else is filled on the way."""
+
+    left: Left
+    services: defaultdict[str, list[Assessment]] = field(default_factory=lambda: defaultdict(list))
+    """By service, what a round found of its endpoints."""
+    failed: dict[str, Exception] = field(default_factory=dict)
+    """By service, why a round did not look at it to the end."""
+    absent: dict[str, Exception] = field(default_factory=dict)
+    """By canary, why it gave no verdicts; its endpoints are unprobed."""
+    times_to_verified: list[float] = field(default_factory=list)
+    """Milliseconds from EC2's acceptance to the first good round."""

@@ -1,0 +1,83 @@
+"""The grammar of a probe, as people write it into settings: a URL without a host, and what to expect of the answer."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+FORM = "probe URLs without a host such as tcp://:443 or https://:443/healthz"
+LONGEST_BODY = 500
+
+_PROBE = re.compile(r"((?:tcp|tls)://:([0-9]{1,5})|https?://:([0-9]{1,5})(?:/[!\"$-~]*)?)(?:#(.*))?", re.DOTALL)
+_USED_BY = {"status": ("http", "https"), "body": ("http", "https"), "server_name": ("tls", "http", "https")}
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One probe of a service: a URL without a host, and what to expect.
+
+    `body` is text that the answer must hold, `*` in it stands for anything; None and "" expect nothing in particular.
+    """
+
+    url: str
+    status: int | None = None
+    body: str = ""
+    server_name: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Probe":
+        """Read one probe as people write it; ValueError says what was expected.
+
+        Options stand behind `#` as in a query: https://:443/healthz#status=204&body=ok*ready&server_name=api.example.com
+        """
+        match = _PROBE.fullmatch(text)
+        if match is None or not 0 < int(match[2] or match[3]) < 65536:
+            raise ValueError(FORM)
+        return cls(match[1], **_options(match[4], match[1].partition(":")[0]))
+
+    @property
+    def scheme(self) -> str:
+        """tcp, tls, http or https."""
+        return self.url.partition(":")[0]
+
+    @property
+    def port(self) -> int:
+        """The port that is probed."""
+        return int(self.url.partition("://:")[2].partition("/")[0])
+
+    def at(self, name: str) -> str:
+        """The URL of a name."""
+        return self.url.replace("://:", f"://{name}:", 1)
+
+
+def _options(text: str | None, scheme: str) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True)
+    except ValueError:
+        pairs = []
+    if not pairs:
+        raise ValueError("options behind # such as status=204&body=ok")
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name not in _USED_BY or name in values:
+            raise ValueError(f"options status, body and server_name behind #, once each, not {name[:40]!r}")
+        if scheme not in _USED_BY[name]:
+            raise ValueError(f"{name} behind {' or '.join(f'{one}://' for one in _USED_BY[name])} only")
+        values[name] = _option(name, value)
+    return values
+
+
+def _option(name: str, value: str) -> int | str:
+    if name == "status":
+        if not re.fullmatch(r"[1-5][0-9]{2}", value):
+            raise ValueError(f"a status from 100 to 599, not {value[:40]!r}")
+        return int(value)
+    if name == "body":
+        if not value.strip("*") or len(value) > LONGEST_BODY:
+            raise ValueError(f"a body of 1 to {LONGEST_BODY} characters that are not all *")
+    elif not _HOST.fullmatch(value):
+        raise ValueError(f"a server_name such as api.example.com, not {value[:40]!r}")
+    return value
