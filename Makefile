@@ -31,7 +31,7 @@ mutants: setup-dev ## break the policy in every way there is: each mutant fails 
 prove: setup-dev ## what takes minutes: figures of run, sweep, storm, flood, network, probe; pairs of faults; random tables
 	@export PYTHONPATH=.:layers/common; for what in run sweep storm flood network probe; do echo "$$what"; $(LAB)/python -m bench.$$what; done
 	@CANARY_PAIRS=all $(LAB)/python -m pytest -n0 -q -s tests/integration/test_canary.py
-	@HYPOTHESIS_PROFILE=prove $(LAB)/python -m pytest -q tests/unit/policy/test_properties.py
+	@HYPOTHESIS_PROFILE=prove $(LAB)/python -m pytest -q -m hypothesis tests/unit
 
 check: setup-dev ## ruff, strict mypy, import-linter, cfn-lint, sam validate
 	@$(LAB)/ruff check .
