@@ -1,6 +1,8 @@
 """Everything that is installed is pinned and hashed, and comes from wherever the user's pip says."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,17 @@ def test_what_is_not_pinned_or_comes_from_a_named_place_is_found() -> None:
     assert loose(good.replace("==", ">=")) != []
     assert hosts("--index-url https://example.com/simple\n-i x\nmoto @ git+https://example.com/x") != []
     assert hosts(good) == []
+
+
+def test_a_script_of_an_environment_starts_from_a_path_with_a_blank(tmp_path: Path) -> None:
+    folder = tmp_path / "a b"
+    script, python = folder / ".venv" / "lab" / "bin" / "aws", folder / ".venv" / "lab" / "bin" / "python"
+    script.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    script.write_text(f"#!{python}\nimport sys\nprint(sys.argv[1:])\n")
+    script.chmod(0o755)
+    rule = "\n.venv/lab/mended:\n\t@$(START_THROUGH_SH)\n"
+    (folder / "Makefile").write_text((ROOT / "Makefile").read_text() + rule)
+    subprocess.run(["/usr/bin/env", "make", "-s", ".venv/lab/mended"], cwd=folder, check=True)
+    done = subprocess.run([script, "one two", "three"], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("['one two', 'three']\n", "")

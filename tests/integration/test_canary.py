@@ -124,6 +124,7 @@ def test_the_cause_reported_is_a_true_one(
     assert table[-1].causes <= table[-1].true_causes, "a healthy part is blamed"
 
 
+@pytest.mark.usefixtures("vpcs")
 def test_nearly_all_causes_and_what_is_seen_beside_them_are_true(table: list[Row]) -> None:
     print("\n".join(map(str, table)))
     assert len(table) >= len(FAULTS)

@@ -33,3 +33,11 @@ def test_the_runbook_has_a_heading_for_every_cause_with_its_meaning() -> None:
 def test_no_document_has_a_hole() -> None:
     for document in CHECKOUT.glob("*.md"):
         assert not re.search(r"@[A-Z]+@|TODO|FIXME", document.read_text()), document
+
+
+def test_every_path_of_the_table_of_changes_exists() -> None:
+    rows = re.findall(r"^\| .* \| `.*\|$", (CHECKOUT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert len(rows) >= 12
+    paths = [path for row in rows for path in re.findall(r"`([^`]+)`", row)]
+    roots = (CHECKOUT, CHECKOUT / "layers" / "common" / "linkgate")
+    assert [path for path in paths if not any((root / path).exists() for root in roots)] == []
