@@ -10,7 +10,6 @@ from boto3.dynamodb.conditions import Key
 from linkgate.errors import Contended, SettingsError
 from linkgate.ledger.items import LEASE, EndpointRecord, pause, replay, stamp
 from linkgate.ledger.ledger import Ledger
-from linkgate.ledger.sets import NOTHING
 from linkgate.ledger.table import LedgerTable
 from linkgate.model import ALONE, Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
 from linkgate.policy.decide import Rows, decide
@@ -512,7 +511,7 @@ def test_a_table_that_does_not_exist_is_named_by_every_call() -> None:
         lambda ledger: ledger.taken_over(known, START),
         lambda ledger: ledger.refused(ASKING.endpoint, "", "InvalidState: late", 1, START),
         lambda ledger: ledger.probed(known, Status.VERIFIED, "1", {}, START),
-        lambda ledger: ledger.healed(replace(known, claimed=True), NOTHING),
+        lambda ledger: ledger.healed(replace(known, claimed=True), frozenset()),
         lambda ledger: ledger.whole(SERVICE),
         lambda ledger: ledger.mark_unwanted(known, "since"),
         lambda ledger: ledger.untagged(known),

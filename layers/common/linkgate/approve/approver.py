@@ -26,7 +26,6 @@ from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Tripped, rejects_name
 from linkgate.ledger.items import pause
 from linkgate.ledger.ledger import Ledger
-from linkgate.ledger.sets import endpoint_of
 from linkgate.model import Connection, Outcome, Reason, State, Status
 
 PATIENCE = 9
@@ -120,7 +119,7 @@ class Approver:
         seen = witness.record([one for one in group if not one.waits], known, origin)
         rejected = [one for one in group if one.state is State.REJECTED]
         known |= self.ledger.current(one.endpoint for one in rejected)
-        judge = Judge(self.connections, self.allow_list, self.ledger, self.census, self.now)
+        judge = Judge(self.allow_list, self.ledger, self.census, self.now)
         judged = judge.judge(service, [one for one in group if one.waits] + rejected, known, origin)
         busy = {**seen.busy, **judged.busy}
         for error in set(busy.values()):
@@ -142,21 +141,25 @@ class Approver:
             self.census.breaker.trip(name, before, Tripped(before.endpoints | kept))
 
     def _serve(self, freed: Iterable[tuple[str, str]]) -> None:
-        """Ring for those whom a freed slot may serve: who waits for one of the account, the oldest first."""
+        """Send a bell for those whom a freed slot may serve: the account's held connections, the oldest first.
+
+        The index that lists them is a moment old: whom it does not show yet the next sweep finds.
+        """
         owners: defaultdict[str, set[str]] = defaultdict(set)
         for service, owner in freed:
             owners[service].add(owner)
         for service, some in sorted(owners.items()):
             try:
-                slots = self.census.slots(service, some)
+                held = [one for one in self.ledger.of(service, Status.HELD) if one.reason == Reason.OVER_LIMIT]
             except Unavailable:
-                # Nobody knows who waits: everybody is asked about, a little later.
+                # Nobody knows who is held: everybody is asked about, a little later.
                 self.bells.send([Bell(services=frozenset({service}), origin="a slot was freed", attempt=2)])
                 continue
-            for owner, found in sorted(slots.items()):
-                oldest = [endpoint_of(one) for one in sorted(found.waiting)[:ENDPOINTS_PER_BELL]]
+            for owner in sorted(some):
+                mine = sorted((one.requested_at, one.endpoint) for one in held if one.owner == owner)
+                oldest = frozenset(endpoint for _, endpoint in mine[:ENDPOINTS_PER_BELL])
                 if oldest:
-                    self.bells.send([Bell(frozenset(oldest), frozenset({service}), f"a slot of {owner} was freed")])
+                    self.bells.send([Bell(oldest, frozenset({service}), f"a slot of {owner} was freed")])
 
     def _act(self, service: str, lines: Iterable[Record]) -> dict[str, Refusal]:
         """Tell EC2, but for what mode or outcome forbids."""

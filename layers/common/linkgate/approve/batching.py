@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from linkgate.approve.context import queue_position
+from linkgate.approve.context import age
 from linkgate.aws.connections import PER_CALL
 from linkgate.errors import Throttled
 from linkgate.events.bell import Bell, chunks
@@ -75,10 +75,10 @@ def planned(found: Iterable[Connection], bells: Iterable[Bell]) -> tuple[list[li
 
 def _groups(found: Iterable[Connection]) -> list[list[Connection]]:
     kinds = defaultdict[tuple[str, bool], list[Connection]](list)
-    for one in sorted(found, key=queue_position):
+    for one in sorted(found, key=age):
         kinds[one.service, one.waits].append(one)
     groups = [some[at : at + PER_CALL] for some in kinds.values() for at in range(0, len(some), PER_CALL)]
-    return sorted(groups, key=lambda group: (group[0].waits, -len(group), queue_position(group[0])))
+    return sorted(groups, key=lambda group: (group[0].waits, -len(group), age(group[0])))
 
 
 def _merged(bells: Iterable[Bell]) -> Iterator[Bell]:

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from linkgate.events.bell import who
-from linkgate.ledger.sets import Slots, place
 from linkgate.model import Connection, Decision, DecisionContext, Lineage, Mode, Outcome, Reason, RowKey, State, Status
 from linkgate.policy.attributes import plain
 from linkgate.policy.decide import Rows, decide, read_for
@@ -83,13 +82,6 @@ class EndpointRecord:
     def over_limit(self) -> bool:
         """Whether it is held for want of a slot."""
         return self.reason == Reason.OVER_LIMIT
-
-    @property
-    def slots(self) -> Slots:
-        """What it holds under the limit of its account: a slot, or a place among those that wait for one."""
-        held = frozenset({self.endpoint}) if self.claimed else frozenset[str]()
-        waits = self.over_limit and self.status is Status.HELD
-        return Slots(held, frozenset({place(self.requested_at, self.endpoint)}) if waits else frozenset())
 
     def agrees_with(self, decision: Decision) -> bool:
         """Whether the last recorded decision says the same and was made of the same policy.
