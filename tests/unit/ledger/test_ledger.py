@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from boto3.dynamodb.conditions import Key
 from linkgate.errors import Contended, SettingsError
-from linkgate.ledger.items import LEASE, EndpointRecord, pause, replay, stamp
+from linkgate.ledger.items import LEASE, EndpointRecord, replay, stamp
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.table import LedgerTable
 from linkgate.model import ALONE, Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
@@ -543,12 +543,6 @@ def test_an_open_decision_is_its_approvers_or_after_a_refusal_nobodys_until_its_
     assert not settled.leased_at(now)
     assert not settled.paused_at(now)
     assert not known.fresh_at(now)
-
-
-def test_a_pause_doubles_with_every_refusal_up_to_an_hour() -> None:
-    seconds = [pause(tries).total_seconds() for tries in range(1, 14)]
-    assert seconds == [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]
-    assert pause(10**9) == timedelta(hours=1)
 
 
 @pytest.mark.parametrize(("status", "fresh"), [(Status.ACCEPTED, True), (Status.REJECTED, True), (Status.HELD, False)])

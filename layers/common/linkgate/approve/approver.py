@@ -24,12 +24,10 @@ from linkgate.events.bell import ENDPOINTS_PER_BELL, Bell, chunks, who
 from linkgate.events.bus import RECREATE, Bus, decision_event, final_event, tripped_event
 from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Tripped, rejects_name
-from linkgate.ledger.items import pause
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Connection, Outcome, Reason, State, Status
+from linkgate.retry import lasts, pause
 
-PATIENCE = 9
-"""Delayed repeats (about four minutes in all) before a question is left to the sweep."""
 FEWER = Throttled("EC2 asks for fewer calls")
 ABSENT_LOOKS = 3
 """Looks in a row, some seconds apart, that must not show an endpoint before it counts as gone: EC2's view may lag."""
@@ -256,7 +254,7 @@ class Approver:
         wanted, again = frozenset(endpoints), defaultdict[Bell, set[str]](set)
         for bell in sorted(bells, key=lambda bell: (bell.attempt, not bell.endpoints)):  # the most patient first
             mine = bell.endpoints & wanted if bell.endpoints else wanted
-            if mine and (bell.attempt < PATIENCE or isinstance(error, Throttled)):
+            if mine and (lasts(bell.attempt, error)):
                 again[repeat(bell, error, absent, service)] |= mine
             elif mine and error:
                 report.failed[bell] = error
@@ -269,7 +267,7 @@ class Approver:
     def _all_later(self, bells: Iterable[Bell], error: Unavailable, report: Report) -> None:
         """EC2 answers nothing at all: every question again in a while; one that lost patience fails its message."""
         for bell in {bell for bell in bells if not bell.endpoints}:
-            if bell.attempt < PATIENCE or isinstance(error, Throttled):
+            if lasts(bell.attempt, error):
                 self.bells.send([repeat(bell, error)])
             else:
                 report.failed[bell] = error

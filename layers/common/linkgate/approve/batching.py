@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from linkgate.approve.context import age
 from linkgate.aws.connections import PER_CALL
-from linkgate.errors import Throttled
 from linkgate.events.bell import Bell, chunks
 from linkgate.model import Connection
+from linkgate.retry import following
 
 CALLS, LOOKS = 4, 2000
 """Full calls that one run makes, and connections that it looks at: EC2 takes five calls a second of all runs."""
@@ -20,15 +20,14 @@ STORM = 50
 """A run that finds so many waiting is in a storm: EC2 will have no room for a call for few."""
 FULL, COMPANY, SOON = 80, 3, 1
 """In a storm a call for fewer than this waits for others to join it, so many times, so many seconds each."""
-SLOWEST = 3
-"""The repeat (4 seconds) beyond which a throttled question is not asked more seldom."""
 
 
 def repeat(bell: Bell, error: Exception | None, absent: bool = False, service: str = "") -> Bell:
     """A bell to be rung again, without its endpoints."""
     again = bell.again(frozenset(), absent)
-    attempt = min(again.attempt, SLOWEST) if isinstance(error, Throttled) else again.attempt
-    return replace(again, attempt=attempt, services=frozenset({service}) if service else again.services)
+    return replace(
+        again, attempt=following(bell.attempt, error), services=frozenset({service}) if service else again.services
+    )
 
 
 def at_once(bells: Sequence[Bell]) -> tuple[list[Bell], list[Bell]]:

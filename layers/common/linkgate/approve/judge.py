@@ -11,7 +11,7 @@ from linkgate.approve.context import ContextReader, ServiceContext, age
 from linkgate.aws.allowlist import AllowList
 from linkgate.errors import Contended, Leased, Unavailable
 from linkgate.ledger.breaker import rejects_name, spend
-from linkgate.ledger.items import EndpointRecord
+from linkgate.ledger.items import EndpointRecord, abandoned, accepts_again
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Connection, Decision, Outcome, Reason, Status
 from linkgate.policy.decide import Rows, decide
@@ -160,17 +160,6 @@ class Judge:
         if not (decision.rejects or again.says() != decision.says()):
             raise error  # it was not the slot: somebody else decided on the same connection
         return self._line(connection, rows, standing, known, False, origin, self.ledger)
-
-
-def accepts_again(known: EndpointRecord | None, decision: Decision) -> bool:
-    """Whether a rejected connection is to be accepted: it is allowed, and EC2 has not refused that yet."""
-    tried = known is not None and known.final
-    return decision.acts and decision.outcome is Outcome.ACCEPT and not tried
-
-
-def abandoned(known: EndpointRecord, decision: Decision) -> bool:
-    """Whether a rejected connection was to be accepted again, EC2 refused, and now it is not to be any more."""
-    return not known.settled and bool(known.refusal) and not known.cutting() and not accepts_again(known, decision)
 
 
 def _is_trouble(written: tuple[Connection, object]) -> bool:

@@ -19,7 +19,6 @@ UNPROBED: Mapping[str, Any] = {"recent": "", "verified_at": "", "health": {}}
 """The health of an endpoint that was just accepted: that of a former connection says nothing of it."""
 BY_HAND = "by_hand"
 """The reason of what other hands did."""
-LONGEST_PAUSE = timedelta(hours=1)
 LONGEST_FACTS = 200_000
 """Characters; an item of DynamoDB holds 400 KB."""
 
@@ -112,14 +111,20 @@ class EndpointRecord:
         return self.settled and self.status is not Status.HELD and self.answered_at > stamp(now - LEASE)
 
 
+def accepts_again(known: EndpointRecord | None, decision: Decision) -> bool:
+    """Whether a rejected connection is to be accepted: it is allowed, and EC2 has not refused that yet."""
+    tried = known is not None and known.final
+    return decision.acts and decision.outcome is Outcome.ACCEPT and not tried
+
+
+def abandoned(known: EndpointRecord, decision: Decision) -> bool:
+    """Whether a rejected connection was to be accepted again, EC2 refused, and now it is not to be any more."""
+    return not known.settled and bool(known.refusal) and not known.cutting() and not accepts_again(known, decision)
+
+
 def stamp(moment: datetime) -> str:
     """A time as the ledger writes it: UTC, ISO 8601, microseconds; sorts as text."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def pause(tries: int) -> timedelta:
-    """How long after its n-th refusal EC2 is left in peace: 2, 4, 8 … seconds, an hour at most."""
-    return min(timedelta(seconds=2 ** min(tries, 12)), LONGEST_PAUSE)
 
 
 def decision_id(connection: Connection, decision: Decision, before: str) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from linkgate.approve.context import ContextReader, LedgerState, ServiceContext, age
-from linkgate.approve.judge import abandoned, accepts_again
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
 from linkgate.errors import Contended, Unavailable
@@ -15,12 +14,13 @@ from linkgate.events.bell import Bell, chunks
 from linkgate.events.bus import Bus
 from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Tripped, rejects_name
-from linkgate.ledger.items import EndpointRecord
+from linkgate.ledger.items import EndpointRecord, abandoned, accepts_again
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.slots import limit_name
 from linkgate.model import Connection, Decision, Mode, Reason, ServiceSettings, State, Status
 from linkgate.policy.decide import Covering, decide, settings_for
-from linkgate.sweep.reconcile import SOON, Reconciler
+from linkgate.retry import SOON
+from linkgate.sweep.reconcile import Reconciler
 from linkgate.sweep.tags import due
 
 TAGS_PER_LOOK = 20
