@@ -14,6 +14,7 @@ import pytest
 from linkgate import metrics
 
 from tests.infrastructure.intrinsics import PSEUDO
+from tests.infrastructure.source import PATHS, Module
 from tests.infrastructure.stack import GONE, ROOT, Properties, Spoiled, Stack, handler_of, schedules
 
 STACK = PSEUDO["AWS::StackName"]
@@ -28,8 +29,10 @@ def alarms(stack: Stack) -> Iterator[tuple[str, Properties]]:
 
 
 def emitted(path: Path) -> set[str]:
-    """The metrics that a handler's code names as keys of what it emits."""
-    keys = (key for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Dict) for key in node.keys)
+    """The metrics that a handler's code, or the report that it imports, names as keys of what it emits."""
+    reports = {PATHS[home] for home, _ in Module(path).imports.values() if home.endswith(".report")}
+    nodes = (node for file in {path, *reports} for node in ast.walk(ast.parse(file.read_text())))
+    keys = (key for node in nodes if isinstance(node, ast.Dict) for key in node.keys)
     return {str(key.value) for key in keys if isinstance(key, ast.Constant)} & metrics.UNITS.keys()
 
 

@@ -7,13 +7,14 @@ again by a fresh delayed bell; only what keeps failing fails its message.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 from linkgate.approve.batching import SOON, at_once, planned, repeat
 from linkgate.approve.context import ContextReader
 from linkgate.approve.judge import Judge, Record
+from linkgate.approve.report import Report
 from linkgate.approve.tracker import Tracker
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections, Refusal
@@ -31,19 +32,6 @@ from linkgate.retry import lasts, pause
 FEWER = Throttled("EC2 asks for fewer calls")
 ABSENT_LOOKS = 3
 """Looks in a row, some seconds apart, that must not show an endpoint before it counts as gone: EC2's view may lag."""
-
-
-@dataclass(slots=True)
-class Report:
-    """What became of a batch: for the metrics, the log, and the queue."""
-
-    lines: list[Record] = field(default_factory=list)
-    unreadable: int = 0
-    unmanaged: set[str] = field(default_factory=set)
-    refused: dict[str, Refusal] = field(default_factory=dict)
-    given_up: set[str] = field(default_factory=set)
-    failed: dict[Bell, Exception] = field(default_factory=dict)
-    throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
