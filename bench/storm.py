@@ -40,7 +40,7 @@ from linkgate.errors import Throttled
 from linkgate.events import bell
 from linkgate.events.bell import Bell
 from linkgate.events.bus import ENTRIES_PER_CALL, Event
-from linkgate.events.queue import MESSAGES_PER_CALL, BellQueue, delay
+from linkgate.events.queue import MESSAGES_PER_CALL, BellQueue
 from linkgate.ledger.breaker import Breaker
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.sets import NamedSets
@@ -48,6 +48,7 @@ from linkgate.ledger.table import ItemKey, Write
 from linkgate.model import Connection, Outcome, RowKey, State, Status
 from linkgate.policy.decide import Rows
 from linkgate.policy.rows import Item
+from linkgate.retry import delay
 
 from bench.timeline import Timeline
 from tests.fakes import FakeAllowList, FakeBus, FakeConnections, FakeEndpointServices, FakeTable

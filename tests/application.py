@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
-from linkgate.approve.approver import Approver, Report
+from linkgate.approve.approver import Approver
 from linkgate.approve.context import ContextReader
+from linkgate.approve.report import Report
 from linkgate.events.bell import Bell
 from linkgate.ledger.breaker import Breaker
 from linkgate.ledger.items import EndpointRecord

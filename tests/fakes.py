@@ -21,7 +21,7 @@ from linkgate.errors import Contended
 from linkgate.events import bell
 from linkgate.events.bell import Bell
 from linkgate.events.bus import VERSION, Bus, Event
-from linkgate.events.queue import BellQueue, delay
+from linkgate.events.queue import BellQueue
 from linkgate.ledger.items import EndpointRecord
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.table import (
@@ -43,6 +43,7 @@ from linkgate.patrol.routing import region_of
 from linkgate.policy.decide import Rows
 from linkgate.policy.principals import Change
 from linkgate.policy.rows import Item
+from linkgate.retry import delay
 
 from tests.gallery import hold_to_schema
 from tests.world import Killed, World

@@ -8,8 +8,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from linkgate import metrics
-from linkgate.approve.approver import Approver, Report
+from linkgate.approve.approver import Approver
 from linkgate.approve.context import ContextReader
+from linkgate.approve.report import log
 from linkgate.aws import clients
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
@@ -60,7 +61,9 @@ def handler(event: dict[str, Any], context: Any) -> Any:
     except Exception:
         metrics.emit(settings.stack, {"Failures": 1})
         raise
-    _tell(settings.stack, report, event)
+    unreadable = [record["body"] for record in event["Records"] if not requeued[record["messageId"]].readable]
+    log(report, logger, unreadable)
+    metrics.emit(settings.stack, report.counts)
 
     def settle(record: dict[str, Any]) -> None:
         if error := report.failed.get(requeued[record["messageId"]]):
@@ -68,36 +71,3 @@ def handler(event: dict[str, Any], context: Any) -> Any:
 
     processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
     return process_partial_response(event, settle, processor, context)
-
-
-def _tell(stack: str, report: Report, event: dict[str, Any]) -> None:
-    for line in report.lines:
-        connection, decision = line.connection, line.decision
-        outcome, reason, row = decision.says()
-        logger.info(
-            f"{connection.endpoint} of {connection.owner} on {connection.service}: {outcome} ({reason})",
-            extra={
-                "endpoint_id": connection.endpoint,
-                "decision": line.entry,
-                "row": row,
-                "mode": decision.mode,
-                "note": decision.note,
-            },
-        )
-    if report.unreadable:
-        bodies = [record["body"][:2000] for record in event["Records"] if not bell.parse(record["body"]).readable]
-        logger.warning("no id in a notification: looking at every managed service", bodies=bodies)
-    for service in sorted(report.unmanaged):
-        logger.warning(f"{service} does not carry the tag linkgate = managed: nothing is done for it")
-    for endpoint, why in report.refused.items():
-        logger.error(f"EC2 refused to act on {endpoint}: {why}; the sweep will ask again")
-    for endpoint in sorted(report.given_up):
-        logger.warning(f"EC2 still does not show {endpoint}, or others are busy with it: left to the sweep")
-    for error in report.failed.values():
-        logger.error(f"a service could not be judged: {type(error).__name__}: {error}", exc_info=error)
-    counts = {
-        "Decisions": len(report.lines),
-        "Failures": len(report.failed),
-        "UnreadableNotifications": report.unreadable,
-    }
-    metrics.emit(stack, {name: count for name, count in counts.items() if count})

@@ -2,7 +2,6 @@
 
 import functools
 import os
-from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,12 +22,12 @@ from linkgate.ledger.breaker import Breaker
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.sets import NamedSets
 from linkgate.ledger.table import LedgerTable
-from linkgate.model import Status
 from linkgate.policy.rows import Item, key_of
-from linkgate.sweep.compare import Comparer, ComparisonResult
+from linkgate.sweep.compare import Comparer
 from linkgate.sweep.lease import Lease
+from linkgate.sweep.report import emit, log
 from linkgate.sweep.services import ServiceConfigurator
-from linkgate.sweep.sweeper import Sweeper, SweepResult
+from linkgate.sweep.sweeper import Sweeper
 from linkgate.sweep.validator import Validator
 
 REQUIRED = (
@@ -40,8 +39,6 @@ REQUIRED = (
     "event_bus",
     "notification_topic_arn",
 )
-SHOWN = tuple(status for status in Status if status is not Status.CLOSED)
-"""Whose connections are counted: of closed ones there are ever more."""
 logger = Logger(service="sweep")
 
 
@@ -89,7 +86,8 @@ def handler(event: dict[str, Any], context: Any) -> None:
     except Exception:
         metrics.emit(settings.stack, {"Failures": 1})
         raise
-    _tell(settings.stack, finding)
+    log(finding, logger)
+    emit(finding, settings.stack)
     if records:
         # What was asked for is tried again; what a scheduled sweep could not do, the next one does.
         for error in finding.failed.values():
@@ -99,53 +97,3 @@ def handler(event: dict[str, Any], context: Any) -> None:
 def _image(record: dict[str, Any], name: str) -> Item:
     read = TypeDeserializer().deserialize
     return {key: read(value) for key, value in record["dynamodb"].get(name, {}).items()}
-
-
-def _tell(stack: str, finding: SweepResult) -> None:
-    for problem in finding.malformed.values():
-        logger.warning(f"allow-list, {problem}")
-    for service, problems in finding.configuration.misconfigured.items():
-        logger.warning(f"{service}: {'; '.join(problems)}")
-    for service, note in finding.configuration.notes.items():
-        logger.info(f"{service}: {note}")
-    for service, found in finding.services.items():
-        _tell_service(service, found)
-    for doing, error in finding.failed.items():
-        logger.error(f"could not sweep {doing}: {type(error).__name__}: {error}", exc_info=error)
-    metrics.emit(stack, _counts(finding))
-    if finding.whole:
-        statuses = sum((found.statuses for found in finding.services.values()), Counter[Status]())
-        for status in SHOWN:
-            metrics.emit(stack, {"Connections": statuses[status]}, Status=status)
-
-
-def _tell_service(service: str, found: ComparisonResult) -> None:
-    logger.info(
-        f"swept {service}", pending=found.pending, requeued=found.requeued, unwanted=found.unwanted, cut=found.cut
-    )
-    for kept in found.kept:
-        logger.warning(f"the breaker of {service} is tripped: {kept}")
-    for endpoint, why in found.refusals.items():
-        logger.error(f"EC2 refused an act on {endpoint}: {why}")
-    for account, why in found.unplaced.items():
-        logger.error(f"nobody can tell where {account} stands in its organisation: {why}")
-
-
-def _counts(finding: SweepResult) -> dict[str, float]:
-    some = {
-        "Failures": len(finding.failed) + finding.sum(lambda found: len(found.unplaced)),
-        "Cuts": finding.sum(lambda found: len(found.cut)),
-        "TrippedBreakers": finding.sum(lambda found: bool(found.kept)),
-    }
-    counts: dict[str, float] = {"InvalidRows": len(finding.malformed)}
-    counts |= {name: count for name, count in some.items() if count}
-    if finding.whole:
-        counts |= {
-            "TrippedBreakers": some["TrippedBreakers"],
-            "PendingRequests": finding.sum(lambda found: found.pending),
-            "StaleRequests": finding.sum(lambda found: found.stale),
-            "RefusedConnections": finding.sum(lambda found: found.refused),
-            "UnwantedConnections": finding.sum(lambda found: found.unwanted),
-            "MisconfiguredGates": len(finding.configuration.misconfigured),
-        }
-    return counts

@@ -14,7 +14,7 @@ import pytest
 from linkgate import metrics
 
 from tests.infrastructure.intrinsics import PSEUDO
-from tests.infrastructure.source import Module, imported, modules
+from tests.infrastructure.source import Module, modules
 from tests.infrastructure.stack import GONE, ROOT, Properties, Spoiled, Stack, handler_of, schedules
 
 STACK = PSEUDO["AWS::StackName"]
@@ -29,15 +29,12 @@ def alarms(stack: Stack) -> Iterator[tuple[str, Properties]]:
 
 
 def emitted(path: Path) -> set[str]:
-    """The metrics that a handler, and what it imports of the package and emits metrics, name as keys of a dict."""
+    """The metrics that a handler, and the report that it imports, name as keys of a dict."""
     handler = Module(path)
-    trees = [handler.tree, *(modules()[name].tree for name in imported(handler) if _emits(modules()[name]))]
-    keys = (key for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys)
+    reports = [modules()[home].tree for home, _ in handler.imports.values() if home.endswith(".report")]
+    nodes = (node for tree in (handler.tree, *reports) for node in ast.walk(tree))
+    keys = (key for node in nodes if isinstance(node, ast.Dict) for key in node.keys)
     return {str(key.value) for key in keys if isinstance(key, ast.Constant)} & metrics.UNITS.keys()
-
-
-def _emits(module: Module) -> bool:
-    return ("metrics", "") in module.imports.values()
 
 
 @functools.cache

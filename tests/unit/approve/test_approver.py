@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from linkgate.approve.approver import Report
+from linkgate.approve.report import Report
 from linkgate.aws.connections import Refusal
 from linkgate.errors import Throttled, Unavailable
 from linkgate.events import bell

@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from linkgate.approve.batching import CALLS, COMPANY, FULL, LOOKS, SLOWEST, SOON, STORM, at_once, planned, repeat
+from linkgate.approve.batching import CALLS, COMPANY, FULL, LOOKS, SOON, STORM, at_once, planned, repeat
 from linkgate.aws.connections import PER_CALL, Refusal
 from linkgate.errors import Throttled
 from linkgate.events.bell import ENDPOINTS_PER_BELL, Bell
 from linkgate.model import Connection, Outcome, State
+from linkgate.retry import SLOWEST
 
 from tests.application import SERVICE, Application
 from tests.world import REGION, START, endpoint_id, service_id

@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from linkgate.approve.context import ROLE_MISSING, ContextReader, LedgerState, ServiceContext, queue_position
+from linkgate.approve.context import ROLE_MISSING, ContextReader, LedgerState, ServiceContext
 from linkgate.errors import Unavailable
 from linkgate.ledger.breaker import Breaker, Counted, Spent, cuts_name, rejects_name, spend
-from linkgate.ledger.sets import NamedSets, Slots, block_name, move, written
+from linkgate.ledger.sets import NamedSets, block_name, written
+from linkgate.ledger.slots import take
 from linkgate.model import Connection, Decision, DecisionContext, Lineage, Mode, Outcome, Reason, RowKey, State
 from linkgate.policy.decide import Rows
 
@@ -53,7 +54,8 @@ def live(endpoint: str = A, owner: str = CONSUMER) -> Connection:
 
 
 def claim(store: FakeTable, service: str, owner: str, *endpoints: str) -> None:
-    store.write(*move(service, owner, take=Slots(frozenset(endpoints))))
+    for endpoint in endpoints:
+        store.write(take(service, owner, endpoint))
 
 
 def rows(*keys: tuple[str, str]) -> Rows:
@@ -97,30 +99,11 @@ def test_what_is_decided_counts_for_the_next(store: FakeTable) -> None:
 
 def test_slots_that_are_known_already_are_not_read_and_stay_as_they_are(store: FakeTable) -> None:
     claim(store, SERVICE, CONSUMER, B)
-    known = {CONSUMER: Slots(frozenset({B, C}))}
+    known = {CONSUMER: frozenset({B, C})}
     standing = census(store).of(SERVICE, [CONSUMER, OTHER], {}, slots=known)
     assert [standing.of(asking(A, owner), START).live for owner in (CONSUMER, OTHER)] == [2, 0]
     standing.decided(asking(A), decision(Outcome.ACCEPT), START)
-    assert known == {CONSUMER: Slots(frozenset({B, C}))}
-
-
-def test_a_slot_of_a_younger_one_that_still_waits_does_not_count_against_an_older_one(store: FakeTable) -> None:
-    claim(store, SERVICE, CONSUMER, B, C)
-    standing = found(store, None, {})
-    standing.wait([asking(A), asking(B, seconds=1)])
-    assert [standing.of(asking(endpoint, seconds=when), START).live for endpoint, when in ((A, 0), (A, 2))] == [1, 2]
-    assert standing.of(live(A), START).live == 2
-
-
-def test_who_waits_longer_for_a_slot_is_named_the_oldest_first_until_it_is_decided_on(store: FakeTable) -> None:
-    older = [asking(C, seconds=1), asking(A, seconds=2)]
-    young = asking(B, seconds=3)
-    store.write(*move(SERVICE, CONSUMER, take=Slots(waiting=frozenset(map(queue_position, [*older, young])))))
-    standing = found(store, None, {}, CONSUMER, OTHER)
-    assert standing.older(young) == [C, A]
-    assert standing.older(asking(B, OTHER, seconds=3)) == []
-    standing.decided(older[0], decision(Outcome.ACCEPT), START)
-    assert standing.older(young) == [A]
+    assert known == {CONSUMER: frozenset({B, C})}
 
 
 # ------------------------------------------------------------------ rejections

@@ -30,7 +30,7 @@ def app() -> Application:
 
 def judging(app: Application) -> Judge:
     census = ContextReader(app.register, app.breaker, app.organization)
-    return Judge(app.connections, app.allow_list, app.ledger, census, app.world.clock)
+    return Judge(app.allow_list, app.ledger, census, app.world.clock)
 
 
 def judge(app: Application) -> JudgmentResult:

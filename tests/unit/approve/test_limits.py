@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from linkgate.aws.connections import Refusal
 from linkgate.errors import Unavailable
 from linkgate.events.bell import Bell
-from linkgate.ledger.sets import Slots, limit_name, move
+from linkgate.ledger.slots import leave, limit_name, take
 from linkgate.ledger.table import ItemKey, Write
 from linkgate.model import Outcome, State, Status
 from linkgate.sweep.lease import NAME
@@ -77,18 +77,14 @@ def claims(app: Application, owner: str = CONSUMER, service: str = SERVICE) -> s
     return {int(member.removeprefix("vpce-"), 16) for member in members}
 
 
-def slot(number: int) -> Slots:
-    return Slots(frozenset({endpoint_id(number)}))
-
-
 def taken(app: Application, number: int) -> None:
     """A slot is taken behind the back of the endpoint's own item."""
-    app.ledger.store.write(*move(SERVICE, CONSUMER, take=slot(number)))
+    app.ledger.store.write(take(SERVICE, CONSUMER, endpoint_id(number)))
 
 
 def given_back(app: Application, number: int) -> None:
     """A slot is given back behind the back of the endpoint's own item."""
-    app.ledger.store.write(*move(SERVICE, CONSUMER, leave=slot(number)))
+    app.ledger.store.write(leave(SERVICE, CONSUMER, endpoint_id(number)))
 
 
 def turn(app: Application, number: int, state: State, origin: str = "") -> None:
@@ -312,7 +308,7 @@ def test_a_slot_freed_where_nobody_waits_rings_for_nobody() -> None:
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_a_newcomer_does_not_overtake_who_waits_for_the_freed_slot(together: bool) -> None:
+def test_a_newcomer_may_overtake_since_nothing_is_reserved_and_the_limit_stays_exact(together: bool) -> None:
     app = limited(1)
     arrive(app, 1, 2)
     app.work(10)
@@ -322,7 +318,32 @@ def test_a_newcomer_does_not_overtake_who_waits_for_the_freed_slot(together: boo
     for batch in [bells] if together else [[bell] for bell in bells]:
         app.approver.answer(batch)
     rest(app)
+    assert (live(app), held(app), claims(app)) == ([3], [2], {3})
+
+
+def test_whom_the_index_does_not_show_yet_the_next_sweep_serves() -> None:
+    app = limited(1)
+    arrive(app, 1)
+    app.work(10)
+    app.ledger.store.index_lags()
+    arrive(app, 2)
+    app.work(10)
+    turn(app, 1, State.DELETED, "Delete")
+    app.work(10)
+    assert (live(app), held(app)) == ([], [2])
+    app.settle()
+    app.work(10)
     assert live(app) == [2]
+
+
+def test_what_a_table_of_before_says_of_who_waits_is_passed_over() -> None:
+    app = limited(1)
+    arrive(app, 1, 2)
+    app.work(10)
+    app.ledger.store.items[ItemKey(limit_name(SERVICE, CONSUMER))]["waiting"] = {f"2026-11-23 {endpoint_id(9)}"}
+    turn(app, 1, State.DELETED, "Delete")
+    rest(app)
+    assert (live(app), claims(app)) == ([2], {2})
 
 
 def test_of_more_than_a_hundred_held_the_oldest_are_served_in_whatever_order_ec2_shows_them() -> None:
@@ -355,19 +376,16 @@ def test_a_table_that_is_busy_while_a_freed_slot_is_served_fails_no_other_questi
     arrive(app, 1, 2)
     app.work(10)
     app.world.forget(endpoint_id(1))
-    read = app.ledger.store.read
+    query = app.ledger.store.query
 
-    def busy(places: Iterable[ItemKey]) -> Any:
-        wanted = list(places)
-        if ItemKey(limit_name(SERVICE, CONSUMER)) in wanted:
-            raise Unavailable("table ledger: throttled")
-        return read(wanted)
+    def busy(service: str, status: str) -> Any:
+        raise Unavailable("table ledger: throttled")
 
-    app.ledger.store.read = busy  # type: ignore[method-assign]
+    app.ledger.store.query = busy  # type: ignore[method-assign]
     unseen = Bell(frozenset({endpoint_id(9)}), origin="Connect")
     app.approver.answer([Bell(frozenset({endpoint_id(1)}), absent=2), unseen])
     assert unseen.again(unseen.endpoints, absent=True) in app.bells.waiting()
-    app.ledger.store.read = read  # type: ignore[method-assign]
+    app.ledger.store.query = query  # type: ignore[method-assign]
     app.work(10)
     assert live(app) == [2]
 
@@ -381,16 +399,15 @@ def test_who_waits_is_read_once_a_service_however_many_accounts_freed_a_slot() -
     app.work(10)
     for number in range(20):
         turn(app, number, State.DELETED, "Delete")
-    looked, read = [], app.ledger.store.read
+    looked, query = [], app.ledger.store.query
 
-    def counted(places: Iterable[ItemKey]) -> Any:
-        wanted = list(places)
-        looked.extend([sorted(wanted)] if any(one.subject.startswith("limit#") for one in wanted) else [])
-        return read(wanted)
+    def counted(service: str, status: str) -> Any:
+        looked.append((service, status))
+        return query(service, status)
 
-    app.ledger.store.read = counted  # type: ignore[method-assign]
+    app.ledger.store.query = counted  # type: ignore[method-assign]
     app.approver.answer(app.bells.take())
-    assert looked == [[ItemKey(limit_name(SERVICE, owner)) for owner in owners]]
+    assert looked == [(SERVICE, Status.HELD)]
 
 
 # ------------------------------------------------------------------ another limit
@@ -472,14 +489,15 @@ def test_what_other_hands_accept_takes_the_slot_of_who_was_only_observed() -> No
 
 
 @pytest.mark.parametrize("mode", ["observe", "enforce"])
-def test_under_a_lowered_limit_the_oldest_of_those_who_wait_keeps_its_slot(mode: str) -> None:
+def test_under_a_lowered_limit_as_many_of_those_who_wait_keep_a_slot_as_it_says(mode: str) -> None:
     app = limited(2, mode="observe")
     arrive(app, 1, 2)
     app.work(10)
     app.allow_list.put(SERVICE, "@settings", mode=mode)
     app.edit(SERVICE, CONSUMER, effect="allow", limit=1)
     rest(app)
-    assert (claims(app), held(app)) == ({1}, [2])
+    assert (len(claims(app)), len(held(app))) == (1, 1)
+    assert claims(app).isdisjoint(held(app))
 
 
 # ------------------------------------------------------------------ several approvers

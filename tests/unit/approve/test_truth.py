@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkgate.aws.connections import Refusal
 from linkgate.errors import Throttled, Unavailable
-from linkgate.ledger.items import BY_HAND, EndpointRecord, read, stamp
-from linkgate.ledger.sets import move
+from linkgate.ledger.items import BY_HAND, EndpointRecord, read
 from linkgate.ledger.table import Write
 from linkgate.model import Outcome, RowKey, State, Status
 from linkgate.policy.decide import decide
@@ -412,18 +411,6 @@ def test_a_live_connection_is_found_although_the_run_that_saw_other_hands_accept
         app.world.advance(61)
     settle(app, 2)
     assert app.known(A).status is Status.ACCEPTED
-
-
-def test_a_place_in_the_queue_that_says_another_time_is_healed() -> None:
-    app = enforced()
-    app.allow_list.put(SERVICE, CONSUMER, effect="allow", limit=0)
-    app.connect(A)
-    app.work(10)
-    current = app.known(A)
-    old = current.slots._replace(waiting=frozenset({f"{stamp(app.world.now)} {A}"}))
-    app.ledger.store.write(*move(SERVICE, CONSUMER, leave=current.slots))
-    app.ledger.store.write(*move(SERVICE, CONSUMER, take=old))
-    assert app.sweeper.sweep("a sweep").failed == {}
 
 
 def test_nothing_that_is_written_of_an_endpoint_is_lost_when_it_is_read() -> None:

@@ -8,7 +8,8 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from linkgate.errors import Throttled, Unavailable
 from linkgate.events.bell import Bell, parse
-from linkgate.events.queue import BellQueue, delay
+from linkgate.events.queue import BellQueue
+from linkgate.retry import delay
 
 from tests.unit.edges import stubbed, unreachable
 from tests.world import endpoint_id

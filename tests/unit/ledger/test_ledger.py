@@ -8,9 +8,8 @@ from decimal import Decimal
 import pytest
 from boto3.dynamodb.conditions import Key
 from linkgate.errors import Contended, SettingsError
-from linkgate.ledger.items import LEASE, EndpointRecord, pause, replay, stamp
+from linkgate.ledger.items import LEASE, EndpointRecord, replay, stamp
 from linkgate.ledger.ledger import Ledger
-from linkgate.ledger.sets import NOTHING
 from linkgate.ledger.table import LedgerTable
 from linkgate.model import ALONE, Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
 from linkgate.policy.decide import Rows, decide
@@ -512,7 +511,7 @@ def test_a_table_that_does_not_exist_is_named_by_every_call() -> None:
         lambda ledger: ledger.taken_over(known, START),
         lambda ledger: ledger.refused(ASKING.endpoint, "", "InvalidState: late", 1, START),
         lambda ledger: ledger.probed(known, Status.VERIFIED, "1", {}, START),
-        lambda ledger: ledger.healed(replace(known, claimed=True), NOTHING),
+        lambda ledger: ledger.healed(replace(known, claimed=True), frozenset()),
         lambda ledger: ledger.whole(SERVICE),
         lambda ledger: ledger.mark_unwanted(known, "since"),
         lambda ledger: ledger.untagged(known),
@@ -544,12 +543,6 @@ def test_an_open_decision_is_its_approvers_or_after_a_refusal_nobodys_until_its_
     assert not settled.leased_at(now)
     assert not settled.paused_at(now)
     assert not known.fresh_at(now)
-
-
-def test_a_pause_doubles_with_every_refusal_up_to_an_hour() -> None:
-    seconds = [pause(tries).total_seconds() for tries in range(1, 14)]
-    assert seconds == [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]
-    assert pause(10**9) == timedelta(hours=1)
 
 
 @pytest.mark.parametrize(("status", "fresh"), [(Status.ACCEPTED, True), (Status.REJECTED, True), (Status.HELD, False)])

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from linkgate.aws.connections import Refusal
 from linkgate.ledger.breaker import cuts_name
+from linkgate.ledger.slots import CLAIMS
 from linkgate.model import Outcome, State, Status
 from linkgate.sweep.sweeper import SweepResult
 
@@ -378,4 +379,4 @@ def test_an_accept_that_ec2_refused_is_closed_when_it_is_no_longer_wanted(app: A
     app.settle()
     assert (app.known(A).status, app.known(A).settled, app.known(A).claimed) == (Status.CUT, True, False)
     assert app.ledger.lines(A)[-1].answer == "no longer allowed"
-    assert app.register.claims(SERVICE)[CONSUMER].held == frozenset()
+    assert app.register.by_owner(SERVICE, CLAIMS)[CONSUMER] == frozenset()

@@ -7,13 +7,14 @@ again by a fresh delayed bell; only what keeps failing fails its message.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 from linkgate.approve.batching import SOON, at_once, planned, repeat
 from linkgate.approve.context import ContextReader
 from linkgate.approve.judge import Judge, Record
+from linkgate.approve.report import Report
 from linkgate.approve.tracker import Tracker
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections, Refusal
@@ -24,29 +25,13 @@ from linkgate.events.bell import ENDPOINTS_PER_BELL, Bell, chunks, who
 from linkgate.events.bus import RECREATE, Bus, decision_event, final_event, tripped_event
 from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Tripped, rejects_name
-from linkgate.ledger.items import pause
 from linkgate.ledger.ledger import Ledger
-from linkgate.ledger.sets import endpoint_of
 from linkgate.model import Connection, Outcome, Reason, State, Status
+from linkgate.retry import lasts, pause
 
-PATIENCE = 9
-"""Delayed repeats (about four minutes in all) before a question is left to the sweep."""
 FEWER = Throttled("EC2 asks for fewer calls")
 ABSENT_LOOKS = 3
 """Looks in a row, some seconds apart, that must not show an endpoint before it counts as gone: EC2's view may lag."""
-
-
-@dataclass(slots=True)
-class Report:
-    """What became of a batch: for the metrics, the log, and the queue."""
-
-    lines: list[Record] = field(default_factory=list)
-    unreadable: int = 0
-    unmanaged: set[str] = field(default_factory=set)
-    refused: dict[str, Refusal] = field(default_factory=dict)
-    given_up: set[str] = field(default_factory=set)
-    failed: dict[Bell, Exception] = field(default_factory=dict)
-    throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +105,7 @@ class Approver:
         seen = witness.record([one for one in group if not one.waits], known, origin)
         rejected = [one for one in group if one.state is State.REJECTED]
         known |= self.ledger.current(one.endpoint for one in rejected)
-        judge = Judge(self.connections, self.allow_list, self.ledger, self.census, self.now)
+        judge = Judge(self.allow_list, self.ledger, self.census, self.now)
         judged = judge.judge(service, [one for one in group if one.waits] + rejected, known, origin)
         busy = {**seen.busy, **judged.busy}
         for error in set(busy.values()):
@@ -142,21 +127,25 @@ class Approver:
             self.census.breaker.trip(name, before, Tripped(before.endpoints | kept))
 
     def _serve(self, freed: Iterable[tuple[str, str]]) -> None:
-        """Ring for those whom a freed slot may serve: who waits for one of the account, the oldest first."""
+        """Send a bell for those whom a freed slot may serve: the account's held connections, the oldest first.
+
+        The index that lists them is a moment old: whom it does not show yet the next sweep finds.
+        """
         owners: defaultdict[str, set[str]] = defaultdict(set)
         for service, owner in freed:
             owners[service].add(owner)
         for service, some in sorted(owners.items()):
             try:
-                slots = self.census.slots(service, some)
+                held = [one for one in self.ledger.of(service, Status.HELD) if one.reason == Reason.OVER_LIMIT]
             except Unavailable:
-                # Nobody knows who waits: everybody is asked about, a little later.
+                # Nobody knows who is held: everybody is asked about, a little later.
                 self.bells.send([Bell(services=frozenset({service}), origin="a slot was freed", attempt=2)])
                 continue
-            for owner, found in sorted(slots.items()):
-                oldest = [endpoint_of(one) for one in sorted(found.waiting)[:ENDPOINTS_PER_BELL]]
+            for owner in sorted(some):
+                mine = sorted((one.requested_at, one.endpoint) for one in held if one.owner == owner)
+                oldest = frozenset(endpoint for _, endpoint in mine[:ENDPOINTS_PER_BELL])
                 if oldest:
-                    self.bells.send([Bell(frozenset(oldest), frozenset({service}), f"a slot of {owner} was freed")])
+                    self.bells.send([Bell(oldest, frozenset({service}), f"a slot of {owner} was freed")])
 
     def _act(self, service: str, lines: Iterable[Record]) -> dict[str, Refusal]:
         """Tell EC2, but for what mode or outcome forbids."""
@@ -253,7 +242,7 @@ class Approver:
         wanted, again = frozenset(endpoints), defaultdict[Bell, set[str]](set)
         for bell in sorted(bells, key=lambda bell: (bell.attempt, not bell.endpoints)):  # the most patient first
             mine = bell.endpoints & wanted if bell.endpoints else wanted
-            if mine and (bell.attempt < PATIENCE or isinstance(error, Throttled)):
+            if mine and (lasts(bell.attempt, error)):
                 again[repeat(bell, error, absent, service)] |= mine
             elif mine and error:
                 report.failed[bell] = error
@@ -266,7 +255,7 @@ class Approver:
     def _all_later(self, bells: Iterable[Bell], error: Unavailable, report: Report) -> None:
         """EC2 answers nothing at all: every question again in a while; one that lost patience fails its message."""
         for bell in {bell for bell in bells if not bell.endpoints}:
-            if bell.attempt < PATIENCE or isinstance(error, Throttled):
+            if lasts(bell.attempt, error):
                 self.bells.send([repeat(bell, error)])
             else:
                 report.failed[bell] = error

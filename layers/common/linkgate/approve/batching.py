@@ -8,11 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from linkgate.approve.context import queue_position
+from linkgate.approve.context import age
 from linkgate.aws.connections import PER_CALL
-from linkgate.errors import Throttled
 from linkgate.events.bell import Bell, chunks
 from linkgate.model import Connection
+from linkgate.retry import following
 
 CALLS, LOOKS = 4, 2000
 """Full calls that one run makes, and connections that it looks at: EC2 takes five calls a second of all runs."""
@@ -20,15 +20,14 @@ STORM = 50
 """A run that finds so many waiting is in a storm: EC2 will have no room for a call for few."""
 FULL, COMPANY, SOON = 80, 3, 1
 """In a storm a call for fewer than this waits for others to join it, so many times, so many seconds each."""
-SLOWEST = 3
-"""The repeat (4 seconds) beyond which a throttled question is not asked more seldom."""
 
 
 def repeat(bell: Bell, error: Exception | None, absent: bool = False, service: str = "") -> Bell:
     """A bell to be rung again, without its endpoints."""
     again = bell.again(frozenset(), absent)
-    attempt = min(again.attempt, SLOWEST) if isinstance(error, Throttled) else again.attempt
-    return replace(again, attempt=attempt, services=frozenset({service}) if service else again.services)
+    return replace(
+        again, attempt=following(bell.attempt, error), services=frozenset({service}) if service else again.services
+    )
 
 
 def at_once(bells: Sequence[Bell]) -> tuple[list[Bell], list[Bell]]:
@@ -75,10 +74,10 @@ def planned(found: Iterable[Connection], bells: Iterable[Bell]) -> tuple[list[li
 
 def _groups(found: Iterable[Connection]) -> list[list[Connection]]:
     kinds = defaultdict[tuple[str, bool], list[Connection]](list)
-    for one in sorted(found, key=queue_position):
+    for one in sorted(found, key=age):
         kinds[one.service, one.waits].append(one)
     groups = [some[at : at + PER_CALL] for some in kinds.values() for at in range(0, len(some), PER_CALL)]
-    return sorted(groups, key=lambda group: (group[0].waits, -len(group), queue_position(group[0])))
+    return sorted(groups, key=lambda group: (group[0].waits, -len(group), age(group[0])))
 
 
 def _merged(bells: Iterable[Bell]) -> Iterator[Bell]:

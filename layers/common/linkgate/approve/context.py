@@ -8,17 +8,8 @@ from typing import NamedTuple
 from linkgate.aws.organizations import Organization
 from linkgate.errors import Unavailable
 from linkgate.ledger.breaker import Breaker, Counted, Spent, cuts_name, rejects_name
-from linkgate.ledger.items import stamp
-from linkgate.ledger.sets import (
-    NOTHING,
-    NamedSets,
-    Slots,
-    block_name,
-    endpoint_of,
-    limit_name,
-    place,
-    unwritten,
-)
+from linkgate.ledger.sets import NamedSets, block_name, unwritten
+from linkgate.ledger.slots import CLAIMS, limit_name
 from linkgate.model import (
     OUTSIDE,
     Connection,
@@ -38,14 +29,12 @@ ROLE_MISSING = "its rows about OUs and organisations cannot be judged: the param
 
 @dataclass(slots=True)
 class ServiceContext:
-    """By account, who holds and wants slots on one service and where the account stands; what shuts it; rejections."""
+    """By account, who holds slots on one service and where the account stands; what blocks it; rejections."""
 
     service: str
     unmatched: tuple[RowKey, ...] = ()
     lineages: Mapping[str, Lineage] = field(default_factory=dict)
-    slots: dict[str, Slots] = field(default_factory=dict)
-    undone: dict[str, str] = field(default_factory=dict)
-    """The place of each endpoint that holds a slot and waits all the same: it gives way to older ones."""
+    slots: dict[str, frozenset[str]] = field(default_factory=dict)
     spent: Spent = Spent()  # noqa: RUF009 - frozen
     rejects: int = 0
     """As many rejections an hour are let through, but for those that are released."""
@@ -53,9 +42,7 @@ class ServiceContext:
 
     def of(self, connection: Connection, now: datetime) -> DecisionContext:
         """What is taken into account for one connection: its own slot does not count against it."""
-        held = self.slots.get(connection.owner, NOTHING).held - {connection.endpoint}
-        mine = queue_position(connection)
-        others = [one for one in held if self.undone.get(one, "") < mine] if connection.waits else held
+        others = self.slots.get(connection.owner, frozenset()) - {connection.endpoint}
         breaker = connection.waits and self.counts(connection) and self.spent.within_the_hour(now) >= self.rejects
         return DecisionContext(len(others), self.lineages.get(connection.owner, OUTSIDE), self.unmatched, breaker)
 
@@ -63,29 +50,17 @@ class ServiceContext:
         """Whether its rejection counts: nobody released it."""
         return connection.endpoint not in self.released
 
-    def wait(self, connections: Iterable[Connection]) -> None:
-        """Say which connections wait, those with a slot included: an accept that was not done yet."""
-        for one in connections:
-            if one.endpoint in self.slots.get(one.owner, NOTHING).held:
-                self.undone[one.endpoint] = queue_position(one)
-
-    def older(self, connection: Connection) -> list[str]:
-        """Who of the same account has waited longer for a slot, the oldest first."""
-        waiting = self.slots.get(connection.owner, NOTHING).waiting
-        return [endpoint_of(one) for one in sorted(waiting) if one < queue_position(connection)]
-
     def decided(self, connection: Connection, decision: Decision, now: datetime) -> None:
         """Count a slot that was just taken or given back, and a rejection."""
-        mine, taken = frozenset({connection.endpoint}), self.slots.get(connection.owner, NOTHING)
-        held = taken.held | mine if decision.outcome is Outcome.ACCEPT else taken.held - mine
-        self.slots[connection.owner] = Slots(held, taken.waiting - {queue_position(connection)})
+        mine, held = {connection.endpoint}, self.slots.get(connection.owner, frozenset())
+        self.slots[connection.owner] = held | mine if decision.outcome is Outcome.ACCEPT else held - mine
         if decision.rejects and self.counts(connection):
             self.spent = self.spent.one_more(now)
 
 
-def queue_position(connection: Connection) -> str:
-    """The place of a connection among those that wait for a slot."""
-    return place(stamp(connection.created), connection.endpoint)
+def age(connection: Connection) -> tuple[datetime, str]:
+    """By what connections sort, the oldest request first."""
+    return connection.created, connection.endpoint
 
 
 class LedgerState(NamedTuple):
@@ -110,7 +85,7 @@ class ContextReader:
         owners: Iterable[str],
         rows: Rows,
         kept: LedgerState | None = None,
-        slots: Mapping[str, Slots] | None = None,
+        slots: Mapping[str, frozenset[str]] | None = None,
     ) -> ServiceContext:
         """How some accounts stand on a service; `kept` and all of the service's `slots` where they were read already.
 
@@ -148,20 +123,21 @@ class ContextReader:
             name: LedgerState(unmatched(name), counted[rejects_name(name)], counted[cuts_name(name)]) for name in names
         }
 
-    def slots(self, service: str, owners: Iterable[str]) -> dict[str, Slots]:
-        """The slots of some accounts on a service, consistently read."""
+    def slots(self, service: str, owners: Iterable[str]) -> dict[str, frozenset[str]]:
+        """Who holds the slots of some accounts on a service, consistently read."""
         names = {limit_name(service, owner): owner for owner in owners}
-        return {names[name]: found for name, found in self.register.places(names).items()}
+        found = self.register.read(names)
+        return {owner: found.get(name, frozenset()) for name, owner in names.items()}
 
-    def _rejects(self, service: str, rows: Rows, slots: Mapping[str, Slots] | None) -> int:
+    def _rejects(self, service: str, rows: Rows, slots: Mapping[str, frozenset[str]] | None) -> int:
         settings = settings_for(service, rows)
         if not isinstance(settings, ServiceSettings):
             return 0  # it rejects nobody
         budget = settings.max_rejects
         if not budget.percent:
             return budget.of(0)
-        found = self.register.claims(service) if slots is None else slots
-        return budget.of(sum(len(one.held) for one in found.values()))
+        found = self.register.by_owner(service, CLAIMS) if slots is None else slots
+        return budget.of(sum(map(len, found.values())))
 
 
 def _lineages(accounts: Iterable[str], organization: Organization | None) -> dict[str, Lineage]:

@@ -7,18 +7,14 @@ from datetime import datetime
 from functools import partial
 from itertools import zip_longest
 
-from linkgate.approve.context import ContextReader, ServiceContext, queue_position
+from linkgate.approve.context import ContextReader, ServiceContext, age
 from linkgate.aws.allowlist import AllowList
-from linkgate.aws.connections import Connections
 from linkgate.errors import Contended, Leased, Unavailable
 from linkgate.ledger.breaker import rejects_name, spend
-from linkgate.ledger.items import EndpointRecord
+from linkgate.ledger.items import EndpointRecord, abandoned, accepts_again
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Connection, Decision, Outcome, Reason, Status
 from linkgate.policy.decide import Rows, decide
-
-OLDER = 100
-"""Older requests of an account that are judged with one of it, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,6 @@ class JudgmentResult:
 class Judge:
     """Decides by the table, the claims and the ledger as they are now."""
 
-    connections: Connections
     allow_list: AllowList
     ledger: Ledger
     census: ContextReader
@@ -69,12 +64,7 @@ class Judge:
             return judged
         rows = self.allow_list.rows_for(group)
         standing = self.census.of(service, {connection.owner for connection in group}, rows)
-        if older := self._older(group, rows, standing):
-            # They ask under the rows of the same accounts, but for rows of their own.
-            rows = {**rows, **self.allow_list.rows_for(older)}
-            known = {**known, **self.ledger.current(one.endpoint for one in older)}
-        group = sorted({*group, *older}, key=queue_position)
-        standing.wait(one for one in group if one.waits)
+        group.sort(key=age)
         standing.released |= {one.endpoint for one in known.values() if one.rejecting()}  # it was counted
 
         stalled = set[str]()
@@ -98,7 +88,7 @@ class Judge:
                     standing.decided(connection, line.decision, self.now())
                     if before and before.claimed and line.decision.outcome is not Outcome.ACCEPT:
                         judged.freed.add(connection.owner)
-        judged.lines.sort(key=lambda line: queue_position(line.connection))
+        judged.lines.sort(key=lambda line: age(line.connection))
         return judged
 
     def _waves(self, group: Sequence[Connection], rows: Rows, standing: ServiceContext) -> Iterator[list[Connection]]:
@@ -112,16 +102,6 @@ class Judge:
             lanes[None if connection.owner in rejected else connection.owner].append(connection)
         for wave in zip_longest(*lanes.values()):
             yield [connection for connection in wave if connection]
-
-    def _older(self, group: Sequence[Connection], rows: Rows, standing: ServiceContext) -> list[Connection]:
-        """Who waits for a slot longer than one of the group that would get it, and is not in the group."""
-        here, wanted, now = {connection.endpoint for connection in group}, set[str](), self.now()
-        for connection in group:
-            decision = decide(connection, rows, now, standing.of(connection, now))
-            if decision.outcome is Outcome.ACCEPT and decision.limit is not None:
-                wanted |= {endpoint for endpoint in standing.older(connection)[:OLDER] if endpoint not in here}
-        found = self.connections.named(wanted) if wanted else []
-        return [one for one in found if one.waits and one.service == standing.service]
 
     def _line(
         self,
@@ -180,17 +160,6 @@ class Judge:
         if not (decision.rejects or again.says() != decision.says()):
             raise error  # it was not the slot: somebody else decided on the same connection
         return self._line(connection, rows, standing, known, False, origin, self.ledger)
-
-
-def accepts_again(known: EndpointRecord | None, decision: Decision) -> bool:
-    """Whether a rejected connection is to be accepted: it is allowed, and EC2 has not refused that yet."""
-    tried = known is not None and known.final
-    return decision.acts and decision.outcome is Outcome.ACCEPT and not tried
-
-
-def abandoned(known: EndpointRecord, decision: Decision) -> bool:
-    """Whether a rejected connection was to be accepted again, EC2 refused, and now it is not to be any more."""
-    return not known.settled and bool(known.refusal) and not known.cutting() and not accepts_again(known, decision)
 
 
 def _is_trouble(written: tuple[Connection, object]) -> bool:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from linkgate.aws.errors import translated
 from linkgate.errors import Unavailable
 from linkgate.events.bell import Bell
+from linkgate.retry import LONGEST_DELAY, delay
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 MESSAGES_PER_CALL = 10
-LONGEST_DELAY = 900
-"""Seconds; the longest that SQS holds one message back."""
 
 
 class BellQueue:
@@ -45,8 +44,3 @@ class BellQueue:
 
 def _delay(bell: Bell, later: int | None) -> int:
     return delay(bell.attempt) if later is None else min(later, LONGEST_DELAY)
-
-
-def delay(attempt: int) -> int:
-    """Seconds before a bell's n-th repeat: 0, 1, 2, 4 … up to what SQS allows."""
-    return 0 if attempt <= 0 else int(min(2 ** min(attempt - 1, 16), LONGEST_DELAY))

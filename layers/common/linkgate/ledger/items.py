@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from linkgate.events.bell import who
-from linkgate.ledger.sets import Slots, place
 from linkgate.model import Connection, Decision, DecisionContext, Lineage, Mode, Outcome, Reason, RowKey, State, Status
 from linkgate.policy.attributes import plain
 from linkgate.policy.decide import Rows, decide, read_for
@@ -20,7 +19,6 @@ UNPROBED: Mapping[str, Any] = {"recent": "", "verified_at": "", "health": {}}
 """The health of an endpoint that was just accepted: that of a former connection says nothing of it."""
 BY_HAND = "by_hand"
 """The reason of what other hands did."""
-LONGEST_PAUSE = timedelta(hours=1)
 LONGEST_FACTS = 200_000
 """Characters; an item of DynamoDB holds 400 KB."""
 
@@ -84,13 +82,6 @@ class EndpointRecord:
         """Whether it is held for want of a slot."""
         return self.reason == Reason.OVER_LIMIT
 
-    @property
-    def slots(self) -> Slots:
-        """What it holds under the limit of its account: a slot, or a place among those that wait for one."""
-        held = frozenset({self.endpoint}) if self.claimed else frozenset[str]()
-        waits = self.over_limit and self.status is Status.HELD
-        return Slots(held, frozenset({place(self.requested_at, self.endpoint)}) if waits else frozenset())
-
     def agrees_with(self, decision: Decision) -> bool:
         """Whether the last recorded decision says the same and was made of the same policy.
 
@@ -120,14 +111,20 @@ class EndpointRecord:
         return self.settled and self.status is not Status.HELD and self.answered_at > stamp(now - LEASE)
 
 
+def accepts_again(known: EndpointRecord | None, decision: Decision) -> bool:
+    """Whether a rejected connection is to be accepted: it is allowed, and EC2 has not refused that yet."""
+    tried = known is not None and known.final
+    return decision.acts and decision.outcome is Outcome.ACCEPT and not tried
+
+
+def abandoned(known: EndpointRecord, decision: Decision) -> bool:
+    """Whether a rejected connection was to be accepted again, EC2 refused, and now it is not to be any more."""
+    return not known.settled and bool(known.refusal) and not known.cutting() and not accepts_again(known, decision)
+
+
 def stamp(moment: datetime) -> str:
     """A time as the ledger writes it: UTC, ISO 8601, microseconds; sorts as text."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def pause(tries: int) -> timedelta:
-    """How long after its n-th refusal EC2 is left in peace: 2, 4, 8 … seconds, an hour at most."""
-    return min(timedelta(seconds=2 ** min(tries, 12)), LONGEST_PAUSE)
 
 
 def decision_id(connection: Connection, decision: Decision, before: str) -> str:

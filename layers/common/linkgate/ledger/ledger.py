@@ -2,7 +2,7 @@
 
 A decision is written before the act and completed after it (design section 6). Every write is conditional on
 what was read before it, so that a repeated, late or concurrent bell changes nothing. Who is accepted or live holds a
-claim on the limit of its account (linkgate.register): it is taken and given back with the state, in one transaction.
+slot under the limit of its account (linkgate.ledger.slots), taken and given back with the state, in one transaction.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 from linkgate.errors import Unavailable
 from linkgate.ledger.items import LEASE, UNPROBED, EndpointRecord, decision_id, line, out_of_band_act, read, stamp
-from linkgate.ledger.sets import CLAIMS, NOTHING, Slots, endpoint_of, move, place, slots
+from linkgate.ledger.sets import MEMBERS
+from linkgate.ledger.slots import CLAIMS, leave, take
 from linkgate.ledger.table import Absent, Condition, Is, ItemKey, LedgerTable, Present, Write
-from linkgate.model import Connection, Decision, DecisionContext, Outcome, Reason, State, Status
+from linkgate.model import Connection, Decision, DecisionContext, Outcome, State, Status
 from linkgate.policy.decide import Rows
 
 A = TypeVar("A")
@@ -40,12 +41,12 @@ class Ledger:
         """Every endpoint of a service in one status, by the index (eventually consistent)."""
         return [read(item) for item in self._store.query(service, status)]
 
-    def whole(self, service: str) -> tuple[dict[str, EndpointRecord], dict[str, Slots]]:
+    def whole(self, service: str) -> tuple[dict[str, EndpointRecord], dict[str, frozenset[str]]]:
         """Every endpoint of a service that is not closed, and by account who holds a slot; by the index."""
         known, claims = {}, {}
         for item in self._store.query_but(service, Status.CLOSED):
             if item["status"] == CLAIMS:
-                claims[str(item["owner"])] = slots(item)
+                claims[str(item["owner"])] = frozenset(item.get(MEMBERS, ()))
             else:
                 known[str(item["endpoint_id"])] = read(item)
         return known, claims
@@ -89,7 +90,6 @@ class Ledger:
         before = known.entry if known else ""
         entry = f"{stamp(now)}#{decision_id(connection, decision, before)}"
         claims = decision.outcome is Outcome.ACCEPT or connection.state.live
-        waits = decision.reason is Reason.OVER_LIMIT and connection.waits
         current = _facts(connection, known.status if known and not connection.waits else Status.HELD) | {
             **dict(zip(("outcome", "reason", "row"), decision.says(), strict=True)),
             "policy_hash": decision.policy_hash,
@@ -111,8 +111,7 @@ class Ledger:
         if known and before and not known.settled:
             answer = f"superseded; {known.refusal or 'not known to be done'}"
             writes.append(_answer(connection.endpoint, before, answer, now))
-        wanted = _slots(connection, claims, waits)
-        self._store.write(*writes, *_moved(connection, known, wanted, decision.limit), *also)
+        self._store.write(*writes, *_moved(connection, known, claims, decision.limit), *also)
         return entry
 
     def taken_over(self, known: EndpointRecord, now: datetime) -> None:
@@ -149,8 +148,7 @@ class Ledger:
         if status in (Status.CUT, Status.REJECTED, Status.CLOSED) and before:
             current["claimed"] = False
             # The decision may have taken the slot since `before` was read.
-            mine = Slots(frozenset({subject.endpoint}), before.slots.waiting)
-            writes += move(subject.service, subject.owner, leave=mine)
+            writes.append(leave(subject.service, subject.owner, subject.endpoint))
         self._store.write(*writes, Write(ItemKey(subject.endpoint), current, _open(entry)))
 
     def seen(
@@ -175,7 +173,7 @@ class Ledger:
             writes.append(Write(place, text, [Absent("endpoint_id")]))
             values["by_hand"] = "" if text["who"] else place.entry
         writes.append(Write(ItemKey(connection.endpoint), values, _as_read(known)))
-        self._store.write(*writes, *_moved(connection, known, _slots(connection, status.live, False)))
+        self._store.write(*writes, *_moved(connection, known, status.live))
 
     def _until(self, now: datetime) -> dict[str, int]:
         """When DynamoDB may delete a line: epoch seconds, as its time to live wants them."""
@@ -195,7 +193,7 @@ class Ledger:
         writes = [Write(ItemKey(known.endpoint), values, _as_read(known))]
         if known.entry and not known.settled:
             writes.append(_answer(known.endpoint, known.entry, "the endpoint is gone", now))
-        self._store.write(*writes, *_moved(known, known, NOTHING))
+        self._store.write(*writes, *_moved(known, known, False))
 
     def mark_unwanted(self, known: EndpointRecord, since: str) -> None:
         """Keep since when a live connection is no longer wanted; "": it is again."""
@@ -217,19 +215,12 @@ class Ledger:
         conditions = [Is("status", known.status), Is("recent", known.recent, or_absent=True)]
         self._store.write(Write(ItemKey(known.endpoint), values, conditions))
 
-    def healed(self, known: EndpointRecord, slots: Slots) -> None:
+    def healed(self, known: EndpointRecord, holders: frozenset[str]) -> None:
         """Make the slots of an account, as they were read, say what an endpoint's own item says."""
-        mine = known.slots
-        theirs = Slots(
-            slots.held & {known.endpoint}, frozenset(one for one in slots.waiting if endpoint_of(one) == known.endpoint)
-        )
-        take = Slots(mine.held - theirs.held, mine.waiting - theirs.waiting)
-        leave = Slots(theirs.held - mine.held, theirs.waiting - mine.waiting)
-        same = Write(ItemKey(known.endpoint), {"claimed": known.claimed}, _as_read(known))
-        # One after the other: no update both adds to a set and takes from it.
-        for moved in (move(known.service, known.owner, take=take), move(known.service, known.owner, leave=leave)):
-            if moved:
-                self._store.write(same, *moved)
+        if known.claimed != (known.endpoint in holders):
+            same = Write(ItemKey(known.endpoint), {"claimed": known.claimed}, _as_read(known))
+            move = take if known.claimed else leave
+            self._store.write(same, move(known.service, known.owner, known.endpoint))
 
 
 class _Kept(LedgerTable):
@@ -280,20 +271,11 @@ def _left_open(known: EndpointRecord | None) -> list[Condition]:
     return [Is("settled", False), Is("open_until", known.open_until)]
 
 
-def _slots(connection: Connection, held: bool, waits: bool) -> Slots:
-    places = {place(stamp(connection.created), connection.endpoint)} if waits else set()
-    return Slots(frozenset({connection.endpoint}) if held else frozenset(), frozenset(places))
-
-
 def _moved(
-    subject: Connection | EndpointRecord, known: EndpointRecord | None, wanted: Slots, limit: int | None = None
+    subject: Connection | EndpointRecord, known: EndpointRecord | None, claims: bool, limit: int | None = None
 ) -> list[Write]:
-    """Take and give back what changes of a slot and of a place of waiting."""
-    mine = known.slots if known else NOTHING
-    return move(
-        subject.service,
-        subject.owner,
-        Slots(wanted.held - mine.held, wanted.waiting - mine.waiting),
-        Slots(mine.held - wanted.held, mine.waiting - wanted.waiting),
-        limit,
-    )
+    """Take a slot, or give it back, where that is a change."""
+    if claims == (known is not None and known.claimed):
+        return []
+    where = subject.service, subject.owner, subject.endpoint
+    return [take(*where, limit) if claims else leave(*where)]

@@ -18,9 +18,7 @@ from linkgate.patrol.run import Left, Run
 from linkgate.patrol.selection import Candidate, Selection
 from linkgate.policy.decide import settings_keys
 from linkgate.policy.probes import Probe
-
-PATIENCE = 9
-"""Looks at an endpoint that was just accepted; then it is left to the rounds."""
+from linkgate.retry import lasts
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ class Patrol:
         again |= {one.endpoint for one in shown.values() if one.state is State.PENDING}
         for bell in bells:
             later = (bell.endpoints & again) | (bell.endpoints - shown.keys())
-            if later and bell.attempt < PATIENCE:
+            if later and lasts(bell.attempt):
                 self.queue.send([bell.again(later)])
         return run
 

@@ -6,8 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from linkgate.approve.context import ContextReader, LedgerState, ServiceContext, queue_position
-from linkgate.approve.judge import abandoned, accepts_again
+from linkgate.approve.context import ContextReader, LedgerState, ServiceContext, age
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
 from linkgate.errors import Contended, Unavailable
@@ -15,12 +14,13 @@ from linkgate.events.bell import Bell, chunks
 from linkgate.events.bus import Bus
 from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Tripped, rejects_name
-from linkgate.ledger.items import EndpointRecord
+from linkgate.ledger.items import EndpointRecord, abandoned, accepts_again
 from linkgate.ledger.ledger import Ledger
-from linkgate.ledger.sets import NOTHING, Slots, endpoint_of, limit_name
+from linkgate.ledger.slots import limit_name
 from linkgate.model import Connection, Decision, Mode, Reason, ServiceSettings, State, Status
 from linkgate.policy.decide import Covering, decide, settings_for
-from linkgate.sweep.reconcile import SOON, Reconciler
+from linkgate.retry import SOON
+from linkgate.sweep.reconcile import Reconciler
 from linkgate.sweep.tags import due
 
 TAGS_PER_LOOK = 20
@@ -72,8 +72,7 @@ class Comparer:
         self._heal(service, known, slots, {one.endpoint for one in shown if not one.state.gone})
         owners = {one.owner for one in shown if not one.state.gone}
         standing = self.census.of(service, owners, rows.common, kept, slots)
-        waiting = sorted((one for one in shown if one.waits), key=queue_position)
-        standing.wait(waiting)
+        waiting = sorted((one for one in shown if one.waits), key=age)
         different = [one.endpoint for one in shown if not one.waits and _drifted(one, known.get(one.endpoint))]
         rejected = [one for one in shown if one.state is State.REJECTED]
         different += self._undecided([*waiting, *rejected], known, rows, standing, found)
@@ -178,21 +177,19 @@ class Comparer:
                     self.ledger.untagged(current)
 
     def _heal(
-        self, service: str, known: Mapping[str, EndpointRecord], slots: Mapping[str, Slots], shown: Collection[str]
+        self,
+        service: str,
+        known: Mapping[str, EndpointRecord],
+        slots: Mapping[str, frozenset[str]],
+        shown: Collection[str],
     ) -> None:
         """Where an account's slots and an endpoint's own item came to differ, the item is right."""
         for current in known.values():
             with suppress(Contended):
-                self.ledger.healed(current, slots.get(current.owner, NOTHING))
-        nobodys = {
-            owner: Slots(
-                frozenset(one for one in found.held if one not in known and one not in shown),
-                frozenset(one for one in found.waiting if endpoint_of(one) not in {*known, *shown}),
-            )
-            for owner, found in slots.items()
-        }
-        for owner, stale in nobodys.items():
-            self.census.register.forget(limit_name(service, owner), stale)
+                self.ledger.healed(current, slots.get(current.owner, frozenset()))
+        for owner, holders in slots.items():
+            nobodys = holders - known.keys() - set(shown)
+            self.census.register.remove(limit_name(service, owner), nobodys)
 
 
 def _drifted(connection: Connection, known: EndpointRecord | None) -> bool:

@@ -17,13 +17,11 @@ from linkgate.aws.errors import THROTTLES
 from linkgate.errors import Contended
 from linkgate.events.bus import Bus, decision_event, tripped_event
 from linkgate.ledger.breaker import Counted, Spent, Tripped, cuts_name, spend
-from linkgate.ledger.items import EndpointRecord, pause, stamp
+from linkgate.ledger.items import EndpointRecord, stamp
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Budget, Connection, Decision, Mode, Outcome, Reconcile, ServiceSettings, State, Status
 from linkgate.policy.decide import Covering, Rows, decide, released, settings_for
-
-SOON = timedelta(seconds=5)
-"""When to look again for a cut that somebody else's work on the connection held up."""
+from linkgate.retry import SOON, pause
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,68 @@
+"""What one sweep saw and did, for the log and the metrics."""
+
+from collections import Counter
+
+from aws_lambda_powertools import Logger
+
+from linkgate import metrics
+from linkgate.model import Status
+from linkgate.sweep.compare import ComparisonResult
+from linkgate.sweep.sweeper import SweepResult
+
+SHOWN = tuple(status for status in Status if status is not Status.CLOSED)
+"""Whose connections are counted: of closed ones there are ever more."""
+
+
+def log(finding: SweepResult, logger: Logger) -> None:
+    """Log what is wrong, and what was seen and done on each service."""
+    for problem in finding.malformed.values():
+        logger.warning(f"allow-list, {problem}")
+    for service, problems in finding.configuration.misconfigured.items():
+        logger.warning(f"{service}: {'; '.join(problems)}")
+    for service, note in finding.configuration.notes.items():
+        logger.info(f"{service}: {note}")
+    for service, found in finding.services.items():
+        _log_service(service, found, logger)
+    for doing, error in finding.failed.items():
+        logger.error(f"could not sweep {doing}: {type(error).__name__}: {error}", exc_info=error)
+
+
+def emit(finding: SweepResult, stack: str) -> None:
+    """Write the metrics of one sweep; gauges of the whole stack only if it looked at everything."""
+    metrics.emit(stack, _counts(finding))
+    if finding.whole:
+        statuses = sum((found.statuses for found in finding.services.values()), Counter[Status]())
+        for status in SHOWN:
+            metrics.emit(stack, {"Connections": statuses[status]}, Status=status)
+
+
+def _log_service(service: str, found: ComparisonResult, logger: Logger) -> None:
+    logger.info(
+        f"swept {service}", pending=found.pending, requeued=found.requeued, unwanted=found.unwanted, cut=found.cut
+    )
+    for kept in found.kept:
+        logger.warning(f"the breaker of {service} is tripped: {kept}")
+    for endpoint, why in found.refusals.items():
+        logger.error(f"EC2 refused an act on {endpoint}: {why}")
+    for account, why in found.unplaced.items():
+        logger.error(f"nobody can tell where {account} stands in its organisation: {why}")
+
+
+def _counts(finding: SweepResult) -> dict[str, float]:
+    some = {
+        "Failures": len(finding.failed) + finding.sum(lambda found: len(found.unplaced)),
+        "Cuts": finding.sum(lambda found: len(found.cut)),
+        "TrippedBreakers": finding.sum(lambda found: bool(found.kept)),
+    }
+    counts: dict[str, float] = {"InvalidRows": len(finding.malformed)}
+    counts |= {name: count for name, count in some.items() if count}
+    if finding.whole:
+        counts |= {
+            "TrippedBreakers": some["TrippedBreakers"],
+            "PendingRequests": finding.sum(lambda found: found.pending),
+            "StaleRequests": finding.sum(lambda found: found.stale),
+            "RefusedConnections": finding.sum(lambda found: found.refused),
+            "UnwantedConnections": finding.sum(lambda found: found.unwanted),
+            "MisconfiguredGates": len(finding.configuration.misconfigured),
+        }
+    return counts
