@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from linkgate.aws.errors import translated
+from linkgate.aws.errors import ec2_errors
 from linkgate.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Bus:
                 }
                 for event in batch
             ]
-            with translated():
+            with ec2_errors():
                 answer = self._events.put_events(Entries=entries)
             if answer["FailedEntryCount"]:
                 raise Unavailable(f"the bus {self._name} refused {answer['FailedEntryCount']} of {len(batch)} events")
