@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from linkgate.aws.dynamodb import translated
+from linkgate.aws.dynamodb import dynamodb_errors
 from linkgate.errors import Contended, SettingsError, Unavailable
 
 
@@ -18,7 +18,7 @@ def refused(code: str, *reasons: str) -> Exception:
 
 def meaning(error: Exception) -> Exception:
     try:
-        with translated("ledger"):
+        with dynamodb_errors("ledger"):
             raise error
     except Exception as found:
         return found

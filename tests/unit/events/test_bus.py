@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from jsonschema import Draft202012Validator
 from linkgate.errors import Throttled, Unavailable
-from linkgate.events.bus import Bus, Event, about, decision_event, finished_event
+from linkgate.events.bus import Bus, Event
+from linkgate.events.catalog import about, decision_event, finished_event
 from linkgate.health.causes import CAUSES
 from linkgate.ledger.items import EndpointRecord
 from linkgate.model import Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status

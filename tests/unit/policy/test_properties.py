@@ -21,11 +21,13 @@ from linkgate.model import (
     Connection,
     Decision,
     DecisionContext,
+    Effect,
     Lineage,
     MalformedRow,
     Outcome,
     Reason,
     RowKey,
+    Rule,
     State,
 )
 from linkgate.policy.attributes import plain
@@ -271,14 +273,22 @@ def test_an_unknown_place_adds_no_accept_and_no_cut_to_any_place_that_it_may_be(
     for other in known:
         no_worse(other, decision)
         assert not accepts(decision) or decision.limit == other.limit
-    said = {(other.outcome, other.reason, other.limit if accepts(other) else None) for other in known}
-    if len(said) == 1:
-        assert (decision.outcome, decision.reason) == (known[0].outcome, known[0].reason)
-    else:
-        waits = (decision.outcome, decision.reason) == (Outcome.HOLD, unknown.unknown)
-        assert waits or {(other.outcome, other.reason.ends) for other in known} == {
-            (decision.outcome, decision.reason.ends)
-        }
+    waits = decision.outcome is Outcome.HOLD and not decision.reason.ends
+    says = {(other.outcome, other.reason.ends) for other in known}
+    assert waits or says == {(decision.outcome, decision.reason.ends)}
+
+
+@given(connections, tables(), standings, st.sampled_from([ASLEEP, NO_ROLE]))
+def test_an_unknown_place_changes_nothing_for_whom_no_row_of_a_unit_could_keep_out(
+    connection: Connection, rows: Rows, standing: DecisionContext, unknown: Lineage
+) -> None:
+    """A row of the endpoint or account applies, and the units' rows are allow and review in any Region."""
+    units = [parse(row) for key, row in rows.items() if is_unit(key)]
+    assume(all(isinstance(row, Rule) and row.effect is not Effect.DENY and not row.regions for row in units))
+    decision = decide(connection, rows, NOW, replace(standing, lineage=unknown))
+    if not units or any(key.consumer in (ENDPOINT, CONSUMER) for key in decision.applied):
+        known = {decide(connection, rows, NOW, replace(standing, lineage=place)).says() for place in PLACES}
+        assert known == {decision.says()}
 
 
 # ------------------------------------------------------------------ total, and made again the same

@@ -22,7 +22,8 @@ from linkgate.aws.errors import INDIVISIBLE, THROTTLES
 from linkgate.aws.services import EndpointServices
 from linkgate.errors import Throttled, Unavailable
 from linkgate.events.bell import ENDPOINTS_PER_BELL, Bell, chunks, who
-from linkgate.events.bus import RECREATE, Bus, decision_event, final_event, tripped_event
+from linkgate.events.bus import Bus
+from linkgate.events.catalog import RECREATE, decision_event, final_event, tripped_event
 from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Tripped, rejects_name
 from linkgate.ledger.ledger import Ledger

@@ -7,12 +7,12 @@ from functools import partial
 
 from linkgate.errors import Unavailable
 from linkgate.events.bell import who
-from linkgate.events.bus import Bus, Event, about, finished_event, out_of_band_event
+from linkgate.events.bus import Bus
+from linkgate.events.catalog import closed_event, finished_event, out_of_band_event
 from linkgate.ledger.items import EndpointRecord, out_of_band_act
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Connection, Mode, Outcome, State, Status
 
-CLOSED = "Endpoint Connection Closed"
 Origin = Callable[[Connection], str]
 
 
@@ -78,7 +78,7 @@ class Tracker:
         for current in known:
             try:
                 if current.status is not Status.CLOSED:
-                    self.bus.publish([Event(CLOSED, about(current))])
+                    self.bus.publish([closed_event(current)])
                     self.ledger.closed(current, self.now())
                     if current.claimed:
                         seen.freed.add((current.service, current.owner))
@@ -91,7 +91,7 @@ class Tracker:
     ) -> None:
         """Tell, then write: a repeated event harms less than a lost one. What `ledger` is given is written last."""
         if status is Status.CLOSED and (before is None or before.status is not Status.CLOSED):
-            self.bus.publish([Event(CLOSED, about(connection))])
+            self.bus.publish([closed_event(connection)])
         if before and not before.settled:
             before = self._finished(connection, before, status)
         if before and before.by_hand and (name := who(origin, "Accept" if before.status.live else "Reject")):

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from linkgate.aws.dynamodb import by_keys, translated
+from linkgate.aws.dynamodb import by_keys, dynamodb_errors
 from linkgate.model import Connection, RowKey
 from linkgate.policy.decide import Rows, keys_for, release_keys
 from linkgate.policy.rows import CANARY, EVERY, UNIT_PREFIX, Item, key_of
@@ -62,7 +62,7 @@ class AllowList:
         return self._pages(paginator, KeyConditionExpression=condition, ExpressionAttributeValues=values)
 
     def _pages(self, paginator: Any, **arguments: Any) -> Iterator[Item]:
-        with translated(self._table):
+        with dynamodb_errors(self._table):
             for page in paginator.paginate(TableName=self._table, ConsistentRead=True, **arguments):
                 yield from page["Items"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from linkgate.aws.errors import INDIVISIBLE, translated, unreachable
+from linkgate.aws.errors import INDIVISIBLE, ec2_errors, unreachable
 from linkgate.model import Connection, State
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Connections:
         """Write tags on a connection, over what they said before; returns EC2's refusal in words, "" if it has none."""
         pairs: list[TagTypeDef] = [{"Key": name, "Value": value} for name, value in tags.items()]
         try:
-            with translated():
+            with ec2_errors():
                 self._ec2.create_tags(Resources=[connection_id], Tags=pairs)
         except ClientError as error:
             return str(_refusal(error.response["Error"]))
@@ -124,7 +124,7 @@ class Connections:
         return answer.get("Unsuccessful", [])
 
     def _describe(self, filters: "list[FilterTypeDef]") -> Iterator[Connection]:
-        with translated():
+        with ec2_errors():
             pages = self._ec2.get_paginator("describe_vpc_endpoint_connections").paginate(
                 Filters=filters, PaginationConfig={"PageSize": PAGE}
             )

@@ -33,7 +33,7 @@ def by_keys(
     rest = iter(keys)
     while wanted := list(islice(rest, KEYS_PER_CALL)):
         for attempt in range(TRIES):
-            with translated(table):
+            with dynamodb_errors(table):
                 answer = get(RequestItems={table: {"Keys": wanted, "ConsistentRead": True}})
             yield from answer["Responses"].get(table, [])
             unprocessed = answer.get("UnprocessedKeys", {}).get(table)
@@ -46,7 +46,7 @@ def by_keys(
 
 
 @contextmanager
-def translated(table: str) -> Iterator[None]:
+def dynamodb_errors(table: str) -> Iterator[None]:
     """A missing table as SettingsError that names it, "not now" as Unavailable, a lost race as Contended."""
     try:
         yield

@@ -16,7 +16,7 @@ INDIVISIBLE = THROTTLES | {"UnauthorizedOperation", "AccessDenied", "AccessDenie
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def ec2_errors() -> Iterator[None]:
     """AWS's ways of saying "not now" as Throttled and Unavailable; every other error passes through."""
     try:
         with unreachable():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import ClientError
 
-from linkgate.aws.errors import INDIVISIBLE, translated
+from linkgate.aws.errors import INDIVISIBLE, ec2_errors
 from linkgate.model import RowKey
 from linkgate.policy.principals import Change
 from linkgate.policy.rows import SERVICE_ID, SETTINGS
@@ -70,7 +70,7 @@ class EndpointServices:
         pages = self._ec2.get_paginator("describe_vpc_endpoint_service_configurations").paginate(
             Filters=[{"Name": f"tag:{TAG}", "Values": [MANAGED]}]
         )
-        with translated():
+        with ec2_errors():
             found = [
                 _endpoint_service(response) for page in pages for response in page.get("ServiceConfigurations", [])
             ]
@@ -86,7 +86,7 @@ class EndpointServices:
         pages = self._ec2.get_paginator("describe_vpc_endpoint_service_permissions").paginate(
             ServiceId=service, PaginationConfig={"PageSize": PAGE}
         )
-        with translated():
+        with ec2_errors():
             allowed = [one for page in pages for one in page.get("AllowedPrincipals", [])]
         return frozenset(one["Principal"] for one in allowed if "Principal" in one)
 
@@ -112,7 +112,7 @@ class EndpointServices:
         request: ModifyVpcEndpointServicePermissionsRequestTypeDef = {"ServiceId": service}
         request[what] = principals
         try:
-            with translated():
+            with ec2_errors():
                 self._ec2.modify_vpc_endpoint_service_permissions(**request)
         except ClientError as error:
             if len(principals) == 1 or error.response["Error"]["Code"] in INDIVISIBLE:
@@ -125,7 +125,7 @@ class EndpointServices:
         """By service id, whether its notification to our topic is enabled for every event."""
         found: dict[str, bool] = {}
         pages = self._ec2.get_paginator("describe_vpc_endpoint_connection_notifications").paginate()
-        with translated():
+        with ec2_errors():
             notes = [note for page in pages for note in page.get("ConnectionNotificationSet", [])]
         for note in notes:
             if note.get("ConnectionNotificationArn") == topic and "ServiceId" in note:

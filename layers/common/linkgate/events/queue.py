@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from linkgate.aws.errors import translated
+from linkgate.aws.errors import ec2_errors
 from linkgate.errors import Unavailable
 from linkgate.events.bell import Bell
 from linkgate.retry import LONGEST_DELAY, delay
@@ -36,7 +36,7 @@ class BellQueue:
                 }
                 for number, bell in enumerate(batch)
             ]
-            with translated():
+            with ec2_errors():
                 failed = self._sqs.send_message_batch(QueueUrl=self._queue_url, Entries=entries).get("Failed")
             if failed:
                 raise Unavailable(f"SQS refused {len(failed)} of {len(batch)} bells: {failed[0].get('Message', '')}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from linkgate.aws.dynamodb import TRIES, by_keys, conflicting, translated
+from linkgate.aws.dynamodb import TRIES, by_keys, conflicting, dynamodb_errors
 from linkgate.errors import Contended, Unavailable
 
 if TYPE_CHECKING:
@@ -122,21 +122,21 @@ class LedgerTable:
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues={":service": service, ":status": status},
         )
-        with translated(self._table):
+        with dynamodb_errors(self._table):
             for page in pages:
                 yield from page["Items"]
 
     def dump(self) -> Iterator[Item]:
         """Every item of the table, a page at a time."""
         pages = self._client.get_paginator("scan").paginate(TableName=self._table)
-        with translated(self._table):
+        with dynamodb_errors(self._table):
             for page in pages:
                 yield from page["Items"]
 
     def write(self, *writes: Write) -> None:
         """Make several changes, or none of them."""
         updates = [{"TableName": self._table, **_update(write)} for write in writes]
-        with translated(self._table):
+        with dynamodb_errors(self._table):
             if len(updates) == 1:
                 self._client.update_item(**updates[0])
             else:

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from linkgate.aws.errors import translated
+from linkgate.aws.errors import ec2_errors
 from linkgate.errors import Unavailable
 from linkgate.health.targets import Target
 from linkgate.health.verdict import LONGEST_TEXT, NOTHING, Verdict, read
@@ -91,7 +91,7 @@ def _batches(groups: Sequence[Group]) -> Iterator[Group]:
 
 def _invoked(client: "LambdaClient", canary: str, batch: Group) -> bytes:
     """What a canary answers; raises Unavailable in its own words where it failed."""
-    with translated():
+    with ec2_errors():
         asked = json.dumps({"targets": [target.payload() for target in batch]})
         answer = client.invoke(FunctionName=canary, Payload=asked)
         payload = answer["Payload"].read()

@@ -1,10 +1,8 @@
 """The decision: a pure, total function of a connection, the rows read for it, and the time (design section 5)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from functools import partial
-from itertools import groupby
 from typing import Any
 
 from linkgate.model import (
@@ -100,16 +98,15 @@ def decide(connection: Connection, rows: Rows, now: datetime, standing: Decision
 
     `rows` holds at least those under `keys_for` and the `unit_rows`; `now` carries a zone. Never raises.
     """
-    read = read_for(connection, rows, standing.lineage)
+    lineage, read = standing.lineage, read_for(connection, rows, standing.lineage)
     settings = settings_for(connection.service, read)
-    found = _rules(read)
-    placed = [row for row in found if not (standing.lineage.unknown and is_unit(row.key))]
-    applied = [row for row in placed if not _miss(row, connection, now)]
-    perhaps = [row for row in found if row not in placed and not _miss(row, connection, now)]
-    missed = [(row, why) for row in placed if isinstance(row, Rule) and (why := _miss(row, connection, now))]
+    unplaced = {key for key in read if lineage.unknown and is_unit(key)}
+    found = [(row, _miss(row, connection, now)) for row in _rules(read)]
+    applied = [row for row, why in found if not why and row.key not in unplaced]
+    perhaps = [row for row, why in found if not why and row.key in unplaced]
+    missed = [(row, why) for row, why in found if isinstance(row, Rule) and why and row.key not in unplaced]
     nearest = next((why for rule, why in missed if rule.effect is not Effect.DENY), Reason.NOT_LISTED)
-    answer = partial(_answer, connection, settings, standing, now, nearest)
-    outcome, reason, row = _placed(answer, applied, perhaps, standing.lineage)
+    outcome, reason, row = _answer(connection, settings, standing, now, nearest, applied, perhaps)
     if not connection.owner and reason is not Reason.DENIED:
         outcome, reason = Outcome.HOLD, Reason.UNKNOWN_OWNER  # a row of its account may say otherwise
     elif outcome is Outcome.REJECT and standing.breaker and connection.waits:
@@ -123,10 +120,10 @@ def decide(connection: Connection, rows: Rows, now: datetime, standing: Decision
         applied=tuple(row.key for row in applied),
         near_misses=tuple(NearMiss(rule.key, why) for rule, why in missed),
         people=row.people if isinstance(row, Rule) else {},
-        note=standing.lineage.why if row in perhaps else str(row) if isinstance(row, MalformedRow) else "",
+        note=lineage.why if row in perhaps else str(row) if isinstance(row, MalformedRow) else "",
         limit=row.limit if isinstance(row, Rule) else None,
         cut_now=reason is Reason.DENIED and any(_cuts_now(row, connection) for row in applied),
-        certain=standing.lineage.unknown is None,
+        certain=lineage.unknown is None,
     )
 
 
@@ -136,52 +133,35 @@ def _rules(rows: Rows) -> list[Readable]:
     return [row for row in parsed if isinstance(row, Readable)]
 
 
-def _placed(
-    answer: Callable[[Iterable[Readable]], _Answer],
-    applied: Sequence[Readable],
-    perhaps: Iterable[Readable],
-    lineage: Lineage,
-) -> _Answer:
-    """The answer; a hold where nobody knows the consumer's place in its organisation and a row about it would matter.
-
-    Of several rows the most specific decides, a deny or a malformed row whatever else there is: so if the rows about
-    no unit alone would change the answer, no set of them would.
-    """
-    certain = answer(applied)
-    near = [row for row in applied if row.key.consumer != EVERY]
-    every = [row for row in applied if row.key.consumer == EVERY]
-    for _, about in groupby(perhaps, key=lambda row: row.key.consumer):
-        together = tuple(about)  # the service's own and that of `*`: who has one has both
-        if lineage.unknown and _said(answer([*near, *together, *every])) != _said(certain):
-            return Outcome.HOLD, lineage.unknown, together[0]
-    return certain
-
-
-def _said(answer: _Answer) -> tuple[Outcome, Reason, int | None]:
-    """What may not depend on where a consumer stands: the answer, and the limit that a slot is claimed under."""
-    outcome, reason, row = answer
-    return outcome, reason, row.limit if outcome is Outcome.ACCEPT and isinstance(row, Rule) else None
-
-
 def _answer(
     connection: Connection,
     settings: ServiceSettings | MalformedRow,
     standing: DecisionContext,
     now: datetime,
     nearest: Reason,
-    applied: Iterable[Readable],
+    applied: Sequence[Readable],
+    perhaps: Sequence[Readable],
 ) -> _Answer:
-    """The numbered list of design section 5: deny, malformed, most specific allow or review, default."""
+    """The numbered list of design section 5: deny, malformed, most specific allow or review, default.
+
+    `perhaps` are the rows about units where nobody knows the consumer's lineage. Such a row holds the connection if it
+    could keep it out, that is if it denies or cannot be read, and if no row of the endpoint or account comes before it.
+    """
     if isinstance(settings, MalformedRow):
         return Outcome.HOLD, Reason.MALFORMED_ROW, settings
     rules = [row for row in applied if isinstance(row, Rule)]
-    regional = [rule for rule in rules if rule.regions and not connection.region]
+    regional = [row for row in (*rules, *perhaps) if isinstance(row, Rule) and row.regions and not connection.region]
     for deny in rules:
         if deny.effect is Effect.DENY and deny not in regional:
             return Outcome.REJECT, Reason.DENIED, deny
-    for malformed in (*applied, *map(_stray, standing.unmatched)):
+    for malformed in (*applied, *map(_unmatched, standing.unmatched)):
         if isinstance(malformed, MalformedRow):
             return Outcome.HOLD, Reason.MALFORMED_ROW, malformed
+    near = [rule for rule in rules if rule.key.consumer != EVERY]
+    unknown = standing.lineage.unknown
+    for unit in perhaps:
+        if unknown and (not near or isinstance(unit, MalformedRow) or unit.effect is Effect.DENY):
+            return Outcome.HOLD, unknown, unit
     if regional:
         return Outcome.HOLD, Reason.UNKNOWN_REGION, regional[0]
     if not rules:
@@ -221,6 +201,6 @@ def _cuts_now(row: Readable, connection: Connection) -> bool:
     return row.cut and not (row.regions and not connection.region)
 
 
-def _stray(key: RowKey) -> MalformedRow:
+def _unmatched(key: RowKey) -> MalformedRow:
     problem = "its keys are of no known form, and its effect does not read allow: it may have been meant to keep out"
     return MalformedRow(key, "consumer", problem)

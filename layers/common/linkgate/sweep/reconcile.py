@@ -15,7 +15,8 @@ from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import PER_CALL, Connections, Refusal
 from linkgate.aws.errors import THROTTLES
 from linkgate.errors import Contended
-from linkgate.events.bus import Bus, decision_event, tripped_event
+from linkgate.events.bus import Bus
+from linkgate.events.catalog import decision_event, tripped_event
 from linkgate.ledger.breaker import Counted, Spent, Tripped, cuts_name, spend
 from linkgate.ledger.items import EndpointRecord, stamp
 from linkgate.ledger.ledger import Ledger

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from linkgate.aws.services import EndpointService, EndpointServices, lost
 from linkgate.errors import Unavailable
-from linkgate.events.bus import Bus, Event
+from linkgate.events.bus import Bus
+from linkgate.events.catalog import misconfigured_event
 from linkgate.ledger.sets import NamedSets
 from linkgate.model import MalformedRow, Mode, Outcome, Sync
 from linkgate.policy.decide import Rows, settings_for
@@ -85,9 +86,8 @@ class ServiceConfigurator:
         for service in sorted(services - found.unknown):
             name, wrong = problems_name(service), found.misconfigured.get(service, ())
             if told.get(name, frozenset()) != frozenset(wrong):
-                detail = {"service_id": service, "problems": list(wrong)}
                 try:
-                    self.bus.publish([Event("Endpoint Service Misconfigured", detail)])
+                    self.bus.publish([misconfigured_event(service, wrong)])
                     self.register.keep(name, told.get(name, frozenset()), frozenset(wrong))
                 except Unavailable as error:
                     found.failed[f"the gate of {service}"] = error

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from linkgate.approve.context import ROLE_MISSING
-from linkgate.events.bus import Bus, Event
+from linkgate.events.bus import Bus
+from linkgate.events.catalog import invalid_row_event
 from linkgate.ledger.sets import NamedSets, block_name, written
 from linkgate.model import MalformedRow, RowKey, Rule
 from linkgate.policy.decide import Rows
@@ -80,7 +81,7 @@ class Validator:
         """Tell of what was not told yet; `mine` of what was told is about the rows that were read."""
         now = {f"{_digest(written(key))}-{_digest(str(problem))}": problem for key, problem in problems.items()}
         new = sorted(now.keys() - told)[: max(0, MOST_TOLD - len(told))]
-        self.bus.publish([_event(now[member]) for member in new])
+        self.bus.publish([invalid_row_event(now[member]) for member in new])
         self.register.add(TOLD, new)
         self.register.remove(TOLD, set(mine) - now.keys())
 
@@ -95,11 +96,6 @@ class Validator:
             return
         full = len(self.register.read([name]).get(name, ())) >= MOST_SHUT
         self.register.add(name, [MORE if full else written(key)])
-
-
-def _event(problem: MalformedRow) -> Event:
-    detail = {"row": str(problem.key), "attribute": problem.attribute, "problem": problem.problem}
-    return Event("Allow List Row Invalid", detail | {"summary": f"The allow-list's {problem}."})
 
 
 def _digest(text: str) -> str:

@@ -1,0 +1,149 @@
+"""The catalogue of events: every detail-type that Linkgate publishes is made here, and nowhere else."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from linkgate.events.bus import Event
+from linkgate.health.causes import CAUSES
+from linkgate.model import Decision, MalformedRow, Mode, Outcome, Status
+
+RECREATE = "EC2 accepts a rejected connection no more: the consumer must recreate the endpoint"
+
+_DONE = {
+    Outcome.ACCEPT: "Endpoint Connection Accepted",
+    Outcome.REJECT: "Endpoint Connection Rejected",
+    Outcome.HOLD: "Endpoint Connection Held",
+    Outcome.CUT: "Endpoint Connection Cut",
+}
+_WOULD = _DONE | {Outcome.ACCEPT: "Would Accept", Outcome.REJECT: "Would Reject", Outcome.CUT: "Would Cut"}
+
+
+class Subject(Protocol):
+    """What an event can be about: a connection as EC2 describes it, or an endpoint as the ledger knows it."""
+
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def service(self) -> str: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+
+
+def about(subject: Subject) -> dict[str, object]:
+    """The part of a detail that says which endpoint an event is about."""
+    return {
+        "endpoint_id": subject.endpoint,
+        "service_id": subject.service,
+        "owner": subject.owner,
+        "region": subject.region,
+    }
+
+
+def decision_event(subject: Subject, decision: Decision, entry: str) -> Event:
+    """Accepted, Rejected or Held; in observe mode what would have been done."""
+    more = {"mode": decision.mode, "note": decision.note, "people": dict(decision.people)}
+    return _decided(_DONE if decision.acts else _WOULD, subject, decision.says(), entry, more)
+
+
+def finished_event(subject: Subject, says: tuple[str, str, str], entry: str) -> Event:
+    """The event of a decision that was acted on by a run that ended before it could publish."""
+    return _decided(_DONE, subject, says, entry, {"mode": Mode.ENFORCE})
+
+
+def closed_event(subject: Subject) -> Event:
+    """The endpoint is gone: deleted, failed or expired."""
+    return Event("Endpoint Connection Closed", about(subject))
+
+
+def out_of_band_event(subject: Subject, line: Mapping[str, Any]) -> Event:
+    """Accepted or Rejected, out of band: from the ledger's item about it."""
+    return Event(
+        _DONE[Outcome(line["outcome"])],
+        {**about(subject), **{name: line[name] for name in ("decision_id", "outcome", "reason", "row", "note", "who")}},
+    )
+
+
+def final_event(subject: Subject, decision: Decision, entry: str) -> Event:
+    """Rejected, although it is allowed again: EC2 accepts a rejected connection no more."""
+    detail = {"decision_id": entry.rpartition("#")[2], "outcome": Outcome.REJECT, "reason": "final"}
+    return Event(_DONE[Outcome.REJECT], {**about(subject), **detail, "row": str(decision.row or ""), "note": RECREATE})
+
+
+def tripped_event(service: str, acts: str, endpoints: Iterable[str]) -> Event:
+    """The breaker lets no more `acts` (cuts or rejections) through; it names a hundred endpoints that it keeps."""
+    kept = sorted(endpoints)
+    summary = (
+        f"The breaker of {service} keeps {len(kept)} {acts} from being made: more were wanted than an hour lets "
+        "through. Put the rows back, or name the endpoints in a @release row."
+    )
+    detail = {"service_id": service, "acts": acts, "endpoints": kept[:100], "count": len(kept)}
+    return Event("Breaker Tripped", detail | {"summary": summary})
+
+
+def misconfigured_event(service: str, problems: Sequence[str]) -> Event:
+    """What leaves an endpoint service open or shut, one sentence each; none once all is well again."""
+    return Event("Endpoint Service Misconfigured", {"service_id": service, "problems": list(problems)})
+
+
+def invalid_row_event(row: MalformedRow) -> Event:
+    """A row of the allow-list cannot be read."""
+    detail = {"row": str(row.key), "attribute": row.attribute, "problem": row.problem}
+    return Event("Allow List Row Invalid", detail | {"summary": f"The allow-list's {row}."})
+
+
+def health_event(subject: Subject, before: Status, status: Status, health: Mapping[str, Any]) -> Event | None:
+    """Verified, Unhealthy or Recovered; None: nothing changed.
+
+    `health` is what the ledger keeps of the round.
+    """
+    if status is before:
+        return None
+    if status is Status.UNHEALTHY:
+        return _failing(subject, health, "is unhealthy")
+    if before is Status.UNHEALTHY:
+        return _working("Endpoint Recovered", subject, health, "answers again")
+    return _working("Endpoint Verified", subject, health, "answers")
+
+
+def open_event(subject: Subject, health: Mapping[str, Any]) -> Event:
+    """An endpoint that must stay out gets in (`health` has a cause), or no longer does."""
+    if health["cause"]:
+        return _failing(subject, health, "gets in although it must stay out")
+    return _working("Endpoint Recovered", subject, health, "stays out again")
+
+
+def _failing(subject: Subject, health: Mapping[str, Any], what: str) -> Event:
+    cause = str(health["cause"])
+    meaning, step = CAUSES[cause]
+    zone = f" in {health['zone']}" if health["zone"] else ""
+    seen = f"{health['url'] or 'no probe'} at {health['address'] or 'no address'}{zone}: {health['detail']}"
+    also = f" Also: {', '.join(health['also'])}." if health["also"] else ""
+    summary = f"{_who(subject)} {what} ({cause}): {meaning}. Next: {step}. Seen: {seen}.{also}"
+    return _health("Endpoint Unhealthy", subject, health, summary, meaning, step)
+
+
+def _working(kind: str, subject: Subject, health: Mapping[str, Any], what: str) -> Event:
+    return _health(kind, subject, health, f"{_who(subject)} {what}.")
+
+
+def _who(subject: Subject) -> str:
+    return f"Endpoint {subject.endpoint} of account {subject.owner} on {subject.service}"
+
+
+def _health(
+    kind: str, subject: Subject, health: Mapping[str, Any], summary: str, meaning: str = "", step: str = ""
+) -> Event:
+    seen = {name: health[name] for name in ("cause", "also", "phase", "url", "address", "zone")}
+    phases = {name: float(value) for name, value in health["phases"].items()}
+    more = {"evidence": health["detail"], "meaning": meaning, "step": step, "phases": phases, "summary": summary}
+    return Event(kind, {**about(subject), **seen, **more})
+
+
+def _decided(
+    words: Mapping[Outcome, str], subject: Subject, says: tuple[str, str, str], entry: str, more: Mapping[str, object]
+) -> Event:
+    outcome, reason, row = says
+    decision = {"decision_id": entry.rpartition("#")[2], "outcome": outcome, "reason": reason, "row": row}
+    return Event(words[Outcome(outcome)], {**about(subject), **decision, **more})
