@@ -158,6 +158,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
     "an allow of its OU, and nothing else": [(UNIT, "allow")],
     "a deny of an OU over an allow of the account": [(UNIT, "deny"), (CONSUMER, "allow")],
     "a review of an OU over an allow of everybody": [(UNIT, "review"), ("*", "allow")],
+    "an allow of everybody, as of the OU": [(UNIT, "allow"), ("*", "allow")],
     "a malformed row of the organisation": [(ORGANIZATION, "permit"), (CONSUMER, "allow")],
 }
 
@@ -189,7 +190,6 @@ CERTAIN: dict[str, tuple[list[tuple[str, str]], State, str]] = {
     ),
     "a deny of the account": ([(CONSUMER, "deny"), (UNIT, "allow")], State.REJECTED, "denied"),
     "a review of the account": ([(CONSUMER, "review"), (UNIT, "allow")], State.PENDING_ACCEPTANCE, "review"),
-    "an allow of everybody, as of the OU": ([("*", "allow"), (UNIT, "allow")], State.AVAILABLE, "allowed"),
 }
 
 
