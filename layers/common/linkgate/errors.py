@@ -5,7 +5,6 @@
   x Unavailable         AWS cannot answer now: worth another try, later
     - Throttled         EC2 asks for fewer calls
     - Contended         somebody else is deciding on the same connection at this moment
-      + Leased          they decided a moment ago, and it is theirs for now
 """
 
 
@@ -27,7 +26,3 @@ class Throttled(Unavailable):
 
 class Contended(Unavailable):
     """Another approver recorded a decision on this connection between our look and our record."""
-
-
-class Leased(Contended):
-    """The connection, or an older one that goes first, is somebody else's for now."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from linkgate.aws.organizations import Organization
 from linkgate.errors import Unavailable
 from linkgate.ledger.breaker import Breaker, Counted, Spent, cuts_name, rejects_name
+from linkgate.ledger.items import EndpointRecord
 from linkgate.ledger.sets import NamedSets, block_name, unwritten
 from linkgate.ledger.slots import CLAIMS, limit_name
 from linkgate.model import (
@@ -21,7 +22,7 @@ from linkgate.model import (
     RowKey,
     ServiceSettings,
 )
-from linkgate.policy.decide import Rows, released, settings_for, unit_rows
+from linkgate.policy.decide import Rows, decide, released, settings_for, unit_rows
 from linkgate.policy.rows import EVERY
 
 ROLE_MISSING = "its rows about OUs and organisations cannot be judged: the parameter OrganizationsRoleArn is empty"
@@ -56,6 +57,34 @@ class ServiceContext:
         self.slots[connection.owner] = held | mine if decision.outcome is Outcome.ACCEPT else held - mine
         if decision.rejects and self.counts(connection):
             self.spent = self.spent.one_more(now)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """A connection, what the ledger knew of it, and the decision on it with what was taken into account."""
+
+    connection: Connection
+    before: EndpointRecord | None
+    decision: Decision
+    taken: DecisionContext
+    spent: Spent
+    """The rejections of the hour before this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one look at a service decides by: what the ledger knows, the rows, and how the accounts stand."""
+
+    service: str
+    known: Mapping[str, EndpointRecord]
+    rows: Rows
+    context: ServiceContext
+
+    def judge(self, connection: Connection, now: datetime) -> Judgment:
+        """Decide on a connection of the service."""
+        taken = self.context.of(connection, now)
+        decision = decide(connection, self.rows, now, taken)
+        return Judgment(connection, self.known.get(connection.endpoint), decision, taken, self.context.spent)
 
 
 def age(connection: Connection) -> tuple[datetime, str]:

@@ -1,20 +1,17 @@
 """Deciding on the connections of one service that wait for an answer, and writing it down before anybody acts."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from itertools import zip_longest
 
-from linkgate.approve.context import ContextReader, ServiceContext, age
+from linkgate.approve.context import ContextReader, Judgment, View, age
 from linkgate.aws.allowlist import AllowList
-from linkgate.errors import Contended, Leased, Unavailable
+from linkgate.errors import Contended, Unavailable
 from linkgate.ledger.breaker import rejects_name, spend
 from linkgate.ledger.items import EndpointRecord, abandoned, accepts_again
 from linkgate.ledger.ledger import Ledger
-from linkgate.model import Connection, Decision, Outcome, Reason, Status
-from linkgate.policy.decide import Rows, decide
+from linkgate.model import Connection, Decision, Outcome, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,111 +61,122 @@ class Judge:
             return judged
         rows = self.allow_list.rows_for(group)
         standing = self.census.of(service, {connection.owner for connection in group}, rows)
-        group.sort(key=age)
         standing.released |= {one.endpoint for one in known.values() if one.rejecting()}  # it was counted
-
-        stalled = set[str]()
-        for wave in self._waves(group, rows, standing):
-            written = self.ledger.together(
-                partial(self._line, connection, rows, standing, known, connection.owner in stalled, origin)
-                for connection in wave
-            )
+        view, blocked = View(service, known, rows, standing), set[str]()
+        rest = self._decided(view, sorted(group, key=age), blocked, judged)
+        while rest:
+            wave, rest = _wave(rest)
+            written = self.ledger.together(partial(self._record, one, view, origin) for one in wave)
             # What was written counts before anything is read again: what is read has it already.
-            for connection, line in sorted(zip(wave, written, strict=True), key=_is_trouble):
-                before = known.get(connection.endpoint)
+            for one, line in sorted(zip(wave, written, strict=True), key=_is_trouble):
                 try:
                     if isinstance(line, Unavailable):
-                        line = self._once_more(connection, rows, standing, known, origin, line)
+                        line = self._once_more(one, view, origin, line)
                 except Unavailable as error:
-                    judged.busy[connection.endpoint] = None if isinstance(error, Contended) else error
-                    stalled.add(connection.owner)
+                    judged.busy[one.connection.endpoint] = None if isinstance(error, Contended) else error
+                    blocked.add(one.connection.owner)
                     continue
                 if line:
                     judged.lines.append(line)
-                    standing.decided(connection, line.decision, self.now())
-                    if before and before.claimed and line.decision.outcome is not Outcome.ACCEPT:
-                        judged.freed.add(connection.owner)
+                    if line.before and line.before.claimed and line.decision.outcome is not Outcome.ACCEPT:
+                        judged.freed.add(line.connection.owner)
+            if any(isinstance(line, Unavailable) for line in written):
+                rest = self._decided(view, [one.connection for one in rest], blocked, judged)
         judged.lines.sort(key=lambda line: age(line.connection))
         return judged
 
-    def _waves(self, group: Sequence[Connection], rows: Rows, standing: ServiceContext) -> Iterator[list[Connection]]:
-        """Whose lines are written together: an account's connections share its slots, all rejections a counter."""
-        now, rejected, lanes = self.now(), set[str](), defaultdict[str | None, list[Connection]](list)
-        for connection in group:
-            decision = decide(connection, rows, now, standing.of(connection, now))
-            if decision.rejects or decision.reason is Reason.BREAKER:
-                rejected.add(connection.owner)
-        for connection in group:
-            lanes[None if connection.owner in rejected else connection.owner].append(connection)
-        for wave in zip_longest(*lanes.values()):
-            yield [connection for connection in wave if connection]
+    def _decided(
+        self, view: View, connections: Iterable[Connection], blocked: set[str], judged: JudgmentResult
+    ) -> list[Judgment]:
+        """Decide, each decision counting for the next; what there is to do. `blocked`: accounts whose slots wait."""
+        found = []
+        for connection in connections:
+            now = self.now()
+            one = view.judge(connection, now)
+            known = one.before
+            if _nothing_to_do(one, now):
+                continue
+            if not _abandoned(one):
+                # Somebody is acting, or acted so recently that this look may be older than the act.
+                theirs = known is not None and (known.leased_at(now) or known.fresh_at(now))
+                # Who has the slot already is in nobody's way: the older one waits for it to be used, or given back.
+                behind = connection.owner in blocked and _wants_slot(one.decision) and not (known and known.claimed)
+                if theirs or behind:
+                    judged.busy[connection.endpoint] = None
+                    blocked.add(connection.owner)
+                    continue
+                view.context.decided(connection, one.decision, now)
+            found.append(one)
+        return found
 
-    def _line(
-        self,
-        connection: Connection,
-        rows: Rows,
-        standing: ServiceContext,
-        known: Mapping[str, EndpointRecord],
-        stalled: bool,
-        origin: Callable[[Connection], str],
-        ledger: Ledger,
-    ) -> Record | None:
-        """The ledger line to act on: a new one, or one that somebody left open; None where there is nothing to do."""
-        now, before = self.now(), known.get(connection.endpoint)
-        decision = decide(connection, rows, now, standing.of(connection, now))
-        if not connection.waits and not accepts_again(before, decision):
-            if before and abandoned(before, decision):
-                ledger.answered(
-                    connection, before.entry, "no longer allowed", before.status, connection.state, now, before
-                )
+    def _record(self, one: Judgment, view: View, origin: Callable[[Connection], str], ledger: Ledger) -> Record | None:
+        """The ledger's line to act on: a new one, or one that was left open; None where there is nothing to do."""
+        connection, decision, known, now = one.connection, one.decision, one.before, self.now()
+        if _nothing_to_do(one, now):
             return None
-        agrees = before is not None and before.status is not Status.CLOSED and before.agrees_with(decision)
-        if before and agrees and (before.paused_at(now) or (before.settled and not _lost(before, decision, now))):
+        if known and _abandoned(one):
+            ledger.answered(connection, known.entry, "no longer allowed", known.status, connection.state, now, known)
             return None
-        if before and (before.leased_at(now) or before.fresh_at(now)):
-            # Somebody is acting, or acted so recently that this look may be older than the act.
-            raise Leased(f"{connection.endpoint} was decided on a moment ago")
-        # Who has the slot already is in nobody's way: the older one waits for it to be used, or given back.
-        if stalled and _wants_slot(decision) and not (before and before.claimed):
-            raise Leased(f"an older connection of {connection.owner} is still to be decided on")
-        if before and agrees and not before.settled:
-            ledger.taken_over(before, now)
-            return Record(connection, decision, before.entry, news=True, before=before)
-        counted = decision.rejects and standing.counts(connection)
-        also = [spend(rejects_name(connection.service), standing.spent, now)] if counted else []
-        taken = standing.of(connection, now)
-        entry = ledger.decided(connection, decision, rows, taken, before, origin(connection), now, *also)
-        news = before is None or before.says() != decision.says() or decision.acts
-        return Record(connection, decision, entry, news, before)
+        if known and _agrees(one) and not known.settled:
+            ledger.taken_over(known, now)
+            return Record(connection, decision, known.entry, news=True, before=known)
+        counted = decision.rejects and view.context.counts(connection)
+        also = [spend(rejects_name(view.service), one.spent, now)] if counted else []
+        entry = ledger.decided(connection, decision, view.rows, one.taken, known, origin(connection), now, *also)
+        news = known is None or known.says() != decision.says() or decision.acts
+        return Record(connection, decision, entry, news, known)
 
     def _once_more(
-        self,
-        connection: Connection,
-        rows: Rows,
-        standing: ServiceContext,
-        known: Mapping[str, EndpointRecord],
-        origin: Callable[[Connection], str],
-        error: Unavailable,
+        self, one: Judgment, view: View, origin: Callable[[Connection], str], error: Unavailable
     ) -> Record | None:
         """Decide again where a slot was taken or a rejection counted meanwhile; otherwise the error stands."""
-        now = self.now()
-        decision = decide(connection, rows, now, standing.of(connection, now))
-        if not _changed(error) or not (decision.rejects or _wants_slot(decision)):
+        if not isinstance(error, Contended) or not (one.decision.rejects or _wants_slot(one.decision)):
             raise error
-        self.census.refresh(standing, connection.owner)
-        again = decide(connection, rows, now, standing.of(connection, now))
-        if not (decision.rejects or again.says() != decision.says()):
+        self.census.refresh(view.context, one.connection.owner)
+        again = view.judge(one.connection, self.now())
+        if not (one.decision.rejects or again.decision.says() != one.decision.says()):
             raise error  # it was not the slot: somebody else decided on the same connection
-        return self._line(connection, rows, standing, known, False, origin, self.ledger)
+        line = self._record(again, view, origin, self.ledger)
+        if line:
+            view.context.decided(one.connection, again.decision, self.now())
+        return line
 
 
-def _is_trouble(written: tuple[Connection, object]) -> bool:
+def _agrees(one: Judgment) -> bool:
+    """Whether the ledger's last decision says the same."""
+    known = one.before
+    return known is not None and known.status is not Status.CLOSED and known.agrees_with(one.decision)
+
+
+def _abandoned(one: Judgment) -> bool:
+    """Whether an accept of a rejected connection, which EC2 refused, is no longer wanted."""
+    return not one.connection.waits and one.before is not None and abandoned(one.before, one.decision)
+
+
+def _nothing_to_do(one: Judgment, now: datetime) -> bool:
+    """Whether the ledger says it all, EC2 is to be left in peace, or a rejected connection stays what it is."""
+    known, decision = one.before, one.decision
+    if not one.connection.waits and not accepts_again(known, decision):
+        return not _abandoned(one)
+    if known is None or not _agrees(one):
+        return False
+    return known.paused_at(now) or (known.settled and not _lost(known, decision, now))
+
+
+def _wave(judgments: Iterable[Judgment]) -> tuple[list[Judgment], list[Judgment]]:
+    """What is written together, and the rest: an account's connections share its slots, all rejections a counter."""
+    every = list(judgments)
+    rejected = {one.connection.owner for one in every if one.decision.rejects}
+    wave, rest, lanes = list[Judgment](), list[Judgment](), set[str | None]()
+    for one in every:
+        lane = None if one.connection.owner in rejected else one.connection.owner
+        (rest if lane in lanes else wave).append(one)
+        lanes.add(lane)
+    return wave, rest
+
+
+def _is_trouble(written: tuple[Judgment, object]) -> bool:
     return isinstance(written[1], Unavailable)
-
-
-def _changed(error: Unavailable) -> bool:
-    """Whether another writer was faster: what is known of slots and rejections is old."""
-    return isinstance(error, Contended) and not isinstance(error, Leased)
 
 
 def _wants_slot(decision: Decision) -> bool:
