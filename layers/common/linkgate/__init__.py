@@ -1,9 +1,11 @@
-"""The house behind the doors in functions/: what Linkgate knows and does.
+"""What Linkgate knows and does; functions/ only wire it. Packages import in one direction, from below upwards:
 
-bell        something happened somewhere: which endpoints or services to look at
-connections what EC2 says now;  allowlist  what the table says now
-policy      the decision, a pure function of the two
-ledger      the decision written down before the act, and EC2's answer after it
-approve     the story of one batch of bells: look, decide, record, act, record
-sweep       finds what no bell told;  patrol  proves with probe that accepted endpoints answer
+model, errors   the nouns, and what can stop Linkgate from deciding;  retry  what is tried again, and when
+policy          pure: what the rows of the allow-list mean, and the decision on a connection
+health          pure: what probes found, and the one cause that it shows
+aws             EC2, DynamoDB and Organizations, one class for each
+events          bells (an event says where to look, and no more) and the events that Linkgate publishes
+ledger          decisions written down before the act, EC2's answer after it, slots, the breaker
+approve, sweep, patrol   what the functions of these names do, each with its steps in its own docstring
+config, metrics what the template tells a function, and every metric that it emits
 """
