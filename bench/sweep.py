@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
@@ -30,6 +30,7 @@ from linkgate.model import ALONE, Connection, State, Status
 from linkgate.policy.decide import decide
 from linkgate.policy.rows import Item, key_of
 from linkgate.sweep.compare import Comparer
+from linkgate.sweep.expiring import ExpiringRows
 from linkgate.sweep.lease import Lease
 from linkgate.sweep.services import ServiceConfigurator
 from linkgate.sweep.sweeper import Sweeper
@@ -87,7 +88,8 @@ def sweeper(url: str) -> tuple[Sweeper, BellQueue]:
         ServiceConfigurator(EndpointServices(ec2), register, bus, TOPIC, now),
         Validator(register, bus, False),
     )
-    return Sweeper(comparer, upkeep, validator, Lease(store, now), bells), bells
+    expiring = ExpiringRows(register, bus, timedelta(days=14), now)
+    return Sweeper(comparer, upkeep, validator, expiring, Lease(store, now), bells), bells
 
 
 def serve(pipe: Pipe, *size: int) -> None:

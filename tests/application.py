@@ -16,6 +16,7 @@ from linkgate.patrol.recorder import HealthRecorder
 from linkgate.patrol.run import Run
 from linkgate.policy.probes import Probe
 from linkgate.sweep.compare import Comparer
+from linkgate.sweep.expiring import ExpiringRows
 from linkgate.sweep.lease import Lease
 from linkgate.sweep.services import ServiceConfigurator
 from linkgate.sweep.sweeper import Sweeper, SweepResult
@@ -57,7 +58,8 @@ class Application:
         comparer = Comparer(*seen, census, self.bus, self.bells, clock)
         upkeep = ServiceConfigurator(self.services, self.register, self.bus, TOPIC, clock)
         validator = Validator(self.register, self.bus, organization=True)
-        self.sweeper = Sweeper(comparer, upkeep, validator, lease, self.looks)
+        expiring = ExpiringRows(self.register, self.bus, timedelta(days=14), clock)
+        self.sweeper = Sweeper(comparer, upkeep, validator, expiring, lease, self.looks)
         self.patrol = Patrol(
             self.services,
             *seen,

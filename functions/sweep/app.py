@@ -24,6 +24,7 @@ from linkgate.ledger.sets import NamedSets
 from linkgate.ledger.table import LedgerTable
 from linkgate.policy.rows import Item, key_of
 from linkgate.sweep.compare import Comparer
+from linkgate.sweep.expiring import ExpiringRows
 from linkgate.sweep.lease import Lease
 from linkgate.sweep.report import emit, log
 from linkgate.sweep.services import ServiceConfigurator
@@ -38,6 +39,7 @@ REQUIRED = (
     "sweep_queue_url",
     "event_bus",
     "notification_topic_arn",
+    "expiring_soon_days",
 )
 logger = Logger(service="sweep")
 
@@ -62,6 +64,7 @@ def application() -> tuple[Settings, Sweeper]:
         ),
         upkeep=ServiceConfigurator(EndpointServices(ec2), register, bus, settings.notification_topic_arn, now),
         validator=Validator(register, bus, organization is not None),
+        expiring=ExpiringRows(register, bus, settings.expiring_soon, now),
         lease=Lease(store, now),
         looks=BellQueue(sqs, settings.sweep_queue_url),
     )

@@ -2,13 +2,14 @@
 
 import json
 import random
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lab.harness.account import Provider
 from lab.harness.deploy import CONSUMERS, Deployed, deploy_canary
 from lab.harness.process import LabProcess
 from tests.integration.conftest import Await, Client
-from tests.integration.deploy import allow, function, invoke, lines
+from tests.integration.deploy import allow, function, invoke, let_in, lines, queue, received
 
 SENDER = """
 import boto3
@@ -216,3 +217,21 @@ def _waiting(client: Client) -> dict[str, int]:
 def _logged(client: Client, function: str, text: str) -> bool:
     events = client("logs").filter_log_events(logGroupName=f"/aws/lambda/linkgate-{function}")["events"]
     return any(text in event["message"] for event in events)
+
+
+def test_a_row_that_ends_soon_reaches_whoever_subscribed_to_the_alarm_topic(
+    provider: Provider, client: Client, deployed: Deployed, account: str, until: Await
+) -> None:
+    topic, (url, arn) = deployed.linkgate["AlarmTopic"], queue(client)
+    let_in(client, url, arn, "sns", topic)
+    client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3, hours=1)
+    provider.put_row(account, effect="allow", expires_at=ends.isoformat(), owner="payments")
+    bodies = list[str]()
+
+    def arrived() -> list[str]:
+        bodies.extend(one["Body"] for one in received(client, url))
+        return [body for body in bodies if f"/{account} (allow, owner payments) ends at {ends.isoformat()}" in body]
+
+    (message,) = until(arrived, bool)
+    assert "in 3 days. Where no other row allows them, new requests are then held" in message

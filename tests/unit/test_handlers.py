@@ -539,7 +539,7 @@ NEEDED = {
     sweep: sweep.REQUIRED,
     patrol: patrol.REQUIRED,
 }
-VALUES = {"DEFAULT_PROBE": "tcp://:443"}
+VALUES = {"DEFAULT_PROBE": "tcp://:443", "EXPIRING_SOON_DAYS": "14"}
 
 
 @pytest.fixture

@@ -30,12 +30,20 @@ class Settings:
     ledger_retention_days: str = ""
     canary_function: str = ""
     default_probe: str = ""
+    expiring_soon_days: str = ""
 
     @property
     def retention(self) -> timedelta | None:
         """How long lines about decisions are kept; None: for ever."""
         days = int(self.ledger_retention_days or 0)
         return timedelta(days=days) if days else None
+
+    @property
+    def expiring_soon(self) -> timedelta:
+        """How long before a row ends that is published; raises SettingsError."""
+        if not (self.expiring_soon_days.isascii() and self.expiring_soon_days.isdigit()):
+            raise SettingsError(f"EXPIRING_SOON_DAYS is {self.expiring_soon_days!r}: expected days such as 14, or 0")
+        return timedelta(days=min(int(self.expiring_soon_days), 3650))
 
     @property
     def probes(self) -> tuple[Probe, ...]:

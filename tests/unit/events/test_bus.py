@@ -149,7 +149,7 @@ def test_a_decision_that_an_earlier_run_acted_on_is_told_as_done(outcome: Outcom
 KINDS = {
     *DECISIONS.values(),
     *("Endpoint Connection Closed", "Endpoint Verified", "Endpoint Unhealthy", "Endpoint Recovered"),
-    *("Allow List Row Invalid", "Endpoint Service Misconfigured", "Breaker Tripped"),
+    *("Allow List Row Invalid", "Endpoint Service Misconfigured", "Breaker Tripped", "Expiring Soon"),
 }
 
 

@@ -1,11 +1,12 @@
 """The catalogue of events: every detail-type that Linkgate publishes is made here, and nowhere else."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from linkgate.events.bus import Event
 from linkgate.health.causes import CAUSES
-from linkgate.model import Decision, MalformedRow, Mode, Outcome, Status
+from linkgate.model import Decision, Effect, MalformedRow, Mode, Outcome, Rule, Status
 
 RECREATE = "EC2 accepts a rejected connection no more: the consumer must recreate the endpoint"
 
@@ -91,6 +92,25 @@ def invalid_row_event(row: MalformedRow) -> Event:
     """A row of the allow-list cannot be read."""
     detail = {"row": str(row.key), "attribute": row.attribute, "problem": row.problem}
     return Event("Allow List Row Invalid", detail | {"summary": f"The allow-list's {row}."})
+
+
+def expiring_event(row: Rule, ends: datetime, now: datetime, otherwise: tuple[str, str]) -> Event:
+    """A row ends soon; `otherwise` is what then becomes of new requests and of live connections, in words."""
+    days = (ends - now).days
+    when = "in less than a day" if days == 0 else "in a day" if days == 1 else f"in {days} days"
+    people = {name: row.people.get(name, "") for name in ("owner", "ticket")}
+    what = ", ".join([row.effect, *(f"{name} {value}" for name, value in people.items() if value)])
+    then = (
+        f"Where no other row allows them, new requests are then {otherwise[0]}, and live connections are {otherwise[1]}"
+        if row.effect is Effect.ALLOW
+        else "It then keeps nobody out, and other rows decide"
+    )
+    summary = (
+        f"The row {row.key} ({what}) ends at {ends.isoformat()}, {when}. {then}. "
+        "Give it a later expires_at if it is still wanted, or delete it."
+    )
+    detail = {"row": str(row.key), "effect": row.effect, "expires_at": ends.isoformat(), "days_left": days}
+    return Event("Expiring Soon", {**detail, **people, "summary": summary})
 
 
 def health_event(subject: Subject, before: Status, status: Status, health: Mapping[str, Any]) -> Event | None:

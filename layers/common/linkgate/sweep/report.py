@@ -21,6 +21,8 @@ def log(finding: SweepResult, logger: Logger) -> None:
         logger.warning(f"{service}: {'; '.join(problems)}")
     for service, note in finding.configuration.notes.items():
         logger.info(f"{service}: {note}")
+    if finding.expiring:
+        logger.info(f"{finding.expiring} rows of the allow-list end soon")
     for service, found in finding.services.items():
         _log_service(service, found, logger)
     for doing, error in finding.failed.items():

@@ -11,6 +11,7 @@ from linkgate.model import RowKey
 from linkgate.policy.decide import Covering, Rows
 from linkgate.policy.rows import EVERY, Item, is_unit, meant_by
 from linkgate.sweep.compare import Comparer, ComparisonResult
+from linkgate.sweep.expiring import ExpiringRows
 from linkgate.sweep.lease import Lease
 from linkgate.sweep.services import ServiceConfigurator, ServicesResult
 from linkgate.sweep.validator import Validator
@@ -25,6 +26,8 @@ class SweepResult:
     services: dict[str, ComparisonResult] = field(default_factory=dict)
     configuration: ServicesResult = field(default_factory=ServicesResult)
     malformed: dict[str, str] = field(default_factory=dict)
+    expiring: int = 0
+    """Rows that end soon."""
     postponed: bool = False
     """Another sweep was at work: a look was rung for instead."""
     failed: dict[str, Exception] = field(default_factory=dict)
@@ -53,6 +56,7 @@ class Sweeper:
     comparer: Comparer
     upkeep: ServiceConfigurator
     validator: Validator
+    expiring: ExpiringRows
     lease: Lease
     looks: BellQueue
 
@@ -118,6 +122,8 @@ class Sweeper:
             finding.failed |= finding.configuration.failed
         with finding.kept("the validation of the allow-list"):
             finding.malformed = self.validator.whole(rows, before)
+        with finding.kept("the rows that end soon"):
+            finding.expiring = self.expiring.whole(rows)
         self._compare(managed, rows, "sweep", finding)
 
     def _compare(self, services: Iterable[str], rows: Rows, origin: str, finding: SweepResult) -> None:
