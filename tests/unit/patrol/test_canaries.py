@@ -20,7 +20,7 @@ from linkgate.health.diagnosis import diagnose
 from linkgate.health.targets import Target, closed_targets, targets_of
 from linkgate.health.verdict import LONGEST_TEXT, Verdict
 from linkgate.model import Connection, State
-from linkgate.patrol.canaries import LONGEST_CALL, MOST_VERDICTS, TARGETS_PER_CALL, Canaries, Answers
+from linkgate.patrol.canaries import LONGEST_CALL, MOST_VERDICTS, TARGETS_PER_CALL, Answers, Canaries
 from linkgate.policy.probes import Probe
 from prober.run import MOST_ADDRESSES
 
