@@ -64,9 +64,9 @@ class Cost:
     def probing(self, n: int) -> dict[str, float]:
         """The canary, patrol, and the metrics that they write."""
         f, minutes = self.figure, self.figure["minutes"]
-        crossings = n * (f["zones"] * 2)
+        probes = n * (f["zones"] * 2)
         calls = math.ceil(n * (1 + f["zones"]) / TARGETS_PER_CALL)
-        canary_ms = f["canary_ms"] + crossings * f["crossing_ms"] / calls
+        canary_ms = f["canary_ms"] + probes * f["probe_ms"] / calls
         # Calls go out side by side; patrol waits for the slowest.
         patrol_ms = f["wait_ms"] + canary_ms + n * f["patrol_ms"]
         size = math.ceil(f["item_bytes"] / WRITE_BYTES)

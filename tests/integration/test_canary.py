@@ -21,7 +21,7 @@ from lab.harness.account import Provider
 from lab.harness.process import LabProcess
 from lab.story.faults import FAULTS, visible
 from tests.integration.conftest import Await, Client
-from tests.integration.crossings import MORE_PROBES, PROBES, SHORT, Canary, Watch, inside, private_dns, watch
+from tests.integration.probes import MORE_PROBES, PROBES, SHORT, Canary, Watch, inside, private_dns, watch
 from tests.integration.deploy import change
 from tests.integration.vpcs import REFUSED as NO_CONNECTION
 from tests.integration.vpcs import TIMEOUT, Vpcs, lack
@@ -109,7 +109,7 @@ def test_the_cause_reported_is_a_true_one(
     vpcs: Vpcs, canary: Canary, until: Await, table: list[Row], faults: tuple[str, ...]
 ) -> None:
     watched = healthy(vpcs, canary, until)
-    if "packet-loss" in faults:  # told by what is sent again, so it gets the time that patrol gives it
+    if "packet-loss" in faults:  # seen by what is sent again, so it gets the time that patrol gives it
         canary.timeout, watched = None, replace(watched, probes=MORE_PROBES)
     try:
         for name in faults:
@@ -185,7 +185,7 @@ def test_the_canary_works_where_no_endpoint_of_aws_can_be_reached(vpcs: Vpcs, ca
 
 # ------------------------------------------------------------------ through the deployed stack
 
-Told = Callable[[], list[dict[str, Any]]]
+Details = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
@@ -194,8 +194,8 @@ def client(provider: Provider) -> Client:
 
 
 @pytest.fixture(scope="module")
-def unhealthy(provider: Provider, client: Client) -> Told:
-    """What Linkgate tells its bus of endpoints that became unhealthy, from now on."""
+def unhealthy(provider: Provider, client: Client) -> Details:
+    """What Linkgate publishes of endpoints that became unhealthy, from now on."""
     sqs, events, name, bus = client("sqs"), client("events"), "unhealthy", provider.deployed.linkgate["EventBusName"]
     queue = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -226,20 +226,20 @@ def patrol(provider: Provider, client: Client) -> Callable[[], None]:
     change(client, ours["CanaryFunction"], Environment={"Variables": {**known, **wider}})
     provider.put_row("@settings", mode="observe", probe=",".join(PROBES))
 
-    def walk() -> None:
+    def one_round() -> None:
         answer = functions.invoke(FunctionName=ours["PatrolFunction"], Payload=json.dumps({"source": "test"}))
         assert "FunctionError" not in answer, answer["Payload"].read()
 
-    return walk
+    return one_round
 
 
 @pytest.mark.parametrize("name", ["private-dns-disabled", "security-group-closed", "zone-down", "connection-rejected"])
-def test_patrol_keeps_and_tells_the_cause(
+def test_patrol_records_and_publishes_the_cause(
     provider: Provider,
     vpcs: Vpcs,
     canary: Canary,
     patrol: Callable[[], None],
-    unhealthy: Told,
+    unhealthy: Details,
     until: Await,
     name: str,
 ) -> None:
@@ -249,16 +249,16 @@ def test_patrol_keeps_and_tells_the_cause(
         patrol()
         return provider.status(endpoint)
 
-    def told() -> list[object]:
+    def published() -> list[object]:
         return [one["cause"] for one in unhealthy() if one["endpoint_id"] == endpoint]
 
     until(after_a_round, "VERIFIED")
-    before = len(told())
+    before = len(published())
     vpcs.faults.inject(name)
     try:
         until(after_a_round, "UNHEALTHY")
         assert provider.known(endpoint)["health"]["cause"] == FAULTS[name].cause
-        # An event may be told twice.
-        assert set(until(told, lambda causes: len(causes) > before)[before:]) == {FAULTS[name].cause}
+        # An event may be published twice.
+        assert set(until(published, lambda causes: len(causes) > before)[before:]) == {FAULTS[name].cause}
     finally:
         vpcs.faults.repair(name)

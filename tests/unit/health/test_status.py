@@ -102,7 +102,7 @@ def verdict(cause: str = "", total: float = 1.0, zone: str = "", address: str = 
     return Verdict(target, address, cause, "", {"total": total})
 
 
-def test_of_a_good_round_the_slowest_crossing_is_kept_with_the_zone_of_its_address() -> None:
+def test_of_a_good_round_the_slowest_verdict_is_kept_with_the_zone_of_its_address() -> None:
     evidence = Evidence((verdict(), verdict(total=3.0), verdict(total=2.0, zone="eu-west-1a")))
     kept = record(Diagnosis(), evidence, {}, NOW)
     assert (kept["cause"], str(kept["phases"]["total"]), kept["zone"]) == ("", "3.0", "eu-west-1a")

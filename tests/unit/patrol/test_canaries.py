@@ -1,4 +1,4 @@
-"""Sending canaries: targets in batches and side by side, and of the answers nothing but what was asked for."""
+"""Invoking canaries: targets in batches and side by side, and of the answers nothing but what was asked for."""
 
 import io
 import json
@@ -20,7 +20,7 @@ from linkgate.health.diagnosis import diagnose
 from linkgate.health.targets import Target, closed_targets, targets_of
 from linkgate.health.verdict import LONGEST_TEXT, Verdict
 from linkgate.model import Connection, State
-from linkgate.patrol.canaries import LONGEST_CALL, MOST_VERDICTS, TARGETS_PER_CALL, Canaries, ProbeResult
+from linkgate.patrol.canaries import LONGEST_CALL, MOST_VERDICTS, TARGETS_PER_CALL, Answers, Canaries
 from linkgate.policy.probes import Probe
 from prober.run import MOST_ADDRESSES
 
@@ -64,7 +64,7 @@ def answering(answer: object, **more: object) -> Canaries:
     return Canaries(lambda region: client, OWN)
 
 
-def send(canaries: Canaries, *groups: tuple[Target, ...], left: float = 900) -> ProbeResult:
+def send(canaries: Canaries, *groups: tuple[Target, ...], left: float = 900) -> Answers:
     return canaries.probe({OWN: groups or (group(),)}, lambda: left)
 
 
@@ -106,9 +106,9 @@ def test_an_endpoint_with_more_targets_than_a_call_takes_goes_alone() -> None:
     assert sorted(len(targets) for _, targets in canaries.calls) == [1, TARGETS_PER_CALL + 1]
 
 
-def test_without_errands_nobody_is_sent() -> None:
+def test_without_targets_no_canary_is_invoked() -> None:
     canaries = FakeCanaries()
-    assert canaries.probe({}, lambda: 900) == ProbeResult({}, {})
+    assert canaries.probe({}, lambda: 900) == Answers({}, {})
     assert (canaries.calls, canaries.regions) == ([], [])
 
 
@@ -196,8 +196,8 @@ def test_canaries_that_hang_keep_no_other_waiting_and_our_own_not_at_all(name: s
 
     canaries.during = during
     groups = [group(endpoint_id(number), probes=TARGETS_PER_CALL) for number in range(3, 3 + calls)]
-    errands = {f"{FOREIGN}-{number}": groups for number in range(hanging)} | {name: [group(B)]}
-    found = canaries.probe(errands, lambda: 0 if answered.is_set() or late.is_set() else 900)
+    jobs = {f"{FOREIGN}-{number}": groups for number in range(hanging)} | {name: [group(B)]}
+    found = canaries.probe(jobs, lambda: 0 if answered.is_set() or late.is_set() else 900)
     assert B in found.verdicts
 
 
@@ -269,29 +269,29 @@ def test_a_target_that_the_canary_leaves_out_is_not_taken_for_good() -> None:
 
 
 @pytest.mark.parametrize("cause", ["quic_failed", "packet_loss", "connection_rejected", "unexpectedly_open", " ", "OK"])
-def test_a_cause_that_no_probe_of_ours_finds_is_no_crossing_and_blames_nobody(cause: str) -> None:
+def test_a_cause_that_no_probe_of_ours_finds_is_a_probe_error(cause: str) -> None:
     verdict = verdict_on(GOOD | {"cause": cause, "detail": "new here"})
     assert verdict.cause == "probe_error"
     assert verdict.detail == f"the canary found what patrol does not know: {cause}: new here"
 
 
 @pytest.mark.parametrize("cause", [None, 0, False, [], {}, ["tcp_timeout"]])
-def test_a_cause_that_is_no_text_is_no_crossing(cause: object) -> None:
+def test_a_cause_that_is_no_text_is_a_probe_error(cause: object) -> None:
     assert verdict_on(GOOD | {"cause": cause}).cause == "probe_error"
 
 
-def test_a_verdict_without_a_cause_is_no_crossing() -> None:
+def test_a_verdict_without_a_cause_is_a_probe_error() -> None:
     assert verdict_on({name: value for name, value in GOOD.items() if name != "cause"}).cause == "probe_error"
 
 
 @pytest.mark.parametrize(
     "address", ["", None, "everywhere", "10.1.0", "10.1.0.7\n", "fe80::1%anything at all", 167837703]
 )
-def test_a_good_verdict_without_an_address_is_no_crossing(address: object) -> None:
+def test_a_good_verdict_without_an_address_is_a_probe_error(address: object) -> None:
     assert verdict_on(GOOD | {"address": address}).cause == "probe_error"
 
 
-def test_a_door_that_must_be_shut_may_have_no_address() -> None:
+def test_a_target_that_must_be_closed_may_have_no_address() -> None:
     (target,) = closed_targets(
         Connection(SERVICE, A, CONSUMER, "", State.REJECTED, datetime(2026, 1, 1, tzinfo=UTC), (TARGET.name.text,)),
         [Probe.parse("tcp://:1")],
@@ -353,7 +353,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(set(GOOD) - {"endpoint_id", "url"})), json_values))
-def test_whatever_a_canary_says_only_a_plain_good_verdict_with_an_address_is_a_crossing(
+def test_whatever_a_canary_says_only_a_plain_good_verdict_with_an_address_is_good(
     said: dict[str, object],
 ) -> None:
     verdict = verdict_on(said | {"endpoint_id": A, "url": TARGET.url})

@@ -122,7 +122,7 @@ PROBLEMS = {
     ),
     "settings-probe-body-stars": (
         "probe",
-        'probe is ["https://:443/#body=*"]: expected a body of 1 to 500 characters that are not all *',
+        "probe is [\"https://:443/#body=*\"]: expected a body of 1 to 500 characters that are not all *, not '*'",
     ),
     "settings-probe-server_name": (
         "probe",

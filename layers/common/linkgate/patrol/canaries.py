@@ -29,7 +29,7 @@ Group = Sequence[Target]
 """The targets of one endpoint, which stay together."""
 
 
-class ProbeResult(NamedTuple):
+class Answers(NamedTuple):
     """Verdicts by endpoint, and why one canary or another gave none about its targets."""
 
     verdicts: dict[str, list[Verdict]]
@@ -43,7 +43,7 @@ class Canaries:
         self._functions = functions
         self.own = own
 
-    def probe(self, jobs: Mapping[str, Sequence[Group]], left: Left) -> ProbeResult:
+    def probe(self, jobs: Mapping[str, Sequence[Group]], left: Left) -> Answers:
         """Invoke canaries, by name or ARN, with groups of targets. Targets of a canary that fails have no verdict.
 
         Every other target has one at least: `probe_error` where the canary says nothing about it. No call begins that
@@ -61,7 +61,7 @@ class Canaries:
             with alone:  # what is read is thirty times as large, and then mostly thrown away
                 return _sorted(batch, _verdicts(canary, payload))
 
-        result = ProbeResult({}, {})
+        result = Answers({}, {})
         with ThreadPoolExecutor(AT_ONCE) as pool:
             futures = [(canary, pool.submit(call, canary, batch)) for canary, batch in self._calls(jobs)]
             for canary, future in futures:

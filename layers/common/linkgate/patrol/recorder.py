@@ -59,22 +59,20 @@ class HealthRecorder:
         return recorded
 
     def _change(self, one: Assessment) -> Change | None:
-        known, found, status = one.candidate.known, one.diagnosis, one.status
-        if known is None or status is None or not (found.conclusive or one.evidence.verdicts):
+        known, found, status, closed = one.candidate.known, one.diagnosis, one.status, one.candidate.closed
+        if known is None or status is None or not (closed or known.status.live):
+            return None
+        # Why an endpoint that is let in cannot be probed is worth knowing.
+        if not found.conclusive and (closed or not one.evidence.verdicts):
             return None
         health = record(found, one.evidence, known.health, self.now())
-        if not one.candidate.closed:
-            if not known.status.live:
-                return None
+        if closed:
+            event = open_event(known, health) if one.open != is_open(known.recent, known.cause) else None
+            matters = OPEN in (known.cause, found.cause) and (known.cause, known.recent) != (found.cause, one.recent)
+        else:
             event = health_event(known, known.status, status, health)
             moved = (known.status, known.recent) != (status, one.recent)
             matters = moved or outdated(known.endpoint, known.health, health, self.now())
-        else:
-            if not found.conclusive:
-                return None
-            event = open_event(known, health) if one.open != is_open(known.recent, known.cause) else None
-            moved = (known.cause, known.recent) != (found.cause, one.recent)
-            matters = moved and OPEN in (known.cause, found.cause)
         return Change(known, status, one.recent, health, matters, event)
 
     def _still(self, changes: Sequence[Change]) -> list[Change]:

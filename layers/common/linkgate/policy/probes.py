@@ -9,8 +9,14 @@ FORM = "probe URLs without a host such as tcp://:443 or https://:443/healthz"
 LONGEST_BODY = 500
 
 _PROBE = re.compile(r"((?:tcp|tls)://:([0-9]{1,5})|https?://:([0-9]{1,5})(?:/[!\"$-~]*)?)(?:#(.*))?", re.DOTALL)
-_USED_BY = {"status": ("http", "https"), "body": ("http", "https"), "server_name": ("tls", "http", "https")}
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))+", re.IGNORECASE)
+_BODY = re.compile(rf"(?!\*+\Z).{{1,{LONGEST_BODY}}}", re.DOTALL)
+_OPTIONS = {
+    "status": (("http", "https"), re.compile("[1-5][0-9]{2}"), "a status from 100 to 599"),
+    "body": (("http", "https"), _BODY, f"a body of 1 to {LONGEST_BODY} characters that are not all *"),
+    "server_name": (("tls", "http", "https"), _HOST, "a server_name such as api.example.com"),
+}
+"""By name: the schemes that can expect it, its form, and the form in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +68,12 @@ def _options(text: str | None, scheme: str) -> dict[str, Any]:
         raise ValueError("options behind # such as status=204&body=ok")
     values: dict[str, Any] = {}
     for name, value in pairs:
-        if name not in _USED_BY or name in values:
+        if name not in _OPTIONS or name in values:
             raise ValueError(f"options status, body and server_name behind #, once each, not {name[:40]!r}")
-        if scheme not in _USED_BY[name]:
-            raise ValueError(f"{name} behind {' or '.join(f'{one}://' for one in _USED_BY[name])} only")
-        values[name] = _option(name, value)
+        schemes, form, words = _OPTIONS[name]
+        if scheme not in schemes:
+            raise ValueError(f"{name} behind {' or '.join(f'{one}://' for one in schemes)} only")
+        if not form.fullmatch(value):
+            raise ValueError(f"{words}, not {value[:40]!r}")
+        values[name] = int(value) if name == "status" else value
     return values
-
-
-def _option(name: str, value: str) -> int | str:
-    if name == "status":
-        if not re.fullmatch(r"[1-5][0-9]{2}", value):
-            raise ValueError(f"a status from 100 to 599, not {value[:40]!r}")
-        return int(value)
-    if name == "body":
-        if not value.strip("*") or len(value) > LONGEST_BODY:
-            raise ValueError(f"a body of 1 to {LONGEST_BODY} characters that are not all *")
-    elif not _HOST.fullmatch(value):
-        raise ValueError(f"a server_name such as api.example.com, not {value[:40]!r}")
-    return value

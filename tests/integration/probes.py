@@ -31,7 +31,7 @@ MORE_PROBES = (*PROBES, "http://:80/again", "https://:443/again")
 """For packets that are lost by chance: probes enough that a round hardly ever misses it.
 
 Measured: 400 rounds of PROBES with 30 % of the packets lost, taken together in twos, found nothing but the loss in 200
-of 200; beside a missing private name 199 of 200 found both and one the name alone. An engineer is told what most of
+of 200; beside a missing private name 199 of 200 found both and one the name alone. An engineer hears what most of
 three to five bad rounds found, so two must miss it: in 200,000 draws from those rounds they did never and 13 times.
 """
 ROUNDS = 30
@@ -132,7 +132,7 @@ class Watch:
         return found[0].state if found else State.DELETED
 
     def reported(self) -> Diagnosis:
-        """What an engineer is told: what most of the bad rounds found once three of the last five were bad.
+        """What an engineer hears: what most of the bad rounds found once three of the last five were bad.
 
         A healthy diagnosis if that does not happen.
         """
