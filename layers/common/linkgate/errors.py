@@ -4,8 +4,8 @@
   x SettingsError       the deployment is wrong: terminal, names the variable
   x Unavailable         AWS cannot answer now: worth another try, later
     - Throttled         EC2 asks for fewer calls
-    - Contended         somebody else is deciding on the same connection at this moment
-      + Leased          they decided a moment ago, and it is theirs for now
+    - Contended         another approver decides on the same connection at this moment
+      + Leased          it decided a moment ago, and has the lease
 """
 
 
@@ -26,8 +26,8 @@ class Throttled(Unavailable):
 
 
 class Contended(Unavailable):
-    """Another approver recorded a decision on this connection between our look and our record."""
+    """Another approver recorded a decision on this connection after it was read here."""
 
 
 class Leased(Contended):
-    """The connection, or an older one that goes first, is somebody else's for now."""
+    """Another approver has the lease of the connection, or of an older one that goes first."""

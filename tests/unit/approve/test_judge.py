@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 from linkgate.approve.context import ContextReader
 from linkgate.approve.judge import Judge, JudgmentResult
-from linkgate.aws.connections import Refusal
+from linkgate.aws.errors import Refusal
 from linkgate.errors import Contended, Unavailable
 from linkgate.events.bell import Bell
 from linkgate.ledger.breaker import rejects_name
@@ -189,7 +189,6 @@ CERTAIN: dict[str, tuple[list[tuple[str, str]], State, str]] = {
     ),
     "a deny of the account": ([(CONSUMER, "deny"), (UNIT, "allow")], State.REJECTED, "denied"),
     "a review of the account": ([(CONSUMER, "review"), (UNIT, "allow")], State.PENDING_ACCEPTANCE, "review"),
-    "an allow of everybody, as of the OU": ([("*", "allow"), (UNIT, "allow")], State.AVAILABLE, "allowed"),
 }
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
-from linkgate.aws.connections import Connections, Refusal
-from linkgate.aws.errors import THROTTLES
+from linkgate.aws.connections import Connections
+from linkgate.aws.errors import THROTTLES, Refusal
 from linkgate.errors import Throttled, Unavailable
 from linkgate.model import Connection, Outcome, State
 

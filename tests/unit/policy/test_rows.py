@@ -208,7 +208,6 @@ def test_words_for_people_are_kept_and_numbers_among_them_are_text() -> None:
         ("probe", "tcp://:443", ("tcp://:443",)),
         ("probe", {"https://:443/healthz?deep=1", "http://:80"}, ("http://:80", "https://:443/healthz?deep=1")),
         ("probe", ["tls://:8443"], ("tls://:8443",)),
-        ("owner", "platform", "platform"),
     ],
 )
 def test_each_setting_is_read_in_its_form(name: str, value: object, expected: object) -> None:
@@ -220,8 +219,9 @@ def test_any_other_duration_cannot_be_read(value: object) -> None:
     assert problem(row({"grace": value}, "@settings")).attribute == "grace"
 
 
-def test_a_settings_row_without_attributes_sets_nothing() -> None:
-    assert parse(row({}, "@settings")) == SettingsRow(RowKey(SERVICE, "@settings"), {})
+@pytest.mark.parametrize("people", [{}, {"owner": "platform", "note": "for people"}])
+def test_a_settings_row_without_settings_sets_nothing(people: Item) -> None:
+    assert parse(row(people, "@settings")) == SettingsRow(RowKey(SERVICE, "@settings"), {})
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ NAMED = sorted(RELEASED)
 @pytest.mark.parametrize("value", [RELEASED, NAMED, ",".join(NAMED), f" {' , '.join(NAMED)} ", tuple(NAMED)])
 def test_a_release_names_endpoints(value: object) -> None:
     found = parse(row({"endpoints": value, "reason": "moved"}, "@release"))
-    assert found == ReleaseRow(RowKey(SERVICE, "@release"), frozenset(RELEASED), {"reason": "moved"})
+    assert found == ReleaseRow(RowKey(SERVICE, "@release"), frozenset(RELEASED))
 
 
 @pytest.mark.parametrize("consumer", [CONSUMER, endpoint_id(1), "vpce-0a1b2c3d"])
@@ -264,7 +264,7 @@ def test_a_release_names_endpoints(value: object) -> None:
 )
 def test_a_canary_row_says_which_function_reaches_an_account_or_an_endpoint(consumer: str, function: str) -> None:
     found = parse(row({"function": f" {function} ", "owner": "net"}, f"@canary:{consumer}"))
-    assert found == CanaryRow(RowKey(SERVICE, f"@canary:{consumer}"), consumer, function, {"owner": "net"})
+    assert found == CanaryRow(RowKey(SERVICE, f"@canary:{consumer}"), function)
 
 
 @pytest.mark.parametrize(

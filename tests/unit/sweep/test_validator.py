@@ -11,7 +11,7 @@ from linkgate.model import RowKey, State, Status
 from linkgate.policy.decide import Rows
 from linkgate.policy.rows import Item, blocks, key_of, parse
 from linkgate.sweep.sweeper import SweepResult
-from linkgate.sweep.validator import MOST_TOLD, TOLD, Validator
+from linkgate.sweep.validator import MOST_PUBLISHED, PUBLISHED, Validator
 
 from tests import gallery
 from tests.application import SERVICE, Application
@@ -100,7 +100,7 @@ def test_a_mended_row_is_forgotten_and_told_anew_when_it_breaks_again(
     else:
         app.allow_list.delete(*key)
     finding = app.sweeper.edited({key: app.allow_list.table.get(key)}, "an edit") if stream else swept(app)
-    assert (finding.malformed, app.register.read([TOLD])) == ({}, {})
+    assert (finding.malformed, app.register.read([PUBLISHED])) == ({}, {})
     app.edit(SERVICE, OTHER, effect="permit")
     assert told(app) == [str(key)] * 2
 
@@ -128,17 +128,17 @@ def put_bad_rows(app: Application, numbers: range) -> None:
 
 
 def test_of_more_problems_than_can_be_kept_in_mind_the_rest_is_told_when_some_are_mended(app: Application) -> None:
-    put_bad_rows(app, range(MOST_TOLD + 50))
-    assert len(swept(app, 2).malformed) == MOST_TOLD + 50
-    assert len(told(app)) == MOST_TOLD
+    put_bad_rows(app, range(MOST_PUBLISHED + 50))
+    assert len(swept(app, 2).malformed) == MOST_PUBLISHED + 50
+    assert len(told(app)) == MOST_PUBLISHED
     for number in range(30):
         app.allow_list.delete(SERVICE, f"{number:012}")
     swept(app, 3)
-    assert len(told(app)) == len(set(told(app))) == MOST_TOLD + 30
+    assert len(told(app)) == len(set(told(app))) == MOST_PUBLISHED + 30
 
 
 def test_when_too_many_were_told_by_runs_side_by_side_no_more_are(app: Application) -> None:
-    app.register.add(TOLD, [f'["*", "{number}", "0"]' for number in range(MOST_TOLD + 3)])
+    app.register.add(PUBLISHED, [f'["*", "{number}", "0"]' for number in range(MOST_PUBLISHED + 3)])
     app.sweeper.edited({key_of(row): row for row in gallery.malformed().values()}, "an edit")
     assert told(app) == []
 
@@ -148,7 +148,7 @@ def test_what_is_kept_in_mind_fits_into_an_item_however_many_rows_are_wrong(app:
     for number in range(12_000 if length < 100 else 1000):
         app.allow_list.put(SERVICE, f"{number:05}".ljust(length, "x"), effect="deny")
     swept(app)
-    sets = app.register.read([TOLD, block_name(SERVICE)])
+    sets = app.register.read([PUBLISHED, block_name(SERVICE)])
     assert {name: sum(map(len, members)) < ITEM for name, members in sets.items()} == dict.fromkeys(sets, True)
 
 
@@ -161,11 +161,11 @@ def test_whatever_is_written_an_edit_and_a_sweep_say_the_same_and_never_fail(
     key = key_of(row)
     made.allow_list.table[key] = row
     edited = made.sweeper.edited({key: row}, "an edit")
-    kept = (guards(made), made.register.read([TOLD]))
+    kept = (guards(made), made.register.read([PUBLISHED]))
     assert (swept(made).malformed, edited.failed) == (edited.malformed, {})
-    assert (guards(made), made.register.read([TOLD])) == kept
+    assert (guards(made), made.register.read([PUBLISHED])) == kept
     made.sweeper.edited({key: None}, "an edit")
-    assert (guards(made), made.register.read([TOLD])) == ({}, {})
+    assert (guards(made), made.register.read([PUBLISHED])) == ({}, {})
 
 
 # ------------------------------------------------------------------ whom a row with wrong keys shuts
@@ -427,4 +427,4 @@ def test_when_the_role_is_given_the_row_is_mended(roleless: Application) -> None
     roleless.edit(SERVICE, UNIT, effect="allow")
     validator = Validator(roleless.register, roleless.bus, True)
     assert validator.whole(roleless.allow_list.table, validator.remembered([SERVICE])) == {}
-    assert roleless.register.read([TOLD]) == {}
+    assert roleless.register.read([PUBLISHED]) == {}

@@ -1,12 +1,12 @@
-"""What both tables have in common: DynamoDB's errors in our words, and reading many items by their keys."""
+"""What both tables have in common: what DynamoDB's errors mean, and reading many items by their keys."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from linkgate.aws.calls import parts
 from linkgate.errors import Contended, SettingsError, Unavailable
 
 BUSY = frozenset({"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"})
@@ -30,8 +30,7 @@ def by_keys(
 
     Unprocessed keys are asked for again; raises Unavailable if some always stay.
     """
-    rest = iter(keys)
-    while wanted := list(islice(rest, KEYS_PER_CALL)):
+    for wanted in parts(keys, KEYS_PER_CALL):
         for attempt in range(TRIES):
             with dynamodb_errors(table):
                 answer = get(RequestItems={table: {"Keys": wanted, "ConsistentRead": True}})
@@ -47,7 +46,7 @@ def by_keys(
 
 @contextmanager
 def dynamodb_errors(table: str) -> Iterator[None]:
-    """A missing table as SettingsError that names it, "not now" as Unavailable, a lost race as Contended."""
+    """A missing table as SettingsError that names it, "not now" as Unavailable, a faster writer as Contended."""
     try:
         yield
     except ClientError as error:

@@ -1,7 +1,7 @@
-"""Permission sync: which principals the rows of the allow-list want, and what that changes. Pure; nothing here acts.
+"""Permission sync: which principals the rows of the allow-list want, and what that changes. Pure.
 
-Who may ask is still decided on when the request comes, row by row. So sync errs on the side of asking: a principal is
-taken away only where the rows say that nobody behind it may come in.
+Every request is still decided on by the rows. So sync errs on the side of asking: a principal is removed only where the
+rows let nobody behind it in.
 """
 
 import re
@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from linkgate.model import Effect, MalformedRow, Outcome, RowKey, Rule, ServiceSettings, Sync
+from linkgate.model import Effect, MalformedRow, Outcome, Reason, RowKey, Rule, ServiceSettings, Sync
 from linkgate.policy.decide import Readable, Rows
 from linkgate.policy.rows import EVERY, parse
 
 EVERYBODY = "*"
 """The principal that lets every account ask."""
 ACCOUNT, RESERVED = re.compile("[0-9]{12}"), "@"
-"""The consumers that sync speaks of, and what those begin with that are none."""
+"""The form of an account, and what reserved words begin with."""
 MOST_NAMED = 5
 """Rows that a sentence names."""
 
@@ -103,24 +103,19 @@ def _may_ask(found: Sequence[Readable], now: datetime) -> bool | None:
     rules = [row for row in found if isinstance(row, Rule)]
     if len(rules) < len(found):
         return None
-    if any(rule.effect is Effect.DENY and not rule.regions and _in_force(rule, now) for rule in rules):
+    in_force = [rule for rule in rules if not rule.out_of_date(now)]
+    if any(rule.effect is Effect.DENY and not rule.regions for rule in in_force):
         return False
-    if any(rule.effect is Effect.ALLOW and _in_force(rule, now) for rule in rules):
+    if any(rule.effect is Effect.ALLOW for rule in in_force):
         return True
     return None if any(_may_admit(rule, now) for rule in rules) else False
 
 
-def _in_force(rule: Rule, now: datetime) -> bool:
-    return not _expired(rule, now) and not (rule.starts_at and now < rule.starts_at)
-
-
-def _expired(rule: Rule, now: datetime) -> bool:
-    return rule.expires_at is not None and now >= rule.expires_at
-
-
 def _may_admit(row: Readable, now: datetime) -> bool:
     """Whether a row lets somebody in, now or later or after a review, or cannot be read."""
-    return isinstance(row, MalformedRow) or (row.effect is not Effect.DENY and not _expired(row, now))
+    return isinstance(row, MalformedRow) or (
+        row.effect is not Effect.DENY and row.out_of_date(now) is not Reason.EXPIRED
+    )
 
 
 def _account(principal: str) -> str:
