@@ -89,8 +89,8 @@ def test_neither_settings_nor_rows_with_other_keys_are_rows_that_apply_even_if_t
     table = rows({"S @settings": {"mode": "on"}, "S *": ALLOW})
     decision = decide(ASKING, table, NOW)
     assert (decision.row, decision.applied) == (key("S @settings"), (key("S *"),))
-    shut = decide(ASKING, rows({"S *": ALLOW}), NOW, DecisionContext(unmatched=(RowKey(SERVICE, "payments"),)))
-    assert (shut.row, shut.applied) == (RowKey(SERVICE, "payments"), (key("S *"),))
+    blocked = decide(ASKING, rows({"S *": ALLOW}), NOW, DecisionContext(unmatched=(RowKey(SERVICE, "payments"),)))
+    assert (blocked.row, blocked.applied) == (RowKey(SERVICE, "payments"), (key("S *"),))
 
 
 def test_what_may_be_somebody_elses_row_is_not_among_those_that_applied_but_may_be_named() -> None:
@@ -131,12 +131,12 @@ def test_what_a_decision_says_is_outcome_reason_and_row_as_text() -> None:
     assert decide(ASKING, {}, NOW).says() == ("hold", "not_listed", "")
 
 
-def test_the_hash_is_that_of_what_was_read_rows_settings_and_strays() -> None:
+def test_the_hash_is_that_of_what_was_read_rows_settings_and_unmatched_keys() -> None:
     table: dict[str, Row] = {f"S {CONSUMER}": ALLOW, "S @settings": {"mode": "enforce"}}
     seen = {
-        decide(ASKING, rows(read), NOW, standing).policy_hash
+        decide(ASKING, rows(read), NOW, context).policy_hash
         for read in ({}, table, table | {"S @settings": {"mode": "observe"}}, table | {"* *": ALLOW})
-        for standing in (DecisionContext(), DecisionContext(unmatched=(RowKey("x", "y"),)))
+        for context in (DecisionContext(), DecisionContext(unmatched=(RowKey("x", "y"),)))
     }
     assert len(seen) == 8
     again = decide(replace(ASKING, region=""), rows(table), NOW + timedelta(days=1), DecisionContext(live=7))
