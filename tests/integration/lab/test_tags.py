@@ -52,7 +52,7 @@ def test_sync_makes_the_principals_what_is_wanted_and_then_rests(client: Client,
     assert services.principals(service) == {"*", CONSUMER_ROOT}
     assert services.permit(service, plan(Sync.EXACT, services.principals(service), asked)) == {}
     assert services.principals(service) == ROOTS
-    assert not plan(Sync.EXACT, services.principals(service), asked)
+    assert plan(Sync.EXACT, services.principals(service), asked) == Change()
 
 
 def test_an_account_may_ask_once_it_is_permitted_and_stays_connected_when_it_no_longer_is(

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from jsonschema import Draft202012Validator
-from linkgate.errors import Throttled, Unavailable
+from linkgate.errors import Unavailable
 from linkgate.events.bus import Bus, Event
 from linkgate.events.catalog import about, decision_event, finished_event
 from linkgate.health.causes import CAUSES
@@ -18,7 +17,7 @@ from linkgate.model import Connection, Decision, Mode, Outcome, Reason, RowKey, 
 
 from tests import gallery
 from tests.fakes import FakeBus
-from tests.unit.edges import stubbed, unreachable
+from tests.unit.edges import stubbed
 from tests.world import CONSUMER, REGION, endpoint_id, service_id
 
 SERVICE, ENDPOINT = service_id(1), endpoint_id(1)
@@ -73,24 +72,6 @@ def test_a_bus_that_did_not_take_every_event_is_unavailable(edge: Edge) -> None:
     expect(edge, closed(3), failed=1)
     with pytest.raises(Unavailable, match="refused 1 of 3 events"):
         edge[0].publish(closed(3))
-
-
-@pytest.mark.parametrize(("code", "kind"), [("ThrottlingException", Throttled), ("InternalException", Unavailable)])
-def test_a_bus_that_cannot_take_events_now_is_tried_again_later(edge: Edge, code: str, kind: type[Unavailable]) -> None:
-    edge[1].add_client_error(PUT, code, http_status_code=400 if kind is Throttled else 500)
-    with pytest.raises(kind, match=code):
-        edge[0].publish(closed(1))
-
-
-def test_a_bus_that_may_not_be_written_to_is_a_wrong_deployment(edge: Edge) -> None:
-    edge[1].add_client_error(PUT, "AccessDeniedException")
-    with pytest.raises(ClientError, match="AccessDeniedException"):
-        edge[0].publish(closed(1))
-
-
-def test_a_bus_out_of_reach_is_tried_again_later() -> None:
-    with unreachable("events") as client, pytest.raises(Unavailable):
-        Bus(client, "linkgate").publish(closed(1))
 
 
 DECISIONS = {

@@ -263,23 +263,14 @@ def test_the_hash_of_a_decision_is_that_of_what_it_read_of_its_place() -> None:
 
 
 def test_of_all_rows_that_cover_a_service_few_matter_for_a_connection() -> None:
-    service, unit = service_id(1), "ou-ab12-11111111"
-    wanted = [(service, CONSUMER), ("*", CONSUMER), (service, "@settings"), ("*", "@release"), (service, unit)]
-    others = [(service, OTHER), (service, endpoint_id(9))]
-    rows: Rows = {RowKey(*key): {"service": key[0], "consumer": key[1]} for key in [*wanted, *others]}
-    units: Rows = {RowKey(service, unit): rows[RowKey(service, unit)]}
-    asking = Connection(
-        service, endpoint_id(1), CONSUMER, REGION, State.PENDING_ACCEPTANCE, datetime(2026, 1, 1, tzinfo=UTC)
-    )
-    covering = Covering(service, rows, units)
-    assert covering.of(asking) == {RowKey(*key): rows[RowKey(*key)] for key in wanted}
-    assert covering.common.keys() == {RowKey(*key) for key in wanted[2:]}
+    wanted = [f"S {CONSUMER}", f"* {CONSUMER}", "S @settings", "* @release", f"S {FAR}"]
+    table = rows({name: {} for name in (*wanted, f"S {OTHER}", f"S {endpoint_id(9)}")})
+    covering = Covering(SERVICE, table, unit_rows(SERVICE, table))
+    assert covering.of(ASKING) == {key(name): table[key(name)] for name in wanted}
+    assert covering.common.keys() == set(map(key, wanted[2:]))
 
 
 @pytest.mark.parametrize("unknown", [None, Reason.UNKNOWN_ORGANIZATION])
 def test_a_decision_is_certain_unless_nobody_can_tell_where_the_consumer_stands(unknown: Reason | None) -> None:
-    asking = Connection(
-        service_id(1), endpoint_id(1), CONSUMER, REGION, State.PENDING_ACCEPTANCE, datetime(2026, 1, 1, tzinfo=UTC)
-    )
-    decision = decide(asking, {}, asking.created, DecisionContext(lineage=Lineage(unknown=unknown)))
+    decision = decide(ASKING, {}, NOW, DecisionContext(lineage=Lineage(unknown=unknown)))
     assert decision.certain is (unknown is None)

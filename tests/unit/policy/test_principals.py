@@ -140,13 +140,11 @@ def test_inexpressible_rows_are_named_in_the_order_of_their_keys() -> None:
 
 def test_off_changes_nothing() -> None:
     assert change(Sync.OFF, {root(SECOND)}, row(), row("*")) == Change()
-    assert not Change()
 
 
 def test_add_adds_what_is_missing_and_removes_nothing() -> None:
     changed = change(Sync.ADD, {root(SECOND), "*"}, row())
     assert changed == Change(add=frozenset({root()}))
-    assert changed
 
 
 OTHERS = {root(SECOND), "*", OU_PRINCIPAL, f"arn:aws:iam::{ACCOUNT}:role/R", "cloudwatch.amazonaws.com"}
@@ -213,8 +211,7 @@ def test_a_second_plan_changes_nothing(rows: list[Item], present: frozenset[str]
     changed = plan(sync, present, asked)
     assert not changed.add & changed.remove
     again = plan(sync, (present | changed.add) - changed.remove, asked)
-    assert not again
-    assert again.short == changed.short
+    assert again == Change(short=changed.short)
 
 
 @given(rows=st.lists(anything | readable, min_size=1), present=principals, spoilt=st.integers(0))

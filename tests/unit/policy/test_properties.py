@@ -156,7 +156,7 @@ def test_only_a_deny_that_applies_denies_or_cuts_at_once(
 def test_removing_an_allow_adds_no_accept_unless_that_row_itself_was_holding(
     connection: Connection, rows: Rows, context: DecisionContext, key: RowKey, allow: Item
 ) -> None:
-    """Exactly: it decided, and held because it was full, because EC2 does not tell the Region that it depends on, or
+    """Exactly: it decided, and held because it was full, because EC2 does not name the Region that it depends on, or
     because nobody knows whether the consumer is in its OU; then the next row may let in. One that a freeze holds takes
     no other row's place, since a freeze holds them all; one that is over or not begun decides nothing."""
     with_it = {**rows, **items({key: allow})}

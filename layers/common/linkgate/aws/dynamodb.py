@@ -55,7 +55,7 @@ def dynamodb_errors(table: str) -> Iterator[None]:
             raise SettingsError(f"table {table} does not exist in this account and Region") from error
         if code in BUSY:
             raise Unavailable(f"table {table}: {error}") from error
-        if code in CHANGED or (code == "TransactionCanceledException" and _lost(error)):
+        if code in CHANGED or (code == "TransactionCanceledException" and _cancelled(error) <= LOST):
             raise Contended(f"table {table} changed meanwhile: {error}") from error
         raise
     except BotoCoreError as error:
@@ -64,10 +64,10 @@ def dynamodb_errors(table: str) -> Iterator[None]:
 
 def conflicting(error: ClientError) -> bool:
     """Whether a transaction was cancelled for no other reason than that another one held an item of it."""
-    codes = {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])}
+    codes = _cancelled(error)
     return "TransactionConflict" in codes and codes <= {"None", "TransactionConflict"}
 
 
-def _lost(error: ClientError) -> bool:
-    reasons = error.response.get("CancellationReasons", [])
-    return all(reason.get("Code", "None") in LOST for reason in reasons)
+def _cancelled(error: ClientError) -> set[str]:
+    """Why a transaction was cancelled: a code for each of its items, "None" where nothing was wrong."""
+    return {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])}

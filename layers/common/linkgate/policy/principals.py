@@ -37,14 +37,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Principals to add and to remove; true if there are any. `short` says what sync cannot do, "" if it can do all."""
+    """Principals to add and to remove. `short` says what sync cannot do, "" if it can do all."""
 
     add: frozenset[str] = frozenset()
     remove: frozenset[str] = frozenset()
     short: str = ""
-
-    def __bool__(self) -> bool:
-        return bool(self.add or self.remove)
 
 
 def wanted(service: str, rows: Rows, now: datetime, partition: str) -> Wanted:
