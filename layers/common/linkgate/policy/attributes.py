@@ -109,26 +109,23 @@ def _match(pattern: str, value: object, expected: str) -> re.Match[str]:
     return match
 
 
-def number(value: object) -> Decimal:
-    """A number, or a number written as a string, since the console produces them."""
-    return Decimal(_match(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", value, "a number")[0])
-
-
 def whole(value: object) -> int:
     """A whole number from zero on."""
     return int(_match("[0-9]{1,9}", value, "a whole number from 0 to 999999999")[0])
 
 
+_SECONDS = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
+
+
 def moment(value: object) -> datetime:
     """ISO 8601 with a zone, or epoch seconds, within the years 2015 to 2100."""
     expected = "an ISO 8601 time with a zone such as 2026-12-31T23:00:00Z, or epoch seconds, between 2015 and 2100"
+    text = _scalar(value) or ""
     try:
-        moment = datetime.fromtimestamp(float(number(value)), UTC)
-    except (Unreadable, OverflowError, OSError, ValueError):
-        try:
-            moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else datetime.min
-        except ValueError:
-            raise Unreadable(expected) from None
+        epoch = _SECONDS.fullmatch(text)
+        moment = datetime.fromtimestamp(float(text), UTC) if epoch else datetime.fromisoformat(text)
+    except (OverflowError, OSError, ValueError):
+        raise Unreadable(expected) from None
     if moment.tzinfo is None or not EARLIEST <= moment < LATEST:
         raise Unreadable(expected)
     return moment.astimezone(UTC)

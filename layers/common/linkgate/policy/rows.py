@@ -121,19 +121,20 @@ class _AttributeError(attributes.Unreadable):
         self.attribute = attribute
 
 
+_FORMS = {
+    "service": (SERVICE_FORM, "* or an id such as vpce-svc-0123456789abcdef0"),
+    "consumer": (
+        CONSUMER_FORM,
+        "a 12-digit account id, an endpoint such as vpce-0123456789abcdef0, an OU such as ou-ab12-11111111, an "
+        "organization such as o-a1b2c3d4e5, *, @settings, @release, or @canary: and an account or endpoint id",
+    ),
+}
+
+
 def _require_form(key: RowKey) -> None:
-    if not SERVICE_FORM.fullmatch(key.service):
-        raise _AttributeError(
-            "service",
-            f"service is {key.service!r}: expected, without blanks, * or an id such as vpce-svc-0123456789abcdef0",
-        )
-    if not CONSUMER_FORM.fullmatch(key.consumer):
-        raise _AttributeError(
-            "consumer",
-            f"consumer is {key.consumer!r}: expected, without blanks, a 12-digit account id, an endpoint such as "
-            "vpce-0123456789abcdef0, an OU such as ou-ab12-11111111, an organization such as o-a1b2c3d4e5, *, "
-            "@settings, @release, or @canary: and an account or endpoint id",
-        )
+    for (name, (form, expected)), text in zip(_FORMS.items(), key, strict=True):
+        if not form.fullmatch(text):
+            raise _AttributeError(name, f"{name} is {text!r}: expected, without blanks, {expected}")
 
 
 def _read(item: Item, readers: Mapping[str, Callable[[object], Any]], required: str = "") -> dict[str, Any]:
