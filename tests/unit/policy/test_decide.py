@@ -194,25 +194,6 @@ def test_settings_of_the_service_win_attribute_by_attribute_but_for_mode() -> No
     )
 
 
-def test_every_setting_of_a_service_is_in_force() -> None:
-    mine: Row = {
-        "mode": "enforce",
-        "reconcile": "enforce",
-        "grace": "90",
-        "max_rejects": "7",
-        "sync_permissions": "exact",
-        "probe": ["https://:443/", "tcp://:80"],
-    }
-    assert settings_for(SERVICE, rows({"S @settings": mine})) == ServiceSettings(
-        mode=Mode.ENFORCE,
-        reconcile=Reconcile.ENFORCE,
-        grace=timedelta(seconds=90),
-        max_rejects=Budget(7),
-        sync_permissions=Sync.EXACT,
-        probe=("https://:443/", "tcp://:80"),
-    )
-
-
 def test_settings_that_cannot_be_read_are_the_malformed_row() -> None:
     for name in ("S @settings", "* @settings"):
         found = settings_for(SERVICE, rows({"S @settings": {}, "* @settings": {}, name: {"mode": "on"}}))

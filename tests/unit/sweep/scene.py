@@ -36,6 +36,11 @@ def swept(app: Application, times: int = 1) -> SweepResult:
     return finding
 
 
+def seen(app: Application, row: RowKey, stream: bool) -> SweepResult:
+    """The finding of the run that sees a row just written or deleted: by the table's stream, or by the next sweep."""
+    return app.sweeper.edited({row: app.allow_list.table.get(row)}, "an edit") if stream else swept(app)
+
+
 def blocking(app: Application) -> dict[str, set[RowKey]]:
     """By service, the rows that block it."""
     names = {block_name(service): service for service in (SERVICE, SECOND, "*")}

@@ -7,7 +7,7 @@ from linkgate.policy.decide import Rows
 from linkgate.policy.rows import blocks
 
 from tests.application import SERVICE, Application
-from tests.unit.sweep.scene import SECOND, A, B, C, blocking, published, swept, two_services
+from tests.unit.sweep.scene import SECOND, A, B, C, blocking, published, seen, swept, two_services
 from tests.world import OTHER
 
 
@@ -42,10 +42,7 @@ def test_exactly_the_services_that_a_row_with_other_keys_may_have_meant_are_bloc
     app: Application, key: tuple[str, str], stream: bool
 ) -> None:
     row = app.allow_list.put(*key, effect="deny")
-    if stream:
-        app.sweeper.edited({row: app.allow_list.table[row]}, "an edit")
-    else:
-        swept(app)
+    seen(app, row, stream)
     ask(app)
     assert let_in(app) == {SERVICE, SECOND} - blocked(key)
     for endpoint, service in ((A, SERVICE), (B, SECOND)):
@@ -109,10 +106,7 @@ def test_what_a_mended_row_had_blocked_is_open_again_after_the_edit_or_the_sweep
     app.edit(*key, effect="deny")
     ask(app)
     row = mend(app, key, how)
-    if stream:
-        app.sweeper.edited({row: app.allow_list.table.get(row)}, "an edit")
-    else:
-        swept(app)
+    seen(app, row, stream)
     app.work(10)
     assert let_in(app) == {SERVICE, SECOND}
     assert blocking(app) == {}

@@ -13,7 +13,7 @@ from linkgate.sweep.validator import MOST_PUBLISHED, PUBLISHED, Validator
 
 from tests import gallery
 from tests.application import SERVICE, Application
-from tests.unit.sweep.scene import INVALID, SECOND, A, B, C, blocking, published, swept, two_services
+from tests.unit.sweep.scene import INVALID, SECOND, A, B, C, blocking, published, seen, swept, two_services
 from tests.unit.values import attributes, texts
 from tests.world import CONSUMER, OTHER
 
@@ -66,7 +66,7 @@ def test_a_mended_row_is_forgotten_and_published_anew_when_it_breaks_again(
         app.allow_list.put(*key, effect="allow")
     else:
         app.allow_list.delete(*key)
-    finding = app.sweeper.edited({key: app.allow_list.table.get(key)}, "an edit") if stream else swept(app)
+    finding = seen(app, key, stream)
     assert (finding.malformed, app.register.read([PUBLISHED])) == ({}, {})
     app.edit(SERVICE, OTHER, effect="permit")
     assert published(app) == [str(key)] * 2
@@ -154,7 +154,7 @@ def test_without_a_role_a_row_about_an_ou_is_malformed_and_named(
     roleless: Application, consumer: str, stream: bool
 ) -> None:
     row = roleless.allow_list.put(SERVICE, consumer, effect="allow")
-    finding = roleless.sweeper.edited({row: roleless.allow_list.table[row]}, "an edit") if stream else swept(roleless)
+    finding = seen(roleless, row, stream)
     assert finding.malformed == {str(row): f"row {row}: consumer is {consumer!r}: {ROLE_MISSING}"}
     swept(roleless, 2)
     assert published(roleless) == [str(row)]
