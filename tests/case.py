@@ -17,7 +17,7 @@ class Case:
     name: str
     connection: Connection
     rows: Rows
-    standing: DecisionContext
+    context: DecisionContext
     now: datetime
     expected: Mapping[str, Any]
 
@@ -31,7 +31,7 @@ class Case:
         ]
 
     def _found(self) -> dict[str, Any]:
-        decision = decide(self.connection, self.rows, self.now, self.standing)
+        decision = decide(self.connection, self.rows, self.now, self.context)
         settings = settings_for(self.connection.service, self.rows)
         words = self.expected.get("note", "")
         return {

@@ -100,16 +100,16 @@ def _formed(name: str, text: str) -> str:
 
 def _case(file: str, topic: Mapping[str, Any], written: Mapping[str, Any]) -> Case:
     shared = {name: topic[name] for name in SHARED if name in topic}
-    said = _known(
+    given = _known(
         {"live": {}, "organization": {}, "breaker": "not tripped"} | shared | dict(written),
         (*SHARED, *written),
         *SHARED[:3],
     )
     fields = _known(topic.get("request", {}) | written.get("request", {}), REQUEST, *REQUEST)
     endpoint, owner, region = (_formed(name, fields[name]) for name in REQUEST)
-    service, now = _formed("service", said["service"]), attributes.moment(said["time"])
+    service, now = _formed("service", given["service"]), attributes.moment(given["time"])
     rows = _rows(service, topic.get("table", [])) | _rows(service, written.get("table", []))
-    live = {_formed("endpoint", one): _formed("owner", account) for one, account in said["live"].items()}
+    live = {_formed("endpoint", one): _formed("owner", account) for one, account in given["live"].items()}
     if live.get(endpoint, owner) != owner:
         raise ValueError(f"{endpoint} is live, and of {live[endpoint]}")
     others = [one for one, account in live.items() if account == owner and one != endpoint]
@@ -121,11 +121,11 @@ def _case(file: str, topic: Mapping[str, Any], written: Mapping[str, Any]) -> Ca
             service, endpoint, owner.replace("unknown", ""), region.replace("unknown", ""), state, now
         ),
         rows=rows,
-        standing=DecisionContext(
+        context=DecisionContext(
             live=len(others),
-            lineage=_lineage(said["organization"], owner),
-            unmatched=_strays(service, rows.values()),
-            breaker=BREAKER[said["breaker"]],
+            lineage=_lineage(given["organization"], owner),
+            unmatched=_unmatched(service, rows.values()),
+            breaker=BREAKER[given["breaker"]],
         ),
         now=now,
         expected=_expected(service, state.live, written["expect"]),
@@ -151,7 +151,7 @@ def _lineage(organization: Mapping[str, Iterable[str]] | str, owner: str) -> Lin
     return Lineage(known.get(owner, ()))
 
 
-def _strays(service: str, items: Iterable[Item]) -> tuple[RowKey, ...]:
+def _unmatched(service: str, items: Iterable[Item]) -> tuple[RowKey, ...]:
     return tuple(sorted(key_of(item) for item in items if blocks(item) in (service, EVERY)))
 
 

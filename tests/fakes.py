@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
+from linkgate.aws.errors import Refusal
 from linkgate.aws.services import EndpointService, EndpointServices
 from linkgate.errors import Contended
 from linkgate.events import bell
@@ -75,7 +76,7 @@ class FakeEndpointServices(EndpointServices):
             if service.managed
         }
 
-    def ensure_notifications(self, services: Mapping[str, EndpointService], topic: str) -> dict[str, str]:
+    def ensure_notifications(self, services: Iterable[str], topic: str) -> dict[str, str]:
         unnotified = {}
         for name in services:
             if not self.world.services[name].topics.setdefault(topic, True):
@@ -85,13 +86,14 @@ class FakeEndpointServices(EndpointServices):
     def principals(self, service: str) -> frozenset[str]:
         return frozenset(self.world.services[service].principals)
 
-    def permit(self, service: str, change: Change) -> str:
+    def permit(self, service: str, change: Change) -> dict[str, Refusal]:
         if service in self.world.forbidden:
-            return "UnauthorizedOperation: You are not authorized to perform this operation."
+            why = Refusal("UnauthorizedOperation", "You are not authorized to perform this operation.")
+            return dict.fromkeys(sorted(change.add | change.remove), why)
         allowed = self.world.services[service].principals
         allowed |= change.add
         allowed -= change.remove
-        return ""
+        return {}
 
 
 class FakeConnections(Connections):

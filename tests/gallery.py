@@ -47,7 +47,7 @@ def kinds() -> set[str]:
 def schema(kind: str) -> dict[str, Any]:
     """The schema of the detail of one kind of event, or of VERDICTS; AssertionError if it has none."""
     path = SCHEMAS / f"{kind.lower().replace(' ', '-')}.json"
-    assert path.exists(), f"an event {kind!r} is told, and events/schemas/ does not describe it"
+    assert path.exists(), f"an event {kind!r} is published, and events/schemas/ does not describe it"
     read: dict[str, Any] = json.loads(path.read_text())
     return read
 

@@ -25,7 +25,7 @@ TESTS = " ".join(
     f"tests/unit/{name}.py"
     for name in (
         "test_model",
-        *(f"policy/test_{one}" for one in ("conformance", "decide", "gallery", "rows", "properties")),
+        *(f"policy/test_{one}" for one in ("conformance", "decide", "gallery", "attributes", "rows", "properties")),
     )
 )
 CONFIG = f"""[cosmic-ray]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from linkgate.aws.connections import Refusal
+from linkgate.aws.errors import Refusal
 from linkgate.model import Connection, Outcome, State
 
 START = datetime(2026, 11, 23, 3, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Door: bells from the queue ring; judge the connections that they point at."""
+"""Handler: bells come from the queue; judge the connections that they point at."""
 
 import functools
 import os
@@ -33,15 +33,15 @@ logger = Logger(service="approve")
 def application() -> tuple[Settings, Approver]:
     settings = Settings.from_env(os.environ, REQUIRED)
     ec2, dynamodb, role = clients.client("ec2"), clients.tables(), settings.organizations_role_arn
-    store, now = LedgerTable(dynamodb, settings.ledger_table), functools.partial(datetime.now, UTC)
+    table, now = LedgerTable(dynamodb, settings.ledger_table), functools.partial(datetime.now, UTC)
     approver = Approver(
         services=EndpointServices(ec2),
         connections=Connections(ec2),
         allow_list=AllowList(dynamodb, settings.allow_list_table),
-        ledger=Ledger(store, settings.retention),
+        ledger=Ledger(table, settings.retention),
         census=ContextReader(
-            register=NamedSets(store),
-            breaker=Breaker(store),
+            register=NamedSets(table),
+            breaker=Breaker(table),
             organization=Organization(clients.organizations(role), now) if role else None,
         ),
         bus=Bus(clients.client("events"), settings.event_bus),

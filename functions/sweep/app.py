@@ -1,4 +1,4 @@
-"""Door: a schedule rings, or an edit of the allow-list; find what differs and ring for it."""
+"""Handler: a round is due, or the allow-list was edited; find what differs and send bells for it."""
 
 import functools
 import os
@@ -48,24 +48,24 @@ logger = Logger(service="sweep")
 def application() -> tuple[Settings, Sweeper]:
     settings = Settings.from_env(os.environ, REQUIRED)
     ec2, sqs, dynamodb = clients.client("ec2"), clients.client("sqs"), clients.tables()
-    store, now = LedgerTable(dynamodb, settings.ledger_table), functools.partial(datetime.now, UTC)
-    register, bus = NamedSets(store), Bus(clients.client("events"), settings.event_bus)
+    table, now = LedgerTable(dynamodb, settings.ledger_table), functools.partial(datetime.now, UTC)
+    sets, bus = NamedSets(table), Bus(clients.client("events"), settings.event_bus)
     role = settings.organizations_role_arn
     organization = Organization(clients.organizations(role), now) if role else None
     sweeper = Sweeper(
         comparer=Comparer(
             connections=Connections(ec2),
             allow_list=AllowList(dynamodb, settings.allow_list_table),
-            ledger=Ledger(store, settings.retention),
-            census=ContextReader(register, Breaker(store), organization),
+            ledger=Ledger(table, settings.retention),
+            census=ContextReader(sets, Breaker(table), organization),
             bus=bus,
             bells=BellQueue(sqs, settings.bell_queue_url),
             now=now,
         ),
-        upkeep=ServiceConfigurator(EndpointServices(ec2), register, bus, settings.notification_topic_arn, now),
-        validator=Validator(register, bus, organization is not None),
-        expiring=ExpiringRows(register, bus, settings.expiring_soon, now),
-        lease=Lease(store, now),
+        upkeep=ServiceConfigurator(EndpointServices(ec2), sets, bus, settings.notification_topic_arn, now),
+        validator=Validator(sets, bus, organization is not None),
+        expiring=ExpiringRows(sets, bus, settings.expiring_soon, now),
+        lease=Lease(table, now),
         looks=BellQueue(sqs, settings.sweep_queue_url),
     )
     return settings, sweeper
@@ -80,7 +80,7 @@ def handler(event: dict[str, Any], context: Any) -> None:
         if not records:
             finding = sweeper.sweep(holder)
         elif "dynamodb" in records[0]:
-            # The last record of a row tells what it is now.
+            # The last record of a row says what it is now.
             finding = sweeper.edited(
                 {key_of(_image(one, "Keys")): _image(one, "NewImage") or None for one in records}, holder
             )

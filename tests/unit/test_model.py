@@ -34,7 +34,7 @@ DECISION = Decision(Outcome.ACCEPT, Reason.ALLOWED, Mode.ENFORCE, "0" * 64)
 MADE = [
     *(CONNECTION, DECISION, ServiceSettings(), Lineage(), DecisionContext()),
     *(Rule(KEY, Effect.ALLOW), MalformedRow(KEY, "limit", "limit is wrong"), SettingsRow(KEY, {})),
-    *(ReleaseRow(KEY, frozenset()), CanaryRow(KEY, "222222222222", "arn")),
+    *(ReleaseRow(KEY, frozenset()), CanaryRow(KEY, "arn")),
 ]
 
 

@@ -1,4 +1,4 @@
-"""What the template tells a function through its environment."""
+"""The settings that the template gives a function through its environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +12,7 @@ from linkgate.policy.probes import Probe
 class Settings:
     """The environment of a function, checked.
 
-    Resources that a function does not have are "" and are never asked for by its door; `from_env` demands
-    those named in `required`.
+    Resources that a function does not have are "", and its handler asks for none of them.
     """
 
     stack: str = ""
@@ -34,7 +33,7 @@ class Settings:
 
     @property
     def retention(self) -> timedelta | None:
-        """How long lines about decisions are kept; None: for ever."""
+        """How long the ledger keeps decisions; None: for ever."""
         days = int(self.ledger_retention_days or 0)
         return timedelta(days=days) if days else None
 

@@ -4,7 +4,7 @@
   x SettingsError       the deployment is wrong: terminal, names the variable
   x Unavailable         AWS cannot answer now: worth another try, later
     - Throttled         EC2 asks for fewer calls
-    - Contended         somebody else is deciding on the same connection at this moment
+    - Contended         another approver decides on the same connection at this moment
 """
 
 
@@ -25,4 +25,4 @@ class Throttled(Unavailable):
 
 
 class Contended(Unavailable):
-    """Another approver recorded a decision on this connection between our look and our record."""
+    """Another approver recorded a decision on this connection after it was read here."""

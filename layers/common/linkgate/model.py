@@ -72,7 +72,7 @@ class Reason(StrEnum):
 
 
 class Status(StrEnum):
-    """Where an endpoint stands in Linkgate's own ledger."""
+    """The status of an endpoint in the ledger."""
 
     HELD = "HELD"
     ACCEPTED = "ACCEPTED"
@@ -89,7 +89,7 @@ class Status(StrEnum):
 
 
 class State(StrEnum):
-    """A connection's state in EC2, in lower case: the API's model and its wire disagree about letter case."""
+    """A connection's state in EC2, in lower case: the API's model and its answers disagree about letter case."""
 
     PENDING_ACCEPTANCE = "pendingacceptance"
     PENDING = "pending"
@@ -104,7 +104,7 @@ class State(StrEnum):
 
     @classmethod
     def read(cls, text: object) -> "State":
-        """The state that EC2 wrote, in any letter case; UNKNOWN for one that this code has never heard of."""
+        """The state that EC2 wrote, in any letter case; UNKNOWN for one that is not listed here."""
         lowered = str(text).strip().lower()
         return cls(lowered) if lowered in cls._value2member_map_ else cls.UNKNOWN
 
@@ -152,9 +152,9 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Where an account stands in its organisation: OU ids from the nearest to the root's child, then `o-…`.
+    """The place of an account in its organisation: OU ids from the nearest to the root's child, then `o-…`.
 
-    () for an account outside the organisation. Where nobody can tell, `unknown` is the reason to hold what a row of
+    () for an account outside the organisation. Where it is unknown, `unknown` is the reason to hold what a row of
     an OU or of the organisation could change, and `why` a sentence about it.
     """
 
@@ -198,6 +198,12 @@ class Rule:
     regions: frozenset[str] = frozenset()
     people: Mapping[str, str] = field(default_factory=dict)
     """owner, reason, ticket and note: for people, copied into the decision."""
+
+    def out_of_date(self, now: datetime) -> Reason | None:
+        """EXPIRED or NOT_YET_VALID; None while its dates hold."""
+        if self.expires_at and now >= self.expires_at:
+            return Reason.EXPIRED
+        return Reason.NOT_YET_VALID if self.starts_at and now < self.starts_at else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +278,7 @@ class Decision:
     cut_now: bool = False
     """A deny that applies says `cut: now`."""
     certain: bool = True
-    """False where nobody could tell the consumer's place in its organisation: rows were read that may not cover it."""
+    """False where the consumer's lineage is unknown: rows were read that may not cover it."""
 
     def says(self) -> tuple[str, str, str]:
         """What people care about: outcome, reason, deciding row."""
@@ -280,10 +286,10 @@ class Decision:
 
     @property
     def acts(self) -> bool:
-        """Whether EC2 is to be told."""
+        """Whether EC2 is called: to accept, to reject or to cut."""
         return self.mode is Mode.ENFORCE and self.outcome is not Outcome.HOLD
 
     @property
     def rejects(self) -> bool:
-        """Whether EC2 is to be told to reject a connection that waits."""
+        """Whether EC2 is called to reject a connection that waits."""
         return self.acts and self.outcome is Outcome.REJECT

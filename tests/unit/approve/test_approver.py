@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from linkgate.approve.report import Report
-from linkgate.aws.connections import Refusal
+from linkgate.aws.errors import Refusal
 from linkgate.errors import Throttled, Unavailable
 from linkgate.events import bell
 from linkgate.events.bell import Bell

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 from linkgate.approve.batching import CALLS, COMPANY, FULL, LOOKS, SOON, STORM, at_once, planned, repeat
-from linkgate.aws.connections import PER_CALL, Refusal
+from linkgate.aws.connections import PER_CALL
+from linkgate.aws.errors import Refusal
 from linkgate.errors import Throttled
 from linkgate.events.bell import ENDPOINTS_PER_BELL, Bell
 from linkgate.model import Connection, Outcome, State

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 from linkgate.approve.context import ContextReader
 from linkgate.approve.judge import Judge, JudgmentResult
-from linkgate.aws.connections import Refusal
+from linkgate.aws.errors import Refusal
 from linkgate.errors import Contended, Unavailable
 from linkgate.events.bell import Bell
 from linkgate.ledger.breaker import rejects_name

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from linkgate.aws.connections import Refusal
+from linkgate.aws.errors import Refusal
 from linkgate.errors import Unavailable
 from linkgate.events.bell import Bell
 from linkgate.ledger.slots import leave, limit_name, take

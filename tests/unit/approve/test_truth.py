@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linkgate.aws.connections import Refusal
+from linkgate.aws.errors import Refusal
 from linkgate.errors import Throttled, Unavailable
 from linkgate.ledger.items import BY_HAND, EndpointRecord, read
 from linkgate.ledger.table import Write
@@ -352,12 +352,15 @@ def test_a_refusal_that_ec2_words_anew_each_time_is_told_once(app: Application) 
     app.allow_list.put(SERVICE, "@settings", mode="enforce", sync_permissions="add")
     words = iter(range(99))
 
-    def refuse(service: str, change: Change) -> str:
-        return f"UnauthorizedOperation: no. Encoded authorization failure message: {next(words)}"
+    def refuse(service: str, change: Change) -> dict[str, Refusal]:
+        message = f"no. Encoded authorization failure message: {next(words)}"
+        return dict.fromkeys(sorted(change.add), Refusal("UnauthorizedOperation", message))
 
     app.services.permit = refuse  # type: ignore[method-assign]
     settle(app, 4)
-    assert app.bus.kinds() == [MISCONFIGURED]
+    ((kind, detail),) = app.bus.told
+    problem = "EC2 refuses to change its principals: UnauthorizedOperation"
+    assert (kind, detail["problems"]) == (MISCONFIGURED, [problem])
 
 
 def test_a_call_of_our_own_that_ec2_refused_does_not_ask_for_the_next_sweep() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -37,6 +38,16 @@ class Edge:
         asked = {"ChildId": child} | ({"NextToken": after} if after else {})
         self.stubber.add_response(PARENTS, answer | ({"NextToken": more} if more else {}), asked)
 
+    def chain(self, *ids: str) -> None:
+        """The parents of an account and of its OUs, a page each."""
+        for child, parent in pairwise(ids):
+            self.places(child, parent)
+
+    def stands(self, *ids: str) -> None:
+        """A chain up to the root, and the organisation."""
+        self.chain(*ids)
+        self.describes()
+
     def refuses(self, child: str, code: str, words: str = "", status: int = 400) -> None:
         """An error in answer to the parents of an account or OU."""
         asked = {"ChildId": child}
@@ -64,10 +75,7 @@ def edge() -> Iterator[Edge]:
 @pytest.fixture
 def known(edge: Edge) -> Edge:
     """An edge that has answered for CONSUMER, who stands in INNER, which stands in OUTER."""
-    edge.places(CONSUMER, INNER)
-    edge.places(INNER, OUTER)
-    edge.places(OUTER, ROOT)
-    edge.describes()
+    edge.stands(CONSUMER, INNER, OUTER, ROOT)
     assert edge.lineage() == (INNER, OUTER, ORGANIZATION)
     return edge
 
@@ -75,21 +83,12 @@ def known(edge: Edge) -> Edge:
 # ------------------------------------------------------------------ the tree
 
 
-def test_a_lineage_runs_from_the_nearest_ou_to_the_organisation(edge: Edge) -> None:
-    edge.places(CONSUMER, INNER)
-    edge.places(INNER, OUTER)
-    edge.places(OUTER, ROOT)
-    edge.describes()
-    assert edge.lineage() == (INNER, OUTER, ORGANIZATION)
-
-
 def test_an_account_right_below_the_root_such_as_the_management_account_has_the_organisation_alone(edge: Edge) -> None:
-    edge.places(PROVIDER, ROOT)
-    edge.describes()
+    edge.stands(PROVIDER, ROOT)
     assert edge.lineage(PROVIDER) == (ORGANIZATION,)
 
 
-def test_an_account_that_ec2_does_not_tell_stands_nowhere_known(edge: Edge) -> None:
+def test_an_account_that_ec2_does_not_name_stands_nowhere_known(edge: Edge) -> None:
     with pytest.raises(Unavailable, match="does not say which account"):
         edge.lineage("")
 
@@ -113,15 +112,13 @@ def test_a_parent_behind_an_empty_page_is_found(edge: Edge) -> None:
     assert edge.lineage() == (ORGANIZATION,)
 
 
-def test_an_account_of_which_no_parent_is_told_is_not_taken_for_a_stranger(edge: Edge) -> None:
+def test_an_account_of_which_no_parent_is_named_is_not_taken_for_a_stranger(edge: Edge) -> None:
     edge.places(CONSUMER)
     assert edge.fails() == f"AWS Organizations names no parent of {CONSUMER}"
 
 
 def test_ous_that_contain_each_other_end_and_are_no_lineage(edge: Edge) -> None:
-    edge.places(CONSUMER, INNER)
-    edge.places(INNER, OUTER)
-    edge.places(OUTER, INNER)
+    edge.chain(CONSUMER, INNER, OUTER, INNER)
     assert "more than 10 OUs" in edge.fails()
 
 
@@ -131,16 +128,13 @@ def deep(levels: int) -> list[str]:
 
 def test_as_many_ous_as_may_be_are_a_lineage(edge: Edge) -> None:
     units = deep(DEPTH)
-    for child, parent in zip([CONSUMER, *units], [*units, ROOT], strict=True):
-        edge.places(child, parent)
-    edge.describes()
+    edge.stands(CONSUMER, *units, ROOT)
     assert edge.lineage() == (*units, ORGANIZATION)
 
 
 def test_one_ou_too_many_is_no_lineage(edge: Edge) -> None:
     units = deep(DEPTH + 1)
-    for child, parent in zip([CONSUMER, *units], units, strict=False):
-        edge.places(child, parent)
+    edge.chain(CONSUMER, *units)
     assert "more than 10 OUs" in edge.fails()
 
 
@@ -154,9 +148,7 @@ def test_an_answer_is_remembered_for_five_minutes(known: Edge) -> None:
 
 def test_a_moved_account_is_noticed_after_five_minutes(known: Edge) -> None:
     known.now += FIVE_MINUTES
-    known.places(CONSUMER, BESIDE)
-    known.places(BESIDE, ROOT)
-    known.describes()
+    known.stands(CONSUMER, BESIDE, ROOT)
     assert known.lineage() == (BESIDE, ORGANIZATION)
 
 
@@ -167,12 +159,10 @@ def test_another_account_of_a_known_ou_costs_one_question(known: Edge) -> None:
 
 def test_each_answer_grows_old_by_itself(known: Edge) -> None:
     known.now += FIVE_MINUTES - A_MOMENT
-    known.places(OTHER, BESIDE)
-    known.places(BESIDE, OUTER)
+    known.chain(OTHER, BESIDE, OUTER)
     assert known.lineage(OTHER) == (BESIDE, OUTER, ORGANIZATION)
     known.now += A_MOMENT
-    known.places(OUTER, ROOT)
-    known.describes()
+    known.stands(OUTER, ROOT)
     assert known.lineage(OTHER) == (BESIDE, OUTER, ORGANIZATION)
 
 
@@ -182,15 +172,13 @@ def test_a_stranger_is_remembered_as_one_until_five_minutes_have_passed(edge: Ed
     edge.now += FIVE_MINUTES - A_MOMENT
     assert edge.lineage(OTHER) == ()
     edge.now += A_MOMENT
-    edge.places(OTHER, ROOT)
-    edge.describes()
+    edge.stands(OTHER, ROOT)
     assert edge.lineage(OTHER) == (ORGANIZATION,)
 
 
 def test_a_clock_set_back_by_an_hour_keeps_nothing_for_an_hour(known: Edge) -> None:
     known.now -= timedelta(hours=1)
-    known.places(CONSUMER, ROOT)
-    known.describes()
+    known.stands(CONSUMER, ROOT)
     assert known.lineage() == (ORGANIZATION,)
 
 
@@ -246,8 +234,7 @@ def test_a_few_seconds_after_a_failure_organizations_is_asked_again(edge: Edge) 
     edge.refuses(CONSUMER, THROTTLED)
     edge.fails()
     edge.now += FAILED
-    edge.places(CONSUMER, ROOT)
-    edge.describes()
+    edge.stands(CONSUMER, ROOT)
     assert edge.lineage() == (ORGANIZATION,)
 
 
@@ -264,7 +251,7 @@ def test_the_few_seconds_begin_when_a_failure_is_known_and_not_when_the_question
     assert edge.fails(OTHER).endswith("slower please")
 
 
-def test_what_is_known_is_told_while_organizations_fails(known: Edge) -> None:
+def test_what_is_known_is_said_while_organizations_fails(known: Edge) -> None:
     known.refuses(OTHER, THROTTLED)
     known.fails(OTHER)
     assert known.lineage() == (INNER, OUTER, ORGANIZATION)
@@ -273,8 +260,7 @@ def test_what_is_known_is_told_while_organizations_fails(known: Edge) -> None:
 def test_an_account_that_the_role_may_not_see_does_not_hold_up_the_others(edge: Edge) -> None:
     edge.refuses(OTHER, DENIED, WORDS)
     assert edge.fails(OTHER).endswith(WORDS)
-    edge.places(CONSUMER, ROOT)
-    edge.describes()
+    edge.stands(CONSUMER, ROOT)
     assert edge.lineage() == (ORGANIZATION,)
     assert edge.fails(OTHER).endswith(WORDS)
 
@@ -285,7 +271,7 @@ def test_a_role_that_may_not_be_assumed_is_tried_once_for_the_batch(edge: Edge) 
     assert edge.fails(CONSUMER).endswith("not authorized to perform: sts:AssumeRole")
 
 
-def test_an_organisation_that_is_not_told_leaves_the_answer_open_and_keeps_what_is_known(edge: Edge) -> None:
+def test_an_organisation_that_is_not_named_leaves_the_answer_open_and_keeps_what_is_known(edge: Edge) -> None:
     edge.places(CONSUMER, ROOT)
     edge.stubber.add_client_error(DESCRIBE, DENIED, WORDS)
     assert edge.fails().endswith(WORDS)
@@ -298,9 +284,7 @@ def test_an_ou_that_goes_away_while_the_tree_is_read_makes_nobody_a_stranger(edg
     edge.places(CONSUMER, INNER)
     edge.refuses(INNER, "ChildNotFoundException")
     assert "(ChildNotFoundException)" in edge.fails()
-    edge.places(CONSUMER, BESIDE)
-    edge.places(BESIDE, ROOT)
-    edge.describes()
+    edge.stands(CONSUMER, BESIDE, ROOT)
     assert edge.lineage() == (BESIDE, ORGANIZATION)
 
 

@@ -1,4 +1,4 @@
-"""Telling the world: small versioned details, ten a call, none lost in silence; and the schemas themselves."""
+"""Events on the bus: small versioned details, ten a call, none lost in silence; and the schemas themselves."""
 
 import json
 from collections.abc import Iterator
@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from jsonschema import Draft202012Validator
-from linkgate.errors import Throttled, Unavailable
+from linkgate.errors import Unavailable
 from linkgate.events.bus import Bus, Event
 from linkgate.events.catalog import about, decision_event, finished_event
 from linkgate.health.causes import CAUSES
@@ -18,7 +17,7 @@ from linkgate.model import Connection, Decision, Mode, Outcome, Reason, RowKey, 
 
 from tests import gallery
 from tests.fakes import FakeBus
-from tests.unit.edges import stubbed, unreachable
+from tests.unit.edges import stubbed
 from tests.world import CONSUMER, REGION, endpoint_id, service_id
 
 SERVICE, ENDPOINT = service_id(1), endpoint_id(1)
@@ -55,14 +54,14 @@ def closed(count: int) -> list[Event]:
     return [Event("Endpoint Connection Closed", {"number": number}) for number in range(count)]
 
 
-def test_an_event_is_told_with_its_source_version_and_kind(edge: Edge) -> None:
+def test_an_event_is_published_with_its_source_version_and_kind(edge: Edge) -> None:
     events = [Event("Endpoint Connection Closed", about(ASKING))]
     expect(edge, events)
     edge[0].publish(events)
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 11, 25])
-def test_events_are_told_ten_a_call_and_nothing_is_told_of_nothing(edge: Edge, count: int) -> None:
+def test_events_are_published_ten_a_call_and_no_events_make_no_call(edge: Edge, count: int) -> None:
     events = closed(count)
     for start in range(0, count, 10):
         expect(edge, events[start : start + 10])
@@ -73,24 +72,6 @@ def test_a_bus_that_did_not_take_every_event_is_unavailable(edge: Edge) -> None:
     expect(edge, closed(3), failed=1)
     with pytest.raises(Unavailable, match="refused 1 of 3 events"):
         edge[0].publish(closed(3))
-
-
-@pytest.mark.parametrize(("code", "kind"), [("ThrottlingException", Throttled), ("InternalException", Unavailable)])
-def test_a_bus_that_cannot_take_events_now_is_told_them_later(edge: Edge, code: str, kind: type[Unavailable]) -> None:
-    edge[1].add_client_error(PUT, code, http_status_code=400 if kind is Throttled else 500)
-    with pytest.raises(kind, match=code):
-        edge[0].publish(closed(1))
-
-
-def test_a_bus_that_may_not_be_told_is_a_wrong_deployment(edge: Edge) -> None:
-    edge[1].add_client_error(PUT, "AccessDeniedException")
-    with pytest.raises(ClientError, match="AccessDeniedException"):
-        edge[0].publish(closed(1))
-
-
-def test_a_bus_out_of_reach_is_told_later() -> None:
-    with unreachable("events") as client, pytest.raises(Unavailable):
-        Bus(client, "linkgate").publish(closed(1))
 
 
 DECISIONS = {
@@ -112,7 +93,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize(("outcome", "mode"), DECISIONS)
-def test_a_decision_is_told_as_what_was_done_or_would_have_been(outcome: Outcome, mode: Mode) -> None:
+def test_a_decision_is_published_as_what_was_done_or_would_have_been(outcome: Outcome, mode: Mode) -> None:
     key = RowKey(SERVICE, CONSUMER)
     decision = Decision(outcome, REASONS[outcome], mode, "hash", key, people={"ticket": "NET-17"}, note="a note")
     event = decision_event(ASKING, decision, ENTRY)
@@ -129,7 +110,7 @@ def test_a_decision_is_told_as_what_was_done_or_would_have_been(outcome: Outcome
     FakeBus().publish([event])
 
 
-def test_a_decision_without_a_row_is_told_with_an_empty_one() -> None:
+def test_a_decision_without_a_row_is_published_with_an_empty_one() -> None:
     decision = Decision(Outcome.HOLD, Reason.NOT_LISTED, Mode.ENFORCE, "hash")
     event = decision_event(ASKING, decision, ENTRY)
     assert event.detail["row"] == ""
@@ -137,7 +118,7 @@ def test_a_decision_without_a_row_is_told_with_an_empty_one() -> None:
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-def test_a_decision_that_an_earlier_run_acted_on_is_told_as_done(outcome: Outcome) -> None:
+def test_a_decision_that_an_earlier_run_acted_on_is_published_as_done(outcome: Outcome) -> None:
     known = EndpointRecord(ENDPOINT, SERVICE, Status.ACCEPTED, State.AVAILABLE, owner=CONSUMER, region=REGION)
     event = finished_event(known, (outcome, REASONS[outcome], ""), ENTRY)
     assert event.kind == DECISIONS[outcome, Mode.ENFORCE]
@@ -166,7 +147,7 @@ def test_a_schema_is_one_and_its_example_holds_to_it(kind: str) -> None:
         gallery.hold_to_schema(kind, example)
 
 
-def test_every_cause_that_blames_somebody_can_be_told() -> None:
+def test_every_cause_that_blames_somebody_can_be_published() -> None:
     causes = set(CAUSES) - {"probe_error"}
     properties = gallery.schema("Endpoint Unhealthy")["properties"]
     assert set(properties["cause"]["enum"]) == set(properties["also"]["items"]["enum"]) == causes

@@ -89,8 +89,8 @@ def test_neither_settings_nor_rows_with_other_keys_are_rows_that_apply_even_if_t
     table = rows({"S @settings": {"mode": "on"}, "S *": ALLOW})
     decision = decide(ASKING, table, NOW)
     assert (decision.row, decision.applied) == (key("S @settings"), (key("S *"),))
-    shut = decide(ASKING, rows({"S *": ALLOW}), NOW, DecisionContext(unmatched=(RowKey(SERVICE, "payments"),)))
-    assert (shut.row, shut.applied) == (RowKey(SERVICE, "payments"), (key("S *"),))
+    blocked = decide(ASKING, rows({"S *": ALLOW}), NOW, DecisionContext(unmatched=(RowKey(SERVICE, "payments"),)))
+    assert (blocked.row, blocked.applied) == (RowKey(SERVICE, "payments"), (key("S *"),))
 
 
 def test_what_may_be_somebody_elses_row_is_not_among_those_that_applied_but_may_be_named() -> None:
@@ -131,12 +131,12 @@ def test_what_a_decision_says_is_outcome_reason_and_row_as_text() -> None:
     assert decide(ASKING, {}, NOW).says() == ("hold", "not_listed", "")
 
 
-def test_the_hash_is_that_of_what_was_read_rows_settings_and_strays() -> None:
+def test_the_hash_is_that_of_what_was_read_rows_settings_and_unmatched_keys() -> None:
     table: dict[str, Row] = {f"S {CONSUMER}": ALLOW, "S @settings": {"mode": "enforce"}}
     seen = {
-        decide(ASKING, rows(read), NOW, standing).policy_hash
+        decide(ASKING, rows(read), NOW, context).policy_hash
         for read in ({}, table, table | {"S @settings": {"mode": "observe"}}, table | {"* *": ALLOW})
-        for standing in (DecisionContext(), DecisionContext(unmatched=(RowKey("x", "y"),)))
+        for context in (DecisionContext(), DecisionContext(unmatched=(RowKey("x", "y"),)))
     }
     assert len(seen) == 8
     again = decide(replace(ASKING, region=""), rows(table), NOW + timedelta(days=1), DecisionContext(live=7))
@@ -194,25 +194,6 @@ def test_settings_of_the_service_win_attribute_by_attribute_but_for_mode() -> No
     )
 
 
-def test_every_setting_of_a_service_is_in_force() -> None:
-    mine: Row = {
-        "mode": "enforce",
-        "reconcile": "enforce",
-        "grace": "90",
-        "max_rejects": "7",
-        "sync_permissions": "exact",
-        "probe": ["https://:443/", "tcp://:80"],
-    }
-    assert settings_for(SERVICE, rows({"S @settings": mine})) == ServiceSettings(
-        mode=Mode.ENFORCE,
-        reconcile=Reconcile.ENFORCE,
-        grace=timedelta(seconds=90),
-        max_rejects=Budget(7),
-        sync_permissions=Sync.EXACT,
-        probe=("https://:443/", "tcp://:80"),
-    )
-
-
 def test_settings_that_cannot_be_read_are_the_malformed_row() -> None:
     for name in ("S @settings", "* @settings"):
         found = settings_for(SERVICE, rows({"S @settings": {}, "* @settings": {}, name: {"mode": "on"}}))
@@ -263,23 +244,14 @@ def test_the_hash_of_a_decision_is_that_of_what_it_read_of_its_place() -> None:
 
 
 def test_of_all_rows_that_cover_a_service_few_matter_for_a_connection() -> None:
-    service, unit = service_id(1), "ou-ab12-11111111"
-    wanted = [(service, CONSUMER), ("*", CONSUMER), (service, "@settings"), ("*", "@release"), (service, unit)]
-    others = [(service, OTHER), (service, endpoint_id(9))]
-    rows: Rows = {RowKey(*key): {"service": key[0], "consumer": key[1]} for key in [*wanted, *others]}
-    units: Rows = {RowKey(service, unit): rows[RowKey(service, unit)]}
-    asking = Connection(
-        service, endpoint_id(1), CONSUMER, REGION, State.PENDING_ACCEPTANCE, datetime(2026, 1, 1, tzinfo=UTC)
-    )
-    covering = Covering(service, rows, units)
-    assert covering.of(asking) == {RowKey(*key): rows[RowKey(*key)] for key in wanted}
-    assert covering.common.keys() == {RowKey(*key) for key in wanted[2:]}
+    wanted = [f"S {CONSUMER}", f"* {CONSUMER}", "S @settings", "* @release", f"S {FAR}"]
+    table = rows({name: {} for name in (*wanted, f"S {OTHER}", f"S {endpoint_id(9)}")})
+    covering = Covering(SERVICE, table, unit_rows(SERVICE, table))
+    assert covering.of(ASKING) == {key(name): table[key(name)] for name in wanted}
+    assert covering.common.keys() == set(map(key, wanted[2:]))
 
 
 @pytest.mark.parametrize("unknown", [None, Reason.UNKNOWN_ORGANIZATION])
 def test_a_decision_is_certain_unless_nobody_can_tell_where_the_consumer_stands(unknown: Reason | None) -> None:
-    asking = Connection(
-        service_id(1), endpoint_id(1), CONSUMER, REGION, State.PENDING_ACCEPTANCE, datetime(2026, 1, 1, tzinfo=UTC)
-    )
-    decision = decide(asking, {}, asking.created, DecisionContext(lineage=Lineage(unknown=unknown)))
+    decision = decide(ASKING, {}, NOW, DecisionContext(lineage=Lineage(unknown=unknown)))
     assert decision.certain is (unknown is None)

@@ -7,14 +7,14 @@ import pytest
 
 from tests.mutants import MODULES, Mutant, reasons, table
 
-HOUSE = Path(linkgate.__file__).parent
+LINKGATE = Path(linkgate.__file__).parent
 
 
 @pytest.mark.parametrize("change", reasons(), ids=lambda change: f"{change[0]}: {change[2]}")
 def test_an_equivalent_mutant_is_one_of_a_line_that_stands_in_the_code(change: tuple[str, str, str]) -> None:
     module, was, becomes = change
     assert module in MODULES
-    assert was in [line.strip() for line in (HOUSE / f"{module}.py").read_text().splitlines()]
+    assert was in [line.strip() for line in (LINKGATE / f"{module}.py").read_text().splitlines()]
     assert was != becomes
     assert reasons()[change]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from linkgate.model import MalformedRow, Outcome, RowKey, ServiceSettings, Sync
+from linkgate.model import Outcome, RowKey, ServiceSettings, Sync
 from linkgate.policy.principals import Change, Wanted, plan, problems, wanted
 from linkgate.policy.rows import Item, key_of
 
@@ -84,11 +84,11 @@ def test_a_deny_of_the_account_wins_on_the_service_and_on_every_service(service:
 
 
 @pytest.mark.parametrize("held", [{"expires_at": PAST}, {"starts_at": FUTURE}, {"regions": "us-east-1"}])
-def test_a_deny_that_is_not_in_force_or_leaves_other_regions_shuts_nobody_out(held: dict[str, Any]) -> None:
+def test_a_deny_that_is_not_in_force_or_leaves_other_regions_keeps_nobody_out(held: dict[str, Any]) -> None:
     assert said(row(), row(service="*", effect="deny", **held)).principals == {root()}
 
 
-def test_a_deny_of_somebody_else_shuts_nobody_out() -> None:
+def test_a_deny_of_somebody_else_keeps_nobody_out() -> None:
     assert said(row(), row(SECOND, effect="deny"), row("*", effect="deny")).principals == {root()}
 
 
@@ -117,9 +117,9 @@ def test_a_row_that_may_let_in_somebody_else_than_an_account_is_inexpressible(
     assert said(row(consumer, **lets)) == Wanted(inexpressible=(RowKey(SERVICE, consumer),))
 
 
-@pytest.mark.parametrize("shut", [{"effect": "deny"}, {"effect": "allow", "expires_at": PAST}])
-def test_a_row_that_lets_nobody_in_is_not_inexpressible(shut: dict[str, Any]) -> None:
-    assert said(row("*", **shut), row(UNIT, "*", **shut)) == Wanted()
+@pytest.mark.parametrize("closed", [{"effect": "deny"}, {"effect": "allow", "expires_at": PAST}])
+def test_a_row_that_lets_nobody_in_is_not_inexpressible(closed: dict[str, Any]) -> None:
+    assert said(row("*", **closed), row(UNIT, "*", **closed)) == Wanted()
 
 
 def test_a_row_whose_consumer_is_of_no_known_form_is_inexpressible() -> None:
@@ -131,7 +131,7 @@ def test_rows_with_reserved_keys_speak_of_nobody() -> None:
     assert said(row("@settings", mode="nonsense"), row("@release", endpoints=endpoint_id(1)), canary) == Wanted()
 
 
-def test_inexpressible_rows_are_told_in_the_order_of_their_keys() -> None:
+def test_inexpressible_rows_are_named_in_the_order_of_their_keys() -> None:
     assert said(row(UNIT), row("*"), row("*", "*")).inexpressible == (("*", "*"), (SERVICE, "*"), (SERVICE, UNIT))
 
 
@@ -140,13 +140,11 @@ def test_inexpressible_rows_are_told_in_the_order_of_their_keys() -> None:
 
 def test_off_changes_nothing() -> None:
     assert change(Sync.OFF, {root(SECOND)}, row(), row("*")) == Change()
-    assert not Change()
 
 
 def test_add_adds_what_is_missing_and_removes_nothing() -> None:
     changed = change(Sync.ADD, {root(SECOND), "*"}, row())
     assert changed == Change(add=frozenset({root()}))
-    assert changed
 
 
 OTHERS = {root(SECOND), "*", OU_PRINCIPAL, f"arn:aws:iam::{ACCOUNT}:role/R", "cloudwatch.amazonaws.com"}
@@ -213,8 +211,7 @@ def test_a_second_plan_changes_nothing(rows: list[Item], present: frozenset[str]
     changed = plan(sync, present, asked)
     assert not changed.add & changed.remove
     again = plan(sync, (present | changed.add) - changed.remove, asked)
-    assert not again
-    assert again.short == changed.short
+    assert again == Change(short=changed.short)
 
 
 @given(rows=st.lists(anything | readable, min_size=1), present=principals, spoilt=st.integers(0))
@@ -237,7 +234,7 @@ def test_exact_removes_no_principal_of_an_account_that_is_wanted_or_doubtful(
     assert not asked.principals & asked.doubtful
 
 
-# ------------------------------------------------------------------ the gate
+# ------------------------------------------------------------------ the service
 
 
 def test_everybody_among_the_principals_with_a_default_of_reject_is_a_problem() -> None:
@@ -251,10 +248,7 @@ def test_everybody_among_the_principals_with_a_default_of_reject_is_a_problem() 
         ({"*"}, ServiceSettings()),
         ({root()}, ServiceSettings(default=Outcome.REJECT)),
         (set(), ServiceSettings(default=Outcome.REJECT)),
-        ({"*"}, MalformedRow(RowKey(SERVICE, "@settings"), "default", "default is no word")),
     ],
 )
-def test_other_principals_and_other_defaults_are_no_problem(
-    present: set[str], settings: ServiceSettings | MalformedRow
-) -> None:
+def test_other_principals_and_other_defaults_are_no_problem(present: set[str], settings: ServiceSettings) -> None:
     assert problems(present, settings) == ()

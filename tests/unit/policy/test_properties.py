@@ -97,7 +97,7 @@ lineages = st.sampled_from([PLACED, PLACED, OUTSIDE, Lineage((FAR,)), ASLEEP, NO
 unmatched = st.sampled_from(
     [(), (), (), (), (), (), (RowKey(SERVICE, "x"),), (RowKey("", f"{NEAR} "), RowKey(SERVICE, "x"))]
 )
-standings = st.builds(DecisionContext, st.integers(0, 2), lineages, unmatched)
+contexts = st.builds(DecisionContext, st.integers(0, 2), lineages, unmatched)
 
 
 def accepts(decision: Decision) -> bool:
@@ -115,34 +115,34 @@ holding = {"starts_at": st.just("2026-11-23T03:00:00Z"), "expires_at": st.just("
 denies_now = st.fixed_dictionaries({"effect": st.just("deny")}, optional={**holding, "cut": st.just("now")})
 
 
-@given(connections, tables(), standings, mine, denies_now)
+@given(connections, tables(), contexts, mine, denies_now)
 def test_a_deny_that_applies_wins(
-    connection: Connection, rows: Rows, standing: DecisionContext, key: RowKey, deny: Item
+    connection: Connection, rows: Rows, context: DecisionContext, key: RowKey, deny: Item
 ) -> None:
     """Whatever else there is, but for settings that cannot be read; of an unknown OU nobody knows if it applies."""
-    assume(key.consumer in (ENDPOINT, CONSUMER, "*", *standing.lineage.units))
-    decision = decide(connection, {**rows, **items({key: deny})}, NOW, standing)
+    assume(key.consumer in (ENDPOINT, CONSUMER, "*", *context.lineage.units))
+    decision = decide(connection, {**rows, **items({key: deny})}, NOW, context)
     if readable(rows):
         assert decision.says()[:2] == (Outcome.REJECT, Reason.DENIED)
     else:
         assert decision.says()[:2] == (Outcome.HOLD, Reason.MALFORMED_ROW)
 
 
-@given(connections, tables(), standings, mine | others, denies)
+@given(connections, tables(), contexts, mine | others, denies)
 def test_adding_a_deny_adds_no_accept(
-    connection: Connection, rows: Rows, standing: DecisionContext, key: RowKey, deny: Item
+    connection: Connection, rows: Rows, context: DecisionContext, key: RowKey, deny: Item
 ) -> None:
     assume(key not in rows)
-    before = decide(connection, rows, NOW, standing)
-    after = decide(connection, {**rows, **items({key: deny})}, NOW, standing)
+    before = decide(connection, rows, NOW, context)
+    after = decide(connection, {**rows, **items({key: deny})}, NOW, context)
     assert accepts(before) or not accepts(after)
 
 
-@given(connections, tables(), standings)
+@given(connections, tables(), contexts)
 def test_only_a_deny_that_applies_denies_or_cuts_at_once(
-    connection: Connection, rows: Rows, standing: DecisionContext
+    connection: Connection, rows: Rows, context: DecisionContext
 ) -> None:
-    decision = decide(connection, rows, NOW, standing)
+    decision = decide(connection, rows, NOW, context)
     denying = [key for key in decision.applied if str(rows[key].get("effect")).strip().lower() == "deny"]
     cutting = [key for key in denying if "cut" in rows[key] and key.consumer != "*"]
     assert decision.reason is not Reason.DENIED or decision.row in denying
@@ -152,42 +152,42 @@ def test_only_a_deny_that_applies_denies_or_cuts_at_once(
 # ------------------------------------------------------------------ an allow
 
 
-@given(connections, tables(), standings, mine, allows)
+@given(connections, tables(), contexts, mine, allows)
 def test_removing_an_allow_adds_no_accept_unless_that_row_itself_was_holding(
-    connection: Connection, rows: Rows, standing: DecisionContext, key: RowKey, allow: Item
+    connection: Connection, rows: Rows, context: DecisionContext, key: RowKey, allow: Item
 ) -> None:
-    """Exactly: it decided, and held because it was full, because EC2 does not tell the Region that it depends on, or
+    """Exactly: it decided, and held because it was full, because EC2 does not name the Region that it depends on, or
     because nobody knows whether the consumer is in its OU; then the next row may let in. One that a freeze holds takes
     no other row's place, since a freeze holds them all; one that is over or not begun decides nothing."""
     with_it = {**rows, **items({key: allow})}
     without = {other: row for other, row in with_it.items() if other != key}
-    before, after = decide(connection, with_it, NOW, standing), decide(connection, without, NOW, standing)
+    before, after = decide(connection, with_it, NOW, context), decide(connection, without, NOW, context)
     if accepts(after) and not accepts(before):
-        reasons = {Reason.OVER_LIMIT, Reason.UNKNOWN_REGION} | ({standing.lineage.unknown} if is_unit(key) else set())
+        reasons = {Reason.OVER_LIMIT, Reason.UNKNOWN_REGION} | ({context.lineage.unknown} if is_unit(key) else set())
         assert before.row == key
         assert before.reason in reasons
 
 
-@given(connections, tables(), standings)
+@given(connections, tables(), contexts)
 def test_nobody_is_accepted_but_by_a_row_that_says_allow(
-    connection: Connection, rows: Rows, standing: DecisionContext
+    connection: Connection, rows: Rows, context: DecisionContext
 ) -> None:
-    decision = decide(connection, rows, NOW, standing)
+    decision = decide(connection, rows, NOW, context)
     assert accepts(decision) == (decision.reason is Reason.ALLOWED)
     if accepts(decision):
         assert decision.row is not None
         assert str(rows[decision.row]["effect"]).strip().lower() == "allow"
         assert decision.row == decision.applied[0]
-        assert decision.limit is None or standing.live < decision.limit
-        assert not standing.unmatched
+        assert decision.limit is None or context.live < decision.limit
+        assert not context.unmatched
 
 
 @given(connections, tables(others, anything), st.integers(0, 2), unmatched)
 def test_an_unlisted_consumer_is_never_accepted(
-    connection: Connection, rows: Rows, live: int, shut: tuple[RowKey, ...]
+    connection: Connection, rows: Rows, live: int, blocking: tuple[RowKey, ...]
 ) -> None:
     for lineage in (PLACED, OUTSIDE, ASLEEP, NO_ROLE):
-        assert not accepts(decide(connection, rows, NOW, DecisionContext(live, lineage, shut)))
+        assert not accepts(decide(connection, rows, NOW, DecisionContext(live, lineage, blocking)))
 
 
 # ------------------------------------------------------------------ a row that cannot be read
@@ -200,58 +200,58 @@ def no_worse(before: Decision, after: Decision) -> None:
     assert before.cut_now or not after.cut_now
 
 
-@given(connections, tables(), standings, mine | others, broken | values.anything)
+@given(connections, tables(), contexts, mine | others, broken | values.anything)
 def test_a_row_that_cannot_be_read_adds_no_accept_and_no_cut_be_it_new_or_an_edit(
-    connection: Connection, rows: Rows, standing: DecisionContext, key: RowKey, bad: Item
+    connection: Connection, rows: Rows, context: DecisionContext, key: RowKey, bad: Item
 ) -> None:
     item = items({key: bad})
     assume(isinstance(parse(item[key]), MalformedRow))
-    no_worse(decide(connection, rows, NOW, standing), decide(connection, {**rows, **item}, NOW, standing))
+    no_worse(decide(connection, rows, NOW, context), decide(connection, {**rows, **item}, NOW, context))
 
 
-@given(connections, tables(), standings, st.sampled_from([SERVICE, "*"]), values.anything | values.sensible)
+@given(connections, tables(), contexts, st.sampled_from([SERVICE, "*"]), values.anything | values.sensible)
 def test_settings_that_cannot_be_read_hold_and_act_on_nobody(
-    connection: Connection, rows: Rows, standing: DecisionContext, service: str, bad: Item
+    connection: Connection, rows: Rows, context: DecisionContext, service: str, bad: Item
 ) -> None:
     item = items({RowKey(service, "@settings"): bad})
     assume(isinstance(parse(next(iter(item.values()))), MalformedRow))
-    decision = decide(connection, {**rows, **item}, NOW, standing)
+    decision = decide(connection, {**rows, **item}, NOW, context)
     assert decision.says()[:2] == (Outcome.HOLD, Reason.MALFORMED_ROW)
     assert not decision.acts
-    no_worse(decide(connection, rows, NOW, standing), decision)
+    no_worse(decide(connection, rows, NOW, context), decision)
 
 
-@given(connections, tables(), standings)
+@given(connections, tables(), contexts)
 def test_a_row_whose_keys_cannot_be_read_adds_no_accept_and_no_cut(
-    connection: Connection, rows: Rows, standing: DecisionContext
+    connection: Connection, rows: Rows, context: DecisionContext
 ) -> None:
-    shut = replace(standing, unmatched=(*standing.unmatched, RowKey(SERVICE, "payments")))
-    after = decide(connection, rows, NOW, shut)
-    no_worse(decide(connection, rows, NOW, standing), after)
+    blocked = replace(context, unmatched=(*context.unmatched, RowKey(SERVICE, "payments")))
+    after = decide(connection, rows, NOW, blocked)
+    no_worse(decide(connection, rows, NOW, context), after)
     assert not accepts(after)
 
 
 # ------------------------------------------------------------------ what does not matter
 
 
-@given(connections, tables(mine | others, anything), standings, st.randoms())
+@given(connections, tables(mine | others, anything), contexts, st.randoms())
 def test_the_order_of_rows_does_not_matter(
-    connection: Connection, rows: Rows, standing: DecisionContext, random: Random
+    connection: Connection, rows: Rows, context: DecisionContext, random: Random
 ) -> None:
     mixed = list(rows.items())
     random.shuffle(mixed)
-    assert decide(connection, dict(mixed), NOW, standing) == decide(connection, rows, NOW, standing)
+    assert decide(connection, dict(mixed), NOW, context) == decide(connection, rows, NOW, context)
 
 
-@given(connections, tables(), standings, st.dictionaries(others, anything | settings, max_size=4))
+@given(connections, tables(), contexts, st.dictionaries(others, anything | settings, max_size=4))
 def test_rows_of_other_services_and_consumers_change_nothing(
-    connection: Connection, rows: Rows, standing: DecisionContext, more: Mapping[RowKey, Item]
+    connection: Connection, rows: Rows, context: DecisionContext, more: Mapping[RowKey, Item]
 ) -> None:
     """Not even the hash of what was read. While nobody knows the consumer's place, no OU is somebody else's."""
-    known = standing.lineage.unknown is None
+    known = context.lineage.unknown is None
     strange = {key: row for key, row in more.items() if known or key.service == ELSEWHERE or not is_unit(key)}
-    after = decide(connection, {**rows, **items(strange)}, NOW, standing)
-    assert after == decide(connection, rows, NOW, standing)
+    after = decide(connection, {**rows, **items(strange)}, NOW, context)
+    assert after == decide(connection, rows, NOW, context)
 
 
 # ------------------------------------------------------------------ an unknown place in the organisation
@@ -264,12 +264,12 @@ PLACES = [
 ]
 
 
-@given(connections, tables(), standings, st.sampled_from([ASLEEP, NO_ROLE]))
+@given(connections, tables(), contexts, st.sampled_from([ASLEEP, NO_ROLE]))
 def test_an_unknown_place_adds_no_accept_and_no_cut_to_any_place_that_it_may_be(
-    connection: Connection, rows: Rows, standing: DecisionContext, unknown: Lineage
+    connection: Connection, rows: Rows, context: DecisionContext, unknown: Lineage
 ) -> None:
-    decision = decide(connection, rows, NOW, replace(standing, lineage=unknown))
-    known = [decide(connection, rows, NOW, replace(standing, lineage=place)) for place in PLACES]
+    decision = decide(connection, rows, NOW, replace(context, lineage=unknown))
+    known = [decide(connection, rows, NOW, replace(context, lineage=place)) for place in PLACES]
     for other in known:
         no_worse(other, decision)
         assert not accepts(decision) or decision.limit == other.limit
@@ -278,16 +278,16 @@ def test_an_unknown_place_adds_no_accept_and_no_cut_to_any_place_that_it_may_be(
     assert waits or says == {(decision.outcome, decision.reason.ends)}
 
 
-@given(connections, tables(), standings, st.sampled_from([ASLEEP, NO_ROLE]))
+@given(connections, tables(), contexts, st.sampled_from([ASLEEP, NO_ROLE]))
 def test_an_unknown_place_changes_nothing_for_whom_no_row_of_a_unit_could_keep_out(
-    connection: Connection, rows: Rows, standing: DecisionContext, unknown: Lineage
+    connection: Connection, rows: Rows, context: DecisionContext, unknown: Lineage
 ) -> None:
     """A row of the endpoint or account applies, and the units' rows are allow and review in any Region."""
     units = [parse(row) for key, row in rows.items() if is_unit(key)]
     assume(all(isinstance(row, Rule) and row.effect is not Effect.DENY and not row.regions for row in units))
-    decision = decide(connection, rows, NOW, replace(standing, lineage=unknown))
+    decision = decide(connection, rows, NOW, replace(context, lineage=unknown))
     if not units or any(key.consumer in (ENDPOINT, CONSUMER) for key in decision.applied):
-        known = {decide(connection, rows, NOW, replace(standing, lineage=place)).says() for place in PLACES}
+        known = {decide(connection, rows, NOW, replace(context, lineage=place)).says() for place in PLACES}
         assert known == {decision.says()}
 
 
@@ -334,10 +334,10 @@ texts = st.sampled_from([*MINE, *OTHERS, SERVICE, "@settings", "\ud800", "*" * 3
     st.datetimes(timezones=st.just(UTC)),
 )
 def test_a_decision_is_made_of_anything(
-    table: Mapping[RowKey, Item], connection: Connection, standing: DecisionContext, now: datetime
+    table: Mapping[RowKey, Item], connection: Connection, context: DecisionContext, now: datetime
 ) -> None:
     rows = items(table)
-    decision = decide(connection, rows, now, standing)
+    decision = decide(connection, rows, now, context)
     assert json.loads(json.dumps([decision.says(), decision.note, dict(decision.people)]))
     assert set(decision.applied) <= rows.keys()
     assert {blocks(item) for item in rows.values()} <= {None, "*", *(key.service.strip().lower() for key in rows)}
@@ -357,20 +357,20 @@ def test_no_value_of_any_attribute_and_no_key_is_too_much(value: object) -> None
         assert blocks({**keys, "effect": "deny"}) in (SERVICE, "*")
 
 
-@given(connections, tables(mine | others, anything), standings)
+@given(connections, tables(mine | others, anything), contexts)
 def test_a_decision_made_again_from_what_was_stored_is_the_same(
-    connection: Connection, rows: Rows, standing: DecisionContext
+    connection: Connection, rows: Rows, context: DecisionContext
 ) -> None:
     stored = {key: json.loads(json.dumps(plain(row))) for key, row in rows.items()}
-    assert decide(connection, stored, NOW, standing) == decide(connection, rows, NOW, standing)
+    assert decide(connection, stored, NOW, context) == decide(connection, rows, NOW, context)
 
 
-@given(connections, tables(mine | others, anything), standings)
+@given(connections, tables(mine | others, anything), contexts)
 def test_a_decision_made_again_from_its_line_of_the_ledger_is_the_same(
-    connection: Connection, rows: Rows, standing: DecisionContext
+    connection: Connection, rows: Rows, context: DecisionContext
 ) -> None:
-    decision = decide(connection, rows, NOW, standing)
-    assert replay(line(connection, decision, rows, standing, "bell", NOW)["facts"]) == decision
+    decision = decide(connection, rows, NOW, context)
+    assert replay(line(connection, decision, rows, context, "bell", NOW)["facts"]) == decision
 
 
 def spelt(rows: Iterable[Item]) -> str:

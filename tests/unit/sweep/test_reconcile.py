@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from linkgate.aws.connections import Refusal
+from linkgate.aws.errors import Refusal
 from linkgate.ledger.breaker import cuts_name
 from linkgate.ledger.slots import CLAIMS
 from linkgate.model import Outcome, State, Status

@@ -1,7 +1,7 @@
 """The sweep finds what no bell told, and rings for nothing else."""
 
 import pytest
-from linkgate.aws.connections import Refusal
+from linkgate.aws.errors import Refusal
 from linkgate.errors import Unavailable
 from linkgate.events.bell import Bell
 from linkgate.model import Outcome, RowKey, State, Status
@@ -298,7 +298,7 @@ def test_a_problem_of_a_gate_that_could_not_be_told_is_told_by_the_next_sweep(ap
     app.world.connect(A, SERVICE)
     app.bus.refusal = Unavailable("the bus refused 1 of 1 events")
     finding = app.sweeper.sweep("a sweep")
-    assert (set(finding.failed), rung_by(finding)) == ({f"the gate of {SERVICE}"}, 1)
+    assert (set(finding.failed), rung_by(finding)) == ({f"the configuration of {SERVICE}"}, 1)
     assert app.bus.told == []
     assert app.sweeper.sweep("a sweep").failed == {}
     assert app.bus.kinds() == ["Endpoint Service Misconfigured"]

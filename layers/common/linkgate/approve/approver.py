@@ -17,8 +17,8 @@ from linkgate.approve.judge import Judge, Record
 from linkgate.approve.report import Report
 from linkgate.approve.tracker import Tracker
 from linkgate.aws.allowlist import AllowList
-from linkgate.aws.connections import Connections, Refusal
-from linkgate.aws.errors import INDIVISIBLE, THROTTLES
+from linkgate.aws.connections import Connections
+from linkgate.aws.errors import INDIVISIBLE, THROTTLES, Refusal
 from linkgate.aws.services import EndpointServices
 from linkgate.errors import Throttled, Unavailable
 from linkgate.events.bell import ENDPOINTS_PER_BELL, Bell, chunks, who

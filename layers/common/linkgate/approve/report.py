@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from aws_lambda_powertools import Logger
 
 from linkgate.approve.judge import Record
-from linkgate.aws.connections import Refusal
+from linkgate.aws.errors import Refusal
 from linkgate.events.bell import Bell
 
 

@@ -30,11 +30,9 @@ class AllowList:
         `@release` rows come too.
         """
         keys = {key for connection in connections for key in keys_for(connection)}
-        services = sorted({key.service for key in keys})
-        found = dict(self.rows({*keys, *(key for service in services for key in release_keys(service))}))
-        for service in services:
-            found |= _by_key(self._query(service, UNIT_PREFIX))
-        return found
+        services = {key.service for key in keys}
+        releases = {key for service in services for key in release_keys(service)}
+        return {**self.rows(keys | releases), **self._of(services, UNIT_PREFIX)}
 
     def rows(self, keys: Iterable[RowKey]) -> Rows:
         """The rows under these keys; a key without a row is absent."""
@@ -43,16 +41,18 @@ class AllowList:
 
     def covering(self, services: Iterable[str]) -> Rows:
         """Every row of some services, and of `*`."""
-        return {key: item for service in {*services, EVERY} for key, item in _by_key(self._query(service)).items()}
+        return self._of({*services, EVERY})
 
     def canaries(self, services: Iterable[str]) -> Rows:
-        """The `@canary:` rows of some services, and of `*`: who reaches whom."""
-        found = (self._query(service, CANARY) for service in sorted({*services, EVERY}))
-        return {key: item for items in found for key, item in _by_key(items).items()}
+        """The `@canary:` rows of some services, and of `*`."""
+        return self._of({*services, EVERY}, CANARY)
 
     def whole_table(self) -> Rows:
         """The whole table, rows included whose keys are of no known form."""
         return _by_key(self._pages(self._dynamodb.meta.client.get_paginator("scan")))
+
+    def _of(self, services: Iterable[str], prefix: str = "") -> Rows:
+        return _by_key(item for service in sorted(services) for item in self._query(service, prefix))
 
     def _query(self, service: str, prefix: str = "") -> Iterator[Item]:
         values, condition = {":service": service}, "service = :service"

@@ -1,4 +1,4 @@
-"""Real AWS clients, made once by each door on its first call."""
+"""Real AWS clients, made once by each handler on its first call."""
 
 import functools
 from typing import TYPE_CHECKING, Any
@@ -11,13 +11,9 @@ from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshabl
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
 
-CONFIG = Config(
-    connect_timeout=3,
-    read_timeout=5,
-    retries={"mode": "adaptive", "total_max_attempts": 3},
-)
+CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"mode": "adaptive", "total_max_attempts": 3})
 """Adaptive retries slow down when EC2 throttles; what then still fails goes back to the queue. All tries together take
-less than a function's timeout, so that a service that hangs is told as such."""
+less than a function's timeout, so that the error still names a service that hangs."""
 
 PATIENT = Config(connect_timeout=3, read_timeout=70, retries={"total_max_attempts": 1}, max_pool_connections=16)
 """For the synchronous call of a canary, several at once: it takes as long as its probes, and a repeat would probe

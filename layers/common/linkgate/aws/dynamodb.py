@@ -1,12 +1,12 @@
-"""What both tables have in common: DynamoDB's errors in our words, and reading many items by their keys."""
+"""What both tables have in common: what DynamoDB's errors mean, and reading many items by their keys."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from linkgate.aws.calls import parts
 from linkgate.errors import Contended, SettingsError, Unavailable
 
 BUSY = frozenset({"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"})
@@ -30,8 +30,7 @@ def by_keys(
 
     Unprocessed keys are asked for again; raises Unavailable if some always stay.
     """
-    rest = iter(keys)
-    while wanted := list(islice(rest, KEYS_PER_CALL)):
+    for wanted in parts(keys, KEYS_PER_CALL):
         for attempt in range(TRIES):
             with dynamodb_errors(table):
                 answer = get(RequestItems={table: {"Keys": wanted, "ConsistentRead": True}})
@@ -47,7 +46,7 @@ def by_keys(
 
 @contextmanager
 def dynamodb_errors(table: str) -> Iterator[None]:
-    """A missing table as SettingsError that names it, "not now" as Unavailable, a lost race as Contended."""
+    """A missing table as SettingsError that names it, "not now" as Unavailable, a faster writer as Contended."""
     try:
         yield
     except ClientError as error:
@@ -56,7 +55,7 @@ def dynamodb_errors(table: str) -> Iterator[None]:
             raise SettingsError(f"table {table} does not exist in this account and Region") from error
         if code in BUSY:
             raise Unavailable(f"table {table}: {error}") from error
-        if code in CHANGED or (code == "TransactionCanceledException" and _lost(error)):
+        if code in CHANGED or (code == "TransactionCanceledException" and _cancelled(error) <= LOST):
             raise Contended(f"table {table} changed meanwhile: {error}") from error
         raise
     except BotoCoreError as error:
@@ -65,10 +64,10 @@ def dynamodb_errors(table: str) -> Iterator[None]:
 
 def conflicting(error: ClientError) -> bool:
     """Whether a transaction was cancelled for no other reason than that another one held an item of it."""
-    codes = {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])}
+    codes = _cancelled(error)
     return "TransactionConflict" in codes and codes <= {"None", "TransactionConflict"}
 
 
-def _lost(error: ClientError) -> bool:
-    reasons = error.response.get("CancellationReasons", [])
-    return all(reason.get("Code", "None") in LOST for reason in reasons)
+def _cancelled(error: ClientError) -> set[str]:
+    """Why a transaction was cancelled: a code for each of its items, "None" where nothing was wrong."""
+    return {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])}

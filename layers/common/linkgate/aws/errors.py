@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -13,6 +14,23 @@ THROTTLES = frozenset(
 """Codes that ask for fewer calls: nothing was done. EC2 sends them with status 503 (botocore's _retry.json)."""
 INDIVISIBLE = THROTTLES | {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
 """Codes that say nothing about one member of a list, so that halving the list would help nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """EC2 did not do what it was asked for one endpoint or principal: its own code and words."""
+
+    code: str
+    message: str
+
+    @classmethod
+    def read(cls, error: object) -> "Refusal":
+        """The refusal that EC2 wrote; what it left out is ""."""
+        fields = error if isinstance(error, dict) else {}
+        return cls(str(fields.get("Code", "")), str(fields.get("Message", "")))
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
 
 
 @contextmanager

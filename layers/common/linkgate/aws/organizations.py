@@ -1,4 +1,4 @@
-"""AWS Organizations: where an account stands in the organisation, asked through a role that may read it."""
+"""AWS Organizations: the lineage of an account in the organisation, asked through a role that may read it."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ DEPTH = 10
 ABSENT = frozenset({"ChildNotFoundException", "AccountNotFoundException"})
 REFUSED = "AccessDeniedException"
 FORBIDDEN = frozenset({REFUSED, "AccessDenied"})
-"""Organizations' own word, and that of STS for a role that may not be assumed."""
+"""What Organizations says, and what STS says of a role that may not be assumed."""
 EVERYTHING = "everything"
 """What failed where the failure is not about one account or OU alone."""
 
@@ -36,7 +36,7 @@ class Answer(NamedTuple):
 
 
 class Organization:
-    """Where accounts stand in the organisation: read-only, cached for minutes.
+    """The lineages of accounts: read-only, cached for minutes.
 
     Nothing but Unavailable is raised: whatever Organizations says, only connections that a row of an OU or an
     organisation could change have to wait for it. ListParents needs the management account or an account that it

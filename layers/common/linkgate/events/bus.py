@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
+from linkgate.aws.calls import parts
 from linkgate.aws.errors import ec2_errors
 from linkgate.errors import Unavailable
 
@@ -36,8 +36,7 @@ class Bus:
 
     def publish(self, events: Sequence[Event]) -> None:
         """Put events on the bus, ten a call; raises Unavailable if the bus did not take one of them."""
-        rest = iter(events)
-        while batch := list(islice(rest, ENTRIES_PER_CALL)):
+        for batch in parts(events, ENTRIES_PER_CALL):
             entries: list[PutEventsRequestEntryTypeDef] = [
                 {
                     "Source": SOURCE,

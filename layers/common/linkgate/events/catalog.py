@@ -59,7 +59,7 @@ def closed_event(subject: Subject) -> Event:
 
 
 def out_of_band_event(subject: Subject, line: Mapping[str, Any]) -> Event:
-    """Accepted or Rejected, out of band: from the ledger's item about it."""
+    """Accepted or Rejected, out of band: `line` is the ledger's item about it."""
     return Event(
         _DONE[Outcome(line["outcome"])],
         {**about(subject), **{name: line[name] for name in ("decision_id", "outcome", "reason", "row", "note", "who")}},
@@ -73,18 +73,18 @@ def final_event(subject: Subject, decision: Decision, entry: str) -> Event:
 
 
 def tripped_event(service: str, acts: str, endpoints: Iterable[str]) -> Event:
-    """The breaker lets no more `acts` (cuts or rejections) through; it names a hundred endpoints that it keeps."""
-    kept = sorted(endpoints)
+    """The breaker lets no more `acts` (cuts or rejections) through; it names a hundred endpoints that are withheld."""
+    withheld = sorted(endpoints)
     summary = (
-        f"The breaker of {service} keeps {len(kept)} {acts} from being made: more were wanted than an hour lets "
+        f"The breaker of {service} keeps {len(withheld)} {acts} from being made: more were wanted than an hour lets "
         "through. Put the rows back, or name the endpoints in a @release row."
     )
-    detail = {"service_id": service, "acts": acts, "endpoints": kept[:100], "count": len(kept)}
+    detail = {"service_id": service, "acts": acts, "endpoints": withheld[:100], "count": len(withheld)}
     return Event("Breaker Tripped", detail | {"summary": summary})
 
 
 def misconfigured_event(service: str, problems: Sequence[str]) -> Event:
-    """What leaves an endpoint service open or shut, one sentence each; none once all is well again."""
+    """What is wrong with an endpoint service, one sentence each; none once nothing is."""
     return Event("Endpoint Service Misconfigured", {"service_id": service, "problems": list(problems)})
 
 
@@ -114,10 +114,7 @@ def expiring_event(row: Rule, ends: datetime, now: datetime, otherwise: tuple[st
 
 
 def health_event(subject: Subject, before: Status, status: Status, health: Mapping[str, Any]) -> Event | None:
-    """Verified, Unhealthy or Recovered; None: nothing changed.
-
-    `health` is what the ledger keeps of the round.
-    """
+    """Verified, Unhealthy or Recovered; None: nothing changed. `health` is what the ledger records of the round."""
     if status is before:
         return None
     if status is Status.UNHEALTHY:

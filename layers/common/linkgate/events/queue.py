@@ -1,10 +1,10 @@
-"""The bell queue: how a bell is rung, now or in a while."""
+"""The bell queue: bells are sent to it, for now or for later."""
 
 import json
 from collections.abc import Iterable
-from itertools import islice
 from typing import TYPE_CHECKING
 
+from linkgate.aws.calls import parts
 from linkgate.aws.errors import ec2_errors
 from linkgate.errors import Unavailable
 from linkgate.events.bell import Bell
@@ -26,8 +26,7 @@ class BellQueue:
 
     def send(self, bells: Iterable[Bell], later: int | None = None) -> None:
         """Send bells so many seconds `later`; otherwise first ones at once, repeats the later the more there were."""
-        rest = iter(bells)
-        while batch := list(islice(rest, MESSAGES_PER_CALL)):
+        for batch in parts(bells, MESSAGES_PER_CALL):
             entries: list[SendMessageBatchRequestEntryTypeDef] = [
                 {
                     "Id": str(number),

@@ -1,4 +1,4 @@
-"""Reading one attribute of a row: a value of DynamoDB becomes one of ours, or Unreadable says what was expected.
+"""Reading one attribute of a row: a value of DynamoDB is read, or Unreadable says what was expected.
 
 Bare numbers given as strings and surrounding blanks are accepted, since the console produces them. Standard library
 only.
@@ -102,32 +102,30 @@ def word(*words: Word) -> Callable[[object], Word]:
     return read
 
 
-def number(value: object) -> Decimal:
-    """A number, or a number written as a string, since the console produces them."""
-    text = _scalar(value)
-    if text is None or not re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", text):
-        raise Unreadable("a number")
-    return Decimal(text)
+def _match(pattern: str, value: object, expected: str) -> re.Match[str]:
+    match = re.fullmatch(pattern, _scalar(value) or "")
+    if not match:
+        raise Unreadable(expected)
+    return match
 
 
 def whole(value: object) -> int:
     """A whole number from zero on."""
-    text = _scalar(value)
-    if text is None or not re.fullmatch(r"[0-9]{1,9}", text):
-        raise Unreadable("a whole number from 0 to 999999999")
-    return int(text)
+    return int(_match("[0-9]{1,9}", value, "a whole number from 0 to 999999999")[0])
+
+
+_SECONDS = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
 
 
 def moment(value: object) -> datetime:
     """ISO 8601 with a zone, or epoch seconds, within the years 2015 to 2100."""
     expected = "an ISO 8601 time with a zone such as 2026-12-31T23:00:00Z, or epoch seconds, between 2015 and 2100"
+    text = _scalar(value) or ""
     try:
-        moment = datetime.fromtimestamp(float(number(value)), UTC)
-    except (Unreadable, OverflowError, OSError, ValueError):
-        try:
-            moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else datetime.min
-        except ValueError:
-            raise Unreadable(expected) from None
+        epoch = _SECONDS.fullmatch(text)
+        moment = datetime.fromtimestamp(float(text), UTC) if epoch else datetime.fromisoformat(text)
+    except (OverflowError, OSError, ValueError):
+        raise Unreadable(expected) from None
     if moment.tzinfo is None or not EARLIEST <= moment < LATEST:
         raise Unreadable(expected)
     return moment.astimezone(UTC)
@@ -138,17 +136,17 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}
 
 
 def span(value: object) -> timedelta:
-    match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", _scalar(value) or "")
-    seconds = int(match[1]) * _UNITS[match[2]] if match else None
-    if seconds is None or seconds > LONGEST_SPAN:
-        raise Unreadable("a duration such as 90s, 5m, 2h or 3d, ten years at most")
+    expected = "a duration such as 90s, 5m, 2h or 3d, ten years at most"
+    match = _match("([0-9]{1,9})([smhd]?)", value, expected)
+    seconds = int(match[1]) * _UNITS[match[2]]
+    if seconds > LONGEST_SPAN:
+        raise Unreadable(expected)
     return timedelta(seconds=seconds)
 
 
 def budget(value: object) -> Budget:
-    match = re.fullmatch(r"([0-9]{1,9})|(100|[0-9]{1,2})%", _scalar(value) or "")
-    if not match:
-        raise Unreadable("a whole number from 0 to 999999999, or a percentage such as 10%")
+    expected = "a whole number from 0 to 999999999, or a percentage such as 10%"
+    match = _match("([0-9]{1,9})|(100|[0-9]{1,2})%", value, expected)
     return Budget(int(match[1] or match[2]), percent=match[2] is not None)
 
 
@@ -178,17 +176,15 @@ def endpoints(value: object) -> frozenset[str]:
 
 
 MOST_PROBES = 10
-"""Probes of a service: each crosses every name of every endpoint each minute."""
-_FUNCTION = re.compile(
-    r"arn:aws[a-z-]*:lambda:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]{1,128})?"
+"""Probes of a service: each probes every name of every endpoint each minute."""
+_FUNCTION = (
+    "arn:aws[a-z-]*:lambda:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]{1,128})?"
 )
 
 
 def function(value: object) -> str:
-    text = _scalar(value) or ""
-    if not _FUNCTION.fullmatch(text):
-        raise Unreadable("the ARN of a Lambda function such as arn:aws:lambda:eu-west-1:222222222222:function:canary")
-    return text
+    expected = "the ARN of a Lambda function such as arn:aws:lambda:eu-west-1:222222222222:function:canary"
+    return _match(_FUNCTION, value, expected)[0]
 
 
 def probes(value: object) -> tuple[str, ...]:

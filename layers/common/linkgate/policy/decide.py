@@ -1,7 +1,6 @@
 """The decision: a pure, total function of a connection, the rows read for it, and the time (design section 5)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -28,7 +27,6 @@ Rows = Mapping[RowKey, Item]
 
 Readable = Rule | MalformedRow
 _Answer = tuple[Outcome, Reason, Readable | None]
-_FIELDS = frozenset(field.name for field in fields(ServiceSettings))
 
 
 def keys_for(connection: Connection) -> tuple[RowKey, ...]:
@@ -64,16 +62,16 @@ def settings_for(service: str, rows: Rows) -> ServiceSettings | MalformedRow:
             return row
         if isinstance(row, SettingsRow):
             laid |= {name: value for name, value in row.values.items() if name != "mode" or key.service == service}
-    return ServiceSettings(**{name: value for name, value in laid.items() if name in _FIELDS})
+    return ServiceSettings(**laid)
 
 
 def unit_rows(service: str, rows: Rows) -> dict[RowKey, Item]:
-    """The rows about OUs and organisations that cover a service: only for these its consumers' place matters."""
+    """The rows about OUs and organisations that cover a service: only these make its consumers' lineage matter."""
     return {key: item for key, item in rows.items() if key.service in (service, EVERY) and is_unit(key)}
 
 
 class Covering:
-    """The rows that cover one service, many as they may be; for a decision, the few that may matter."""
+    """The rows that cover one service, of which few matter for one decision."""
 
     def __init__(self, service: str, rows: Rows, units: Rows) -> None:
         self._rows = rows
@@ -87,18 +85,18 @@ class Covering:
 
 
 def read_for(connection: Connection, rows: Rows, lineage: Lineage) -> dict[RowKey, Item]:
-    """What a decision reads of the table: rules from the most specific on, the settings, and what nobody can place."""
+    """What a decision reads of the table: rules from the most specific on, and the settings."""
     units = sorted({key.consumer for key in unit_rows(connection.service, rows)}) if lineage.unknown else lineage.units
     keys = (*_keys(connection, units), *settings_keys(connection.service))
     return {key: rows[key] for key in keys if key in rows}
 
 
-def decide(connection: Connection, rows: Rows, now: datetime, standing: DecisionContext = ALONE) -> Decision:
+def decide(connection: Connection, rows: Rows, now: datetime, context: DecisionContext = ALONE) -> Decision:
     """Decide on a connection as if it waited for an answer; of a live one, `reason.ends` says if it may stay.
 
     `rows` holds at least those under `keys_for` and the `unit_rows`; `now` carries a zone. Never raises.
     """
-    lineage, read = standing.lineage, read_for(connection, rows, standing.lineage)
+    lineage, read = context.lineage, read_for(connection, rows, context.lineage)
     settings = settings_for(connection.service, read)
     unplaced = {key for key in read if lineage.unknown and is_unit(key)}
     found = [(row, _miss(row, connection, now)) for row in _rules(read)]
@@ -106,16 +104,16 @@ def decide(connection: Connection, rows: Rows, now: datetime, standing: Decision
     perhaps = [row for row, why in found if not why and row.key in unplaced]
     missed = [(row, why) for row, why in found if isinstance(row, Rule) and why and row.key not in unplaced]
     nearest = next((why for rule, why in missed if rule.effect is not Effect.DENY), Reason.NOT_LISTED)
-    outcome, reason, row = _answer(connection, settings, standing, now, nearest, applied, perhaps)
+    outcome, reason, row = _answer(connection, settings, context, now, nearest, applied, perhaps)
     if not connection.owner and reason is not Reason.DENIED:
         outcome, reason = Outcome.HOLD, Reason.UNKNOWN_OWNER  # a row of its account may say otherwise
-    elif outcome is Outcome.REJECT and standing.breaker and connection.waits:
+    elif outcome is Outcome.REJECT and context.breaker and connection.waits:
         outcome, reason = Outcome.HOLD, Reason.BREAKER
     return Decision(
         outcome=outcome,
         reason=reason,
         mode=settings.mode if isinstance(settings, ServiceSettings) else Mode.OBSERVE,
-        policy_hash=digest(read.values(), standing.unmatched),
+        policy_hash=digest(read.values(), context.unmatched),
         row=row.key if row else None,
         applied=tuple(row.key for row in applied),
         near_misses=tuple(NearMiss(rule.key, why) for rule, why in missed),
@@ -136,7 +134,7 @@ def _rules(rows: Rows) -> list[Readable]:
 def _answer(
     connection: Connection,
     settings: ServiceSettings | MalformedRow,
-    standing: DecisionContext,
+    context: DecisionContext,
     now: datetime,
     nearest: Reason,
     applied: Sequence[Readable],
@@ -154,11 +152,11 @@ def _answer(
     for deny in rules:
         if deny.effect is Effect.DENY and deny not in regional:
             return Outcome.REJECT, Reason.DENIED, deny
-    for malformed in (*applied, *map(_unmatched, standing.unmatched)):
+    for malformed in (*applied, *map(_unmatched, context.unmatched)):
         if isinstance(malformed, MalformedRow):
             return Outcome.HOLD, Reason.MALFORMED_ROW, malformed
     near = [rule for rule in rules if rule.key.consumer != EVERY]
-    unknown = standing.lineage.unknown
+    unknown = context.lineage.unknown
     for unit in perhaps:
         if unknown and (not near or isinstance(unit, MalformedRow) or unit.effect is Effect.DENY):
             return Outcome.HOLD, unknown, unit
@@ -170,7 +168,7 @@ def _answer(
         return Outcome.HOLD, Reason.REVIEW, rules[0]
     if settings.frozen_until and now < settings.frozen_until:
         return Outcome.HOLD, Reason.FROZEN, rules[0]
-    if rules[0].limit is not None and standing.live >= rules[0].limit:
+    if rules[0].limit is not None and context.live >= rules[0].limit:
         return Outcome.HOLD, Reason.OVER_LIMIT, rules[0]
     return Outcome.ACCEPT, Reason.ALLOWED, rules[0]
 
@@ -182,20 +180,15 @@ def _keys(connection: Connection, units: Iterable[str]) -> tuple[RowKey, ...]:
 
 
 def _miss(rule: Readable, connection: Connection, now: datetime) -> Reason | None:
-    """Why a rule does not apply, or None. A Region that EC2 does not tell excludes no row: see _answer."""
+    """Why a rule does not apply, or None. A Region that EC2 does not name excludes no row: see _answer."""
     if isinstance(rule, MalformedRow):
         return None
-    if rule.expires_at and now >= rule.expires_at:
-        return Reason.EXPIRED
-    if rule.starts_at and now < rule.starts_at:
-        return Reason.NOT_YET_VALID
-    if rule.regions and connection.region and connection.region not in rule.regions:
-        return Reason.WRONG_REGION
-    return None
+    elsewhere = rule.regions and connection.region and connection.region not in rule.regions
+    return rule.out_of_date(now) or (Reason.WRONG_REGION if elsewhere else None)
 
 
 def _cuts_now(row: Readable, connection: Connection) -> bool:
-    """Whether a deny that applies is the emergency exit: for one consumer, never for everybody."""
+    """Whether a deny that applies cuts at once: for one consumer, never for everybody."""
     if not isinstance(row, Rule) or row.key.consumer == EVERY:
         return False
     return row.cut and not (row.regions and not connection.region)

@@ -1,7 +1,7 @@
-"""Permission sync: which principals the rows of the allow-list want, and what that changes. Pure; nothing here acts.
+"""Permission sync: which principals the rows of the allow-list want, and what that changes. Pure.
 
-Who may ask is still decided on when the request comes, row by row. So sync errs on the side of asking: a principal is
-taken away only where the rows say that nobody behind it may come in.
+Every request is still decided on by the rows. So sync errs on the side of asking: a principal is removed only where the
+rows let nobody behind it in.
 """
 
 import re
@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from linkgate.model import Effect, MalformedRow, Outcome, RowKey, Rule, ServiceSettings, Sync
+from linkgate.model import Effect, MalformedRow, Outcome, Reason, RowKey, Rule, ServiceSettings, Sync
 from linkgate.policy.decide import Readable, Rows
 from linkgate.policy.rows import EVERY, parse
 
 EVERYBODY = "*"
 """The principal that lets every account ask."""
 ACCOUNT, RESERVED = re.compile("[0-9]{12}"), "@"
-"""The consumers that sync speaks of, and what those begin with that are none."""
+"""The form of an account, and what reserved words begin with."""
 MOST_NAMED = 5
 """Rows that a sentence names."""
 
@@ -37,14 +37,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Principals to add and to remove; true if there are any. `short` says what sync cannot do, "" if it can do all."""
+    """Principals to add and to remove. `short` says what sync cannot do, "" if it can do all."""
 
     add: frozenset[str] = frozenset()
     remove: frozenset[str] = frozenset()
     short: str = ""
-
-    def __bool__(self) -> bool:
-        return bool(self.add or self.remove)
 
 
 def wanted(service: str, rows: Rows, now: datetime, partition: str) -> Wanted:
@@ -71,7 +68,7 @@ def plan(sync: Sync, present: frozenset[str], wanted: Wanted) -> Change:
     """What to change of the principals that are `present`, so that a second plan changes nothing.
 
     `exact` removes what is not wanted, but nothing of a doubtful account, and nothing at all while a row is
-    inexpressible: nobody can tell then which of the others that row is there for.
+    inexpressible: which of the others that row is there for is unknown.
     """
     if sync is Sync.OFF:
         return Change()
@@ -82,10 +79,9 @@ def plan(sync: Sync, present: frozenset[str], wanted: Wanted) -> Change:
     return Change(add, frozenset(one for one in present - wanted.principals if _account(one) not in doubtful))
 
 
-def problems(present: Iterable[str], settings: ServiceSettings | MalformedRow) -> tuple[str, ...]:
+def problems(present: Iterable[str], settings: ServiceSettings) -> tuple[str, ...]:
     """What is wrong with the principals that are `present`, one sentence each (design section 4)."""
-    rejects = isinstance(settings, ServiceSettings) and settings.default is Outcome.REJECT
-    if not rejects or EVERYBODY not in present:
+    if settings.default is not Outcome.REJECT or EVERYBODY not in present:
         return ()
     return ("everybody (*) may ask for a connection, and default is reject: whoever has no row is rejected for good",)
 
@@ -103,24 +99,19 @@ def _may_ask(found: Sequence[Readable], now: datetime) -> bool | None:
     rules = [row for row in found if isinstance(row, Rule)]
     if len(rules) < len(found):
         return None
-    if any(rule.effect is Effect.DENY and not rule.regions and _in_force(rule, now) for rule in rules):
+    in_force = [rule for rule in rules if not rule.out_of_date(now)]
+    if any(rule.effect is Effect.DENY and not rule.regions for rule in in_force):
         return False
-    if any(rule.effect is Effect.ALLOW and _in_force(rule, now) for rule in rules):
+    if any(rule.effect is Effect.ALLOW for rule in in_force):
         return True
     return None if any(_may_admit(rule, now) for rule in rules) else False
 
 
-def _in_force(rule: Rule, now: datetime) -> bool:
-    return not _expired(rule, now) and not (rule.starts_at and now < rule.starts_at)
-
-
-def _expired(rule: Rule, now: datetime) -> bool:
-    return rule.expires_at is not None and now >= rule.expires_at
-
-
 def _may_admit(row: Readable, now: datetime) -> bool:
     """Whether a row lets somebody in, now or later or after a review, or cannot be read."""
-    return isinstance(row, MalformedRow) or (row.effect is not Effect.DENY and not _expired(row, now))
+    return isinstance(row, MalformedRow) or (
+        row.effect is not Effect.DENY and row.out_of_date(now) is not Reason.EXPIRED
+    )
 
 
 def _account(principal: str) -> str:

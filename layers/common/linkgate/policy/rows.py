@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from linkgate.model import Effect, MalformedRow, Mode, Outcome, Reconcile, RowKey, Rule, Sync
@@ -25,7 +25,7 @@ PEOPLE = ("owner", "reason", "ticket", "note")
 KEYS = ("service", "consumer")
 
 _HEX = "[0-9a-f]{8}([0-9a-f]{9})?"
-"""8 or 17 digits, and nothing between: of a truncated id somebody has to hear (EC2 User Guide, "Resource IDs")."""
+"""8 or 17 digits, and nothing between: a truncated id is malformed (EC2 User Guide, "Resource IDs")."""
 _UNIT = "ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|o-[a-z0-9]{10,32}"
 SERVICE_ID = re.compile(rf"(?<![0-9a-z-])vpce-svc-{_HEX}(?![0-9a-z])")
 SERVICE_FORM = re.compile(rf"\*|vpce-svc-{_HEX}")
@@ -47,17 +47,14 @@ class ReleaseRow:
 
     key: RowKey
     endpoints: frozenset[str]
-    people: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryRow:
-    """The ARN of the canary `function` that reaches the endpoints of one account, or one endpoint (`consumer`)."""
+    """The ARN of the canary `function` that reaches the endpoints of one account, or one endpoint."""
 
     key: RowKey
-    consumer: str
     function: str
-    people: Mapping[str, str] = field(default_factory=dict)
 
 
 Row = Rule | SettingsRow | ReleaseRow | CanaryRow | MalformedRow
@@ -75,13 +72,11 @@ def parse(item: Item) -> Row:
     try:
         _require_form(key)
         if key.consumer == SETTINGS:
-            return SettingsRow(key, _read(item, _SETTINGS))
+            return SettingsRow(key, _impersonal(_read(item, _SETTINGS)))
         if key.consumer == RELEASE:
-            values = _read(item, _RELEASE, required="endpoints")
-            return ReleaseRow(key, values["endpoints"], _people(values))
+            return ReleaseRow(key, _read(item, _RELEASE, required="endpoints")["endpoints"])
         if key.consumer.startswith(CANARY):
-            values = _read(item, _CANARY, required="function")
-            return CanaryRow(key, key.consumer.removeprefix(CANARY), values["function"], _people(values))
+            return CanaryRow(key, _read(item, _CANARY, required="function")["function"])
         return _rule(key, _read(item, _RULE, required="effect"))
     except _AttributeError as error:
         return MalformedRow(key, error.attribute, str(error))
@@ -115,8 +110,8 @@ def meant_by(key: RowKey) -> str | None:
 
 def digest(items: Iterable[Item], unmatched: Iterable[RowKey] = ()) -> str:
     """SHA-256 (hex) over items in the order of their keys: equal exactly when the same policy was read."""
-    read, shut = [attributes.plain(item) for item in sorted(items, key=key_of)], sorted(unmatched)
-    text = json.dumps([read, shut] if shut else read, sort_keys=True)
+    read, keys = [attributes.plain(item) for item in sorted(items, key=key_of)], sorted(unmatched)
+    text = json.dumps([read, keys] if keys else read, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -126,19 +121,20 @@ class _AttributeError(attributes.Unreadable):
         self.attribute = attribute
 
 
+_FORMS = {
+    "service": (SERVICE_FORM, "* or an id such as vpce-svc-0123456789abcdef0"),
+    "consumer": (
+        CONSUMER_FORM,
+        "a 12-digit account id, an endpoint such as vpce-0123456789abcdef0, an OU such as ou-ab12-11111111, an "
+        "organization such as o-a1b2c3d4e5, *, @settings, @release, or @canary: and an account or endpoint id",
+    ),
+}
+
+
 def _require_form(key: RowKey) -> None:
-    if not SERVICE_FORM.fullmatch(key.service):
-        raise _AttributeError(
-            "service",
-            f"service is {key.service!r}: expected, without blanks, * or an id such as vpce-svc-0123456789abcdef0",
-        )
-    if not CONSUMER_FORM.fullmatch(key.consumer):
-        raise _AttributeError(
-            "consumer",
-            f"consumer is {key.consumer!r}: expected, without blanks, a 12-digit account id, an endpoint such as "
-            "vpce-0123456789abcdef0, an OU such as ou-ab12-11111111, an organization such as o-a1b2c3d4e5, *, "
-            "@settings, @release, or @canary: and an account or endpoint id",
-        )
+    for (name, (form, expected)), text in zip(_FORMS.items(), key, strict=True):
+        if not form.fullmatch(text):
+            raise _AttributeError(name, f"{name} is {text!r}: expected, without blanks, {expected}")
 
 
 def _read(item: Item, readers: Mapping[str, Callable[[object], Any]], required: str = "") -> dict[str, Any]:
@@ -168,20 +164,13 @@ def _rule(key: RowKey, values: Mapping[str, Any]) -> Rule:
             raise _AttributeError(
                 name, f"{name} is set on a row with effect {effect}: expected it with effect {of} only"
             )
-    return Rule(
-        key=key,
-        effect=effect,
-        limit=values.get("limit"),
-        cut="cut" in values,
-        starts_at=values.get("starts_at"),
-        expires_at=values.get("expires_at"),
-        regions=values.get("regions", frozenset()),
-        people=_people(values),
-    )
+    people = {name: values[name] for name in PEOPLE if name in values}
+    return Rule(key, **_impersonal(values) | {"cut": "cut" in values, "people": people})
 
 
-def _people(values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: values[name] for name in PEOPLE if name in values}
+def _impersonal(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes that mean something to Linkgate: all but those for people."""
+    return {name: value for name, value in values.items() if name not in PEOPLE}
 
 
 _EFFECT = attributes.word(*Effect)

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from linkgate.approve.context import ContextReader, ServiceContext
 from linkgate.aws.allowlist import AllowList
-from linkgate.aws.connections import PER_CALL, Connections, Refusal
-from linkgate.aws.errors import THROTTLES
+from linkgate.aws.connections import PER_CALL, Connections
+from linkgate.aws.errors import THROTTLES, Refusal
 from linkgate.errors import Contended
 from linkgate.events.bus import Bus
 from linkgate.events.catalog import decision_event, tripped_event

@@ -1,9 +1,10 @@
-"""The upkeep of the gates: their wiring, their allowed principals, and what leaves them open or shut."""
+"""The configuration of endpoint services: notifications, allowed principals, and what is wrong with them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from linkgate.aws.errors import Refusal
 from linkgate.aws.services import EndpointService, EndpointServices, lost
 from linkgate.errors import Unavailable
 from linkgate.events.bus import Bus
@@ -14,12 +15,12 @@ from linkgate.policy.decide import Rows, settings_for
 from linkgate.policy.principals import plan, problems, wanted
 
 LOST = "lost-services"
-"""The set of services that were told as lost."""
+"""The set of lost services that an event was published about; the ledger has it under this name."""
 
 
 @dataclass(slots=True)
 class ServicesResult:
-    """What is wrong with gates, by service; what permission sync cannot express; and what could not be found out."""
+    """What is wrong, by service; what permission sync cannot express; and what could not be found out."""
 
     misconfigured: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
@@ -30,30 +31,30 @@ class ServicesResult:
 
 @dataclass(frozen=True, slots=True)
 class ServiceConfigurator:
-    """Wires notifications to `topic`, makes principals follow the rows, and tells of problems when they change."""
+    """Makes services notify `topic` and principals follow the rows; publishes problems when they change."""
 
     services: EndpointServices
-    register: NamedSets
+    sets: NamedSets
     bus: Bus
     topic: str
     now: Callable[[], datetime]
 
     def keep(self, managed: Mapping[str, EndpointService], rows: Rows) -> ServicesResult:
-        """Look at every gate; `rows` is the whole table. One gate's trouble is not another's."""
+        """Look at every service; `rows` is the whole table. What fails for one service does not touch the others."""
         found = ServicesResult()
         unnotified = self.services.ensure_notifications(managed, self.topic)
         for service, endpoint_service in managed.items():
             wrong = endpoint_service.problems() + ((unnotified[service],) if service in unnotified else ())
             try:
                 wrong += self._principals(service, rows, found)
-            except Exception as error:  # whatever it is, only this gate fails
+            except Exception as error:  # whatever it is, only this service fails
                 found.failed[f"the principals of {service}"] = error
                 found.unknown.add(service)
             if wrong:
                 found.misconfigured[service] = wrong
         missing = lost(managed, rows)
         found.misconfigured |= {service: (why,) for service, why in missing.items()}
-        self._tell(managed, frozenset(missing), found)
+        self._publish(managed, frozenset(missing), found)
         return found
 
     def _principals(self, service: str, rows: Rows, found: ServicesResult) -> tuple[str, ...]:
@@ -64,37 +65,40 @@ class ServiceConfigurator:
         sync = settings.sync_permissions if settings.mode is Mode.ENFORCE else Sync.OFF
         if sync is Sync.OFF and settings.default is not Outcome.REJECT:
             return ()
-        present, refused = self.services.principals(service), ""
-        if sync is not Sync.OFF:
-            change = plan(sync, present, wanted(service, rows, self.now(), self.topic.split(":")[1]))
-            if change.short:
-                found.notes[service] = change.short
-            if change:
-                refused = self.services.permit(service, change)
-                present = (present | change.add) - change.remove
-        if refused:
-            found.notes[service] = refused
-        # EC2 words a refusal anew each time; its code is told once.
-        told = (f"EC2 refuses to change its principals: {refused.split(':')[0]}",) if refused else ()
-        return problems(present, settings) + told
+        present = self.services.principals(service)
+        change = plan(sync, present, wanted(service, rows, self.now(), self.topic.split(":")[1]))
+        refused = self.services.permit(service, change)
+        if note := _words(refused) or change.short:
+            found.notes[service] = note
+        # EC2 words a refusal anew each time, which must not make a new problem of it; its code stays the same.
+        codes = sorted({why.code for why in refused.values()})
+        refusals = tuple(f"EC2 refuses to change its principals: {code}" for code in codes)
+        return problems((present | change.add) - change.remove, settings) + refusals
 
-    def _tell(self, managed: Iterable[str], missing: frozenset[str], found: ServicesResult) -> None:
-        """Tell of a gate's problems when they change, once."""
-        before = self.register.read([LOST]).get(LOST, frozenset())
+    def _publish(self, managed: Iterable[str], missing: frozenset[str], found: ServicesResult) -> None:
+        """Publish the problems of each service where they are others than those published last."""
+        before = self.sets.read([LOST]).get(LOST, frozenset())
         services = {*managed, *missing, *before}
-        told = self.register.read(map(problems_name, services))
+        published = self.sets.read(map(problems_name, services))
         for service in sorted(services - found.unknown):
             name, wrong = problems_name(service), found.misconfigured.get(service, ())
-            if told.get(name, frozenset()) != frozenset(wrong):
+            last = published.get(name, frozenset())
+            if last != frozenset(wrong):
                 try:
                     self.bus.publish([misconfigured_event(service, wrong)])
-                    self.register.keep(name, told.get(name, frozenset()), frozenset(wrong))
+                    self.sets.keep(name, last, frozenset(wrong))
                 except Unavailable as error:
-                    found.failed[f"the gate of {service}"] = error
+                    found.failed[f"the configuration of {service}"] = error
         if before != missing:
-            self.register.keep(LOST, before, missing)
+            self.sets.keep(LOST, before, missing)
 
 
 def problems_name(service: str) -> str:
-    """The set of problems last told of a service's gate."""
+    """The set of problems last published of a service; the ledger has it under this older name."""
     return f"gate#{service}"
+
+
+def _words(refused: Mapping[str, Refusal]) -> str:
+    """The first principal that EC2 refuses and why, and how many more there are; "" if there is none."""
+    more = f"; and {len(refused) - 1} more" if len(refused) > 1 else ""
+    return next((f"EC2 refuses the principal {one}: {why}{more}" for one, why in refused.items()), "")

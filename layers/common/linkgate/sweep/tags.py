@@ -1,4 +1,4 @@
-"""Tags on accepted connections, so that whoever looks at them in the console sees more than opaque ids. Pure."""
+"""Tags on accepted connections, so that the console shows more than opaque ids. Pure."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,12 +6,7 @@ from collections.abc import Iterable, Mapping
 from linkgate.ledger.items import EndpointRecord
 from linkgate.model import Connection, Mode, Outcome
 
-CONSUMER, ROW, DECISION, TICKET = NAMES = (
-    "linkgate:consumer",
-    "linkgate:row",
-    "linkgate:decision",
-    "linkgate:ticket",
-)
+NAMES = CONSUMER, ROW, DECISION, TICKET = "linkgate:consumer", "linkgate:row", "linkgate:decision", "linkgate:ticket"
 LONGEST, MOST = 256, 50
 """Characters of a value, and tags of a resource (EC2 User Guide, "Tag your Amazon EC2 resources")."""
 _FOREIGN = re.compile(r"[^\w \-+=.:/@]")
@@ -38,17 +33,15 @@ def due(
 ) -> list[tuple[Connection, dict[str, str]]]:
     """Live connections whose tags do not say what the ledger says, oldest first, with the tags to write.
 
-    A ticket of a former decision is written over with "". What cannot be tagged (EC2 tells no id, or has no room for
+    A ticket of a former decision is written over with "". What cannot be tagged (EC2 names no id, or has no room for
     more tags) is left out.
     """
     found = []
     for connection in connections:
         current = known.get(connection.endpoint)
         wanted = labels(current) if current and connection.state.live and connection.connection_id else {}
-        if not wanted:
-            continue
         tags = dict.fromkeys(connection.tags.keys() & set(NAMES), "") | wanted
-        if tags.items() <= connection.tags.items() or len({*connection.tags, *tags}) > MOST:
-            continue
-        found.append((connection, tags))
+        room = len({*connection.tags, *tags}) <= MOST
+        if wanted and room and not tags.items() <= connection.tags.items():
+            found.append((connection, tags))
     return sorted(found, key=lambda pair: (pair[0].created, pair[0].endpoint))

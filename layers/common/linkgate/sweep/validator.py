@@ -1,4 +1,4 @@
-"""What cannot be read in the allow-list: told once, in words for whoever edits it, and kept in mind where it shuts."""
+"""Rows of the allow-list that cannot be read: published once, and remembered where they block."""
 
 import hashlib
 from collections import defaultdict
@@ -11,18 +11,17 @@ from linkgate.events.catalog import invalid_row_event
 from linkgate.ledger.sets import NamedSets, block_name, written
 from linkgate.model import MalformedRow, RowKey, Rule
 from linkgate.policy.decide import Rows
-from linkgate.policy.rows import EVERY, Item, blocks, is_unit, meant_by, parse
+from linkgate.policy.rows import EVERY, Item, Row, blocks, is_unit, meant_by, parse
 
-TOLD = "invalid-rows"
-"""The set of problems that were told: a digest of the row's key and one of the sentence."""
-MOST_TOLD = 2000
-MOST_SHUT = 100
-"""Problems told, and rows kept for each service, at most: DynamoDB keeps 400 KB in one item. All are counted and
-logged; of the rows that shut a service one is as good as many."""
+PUBLISHED = "invalid-rows"
+"""The set of problems that an event was published about: a digest of the row's key and one of the sentence."""
+MOST_PUBLISHED = 2000
+MOST_BLOCKS = 100
+"""Problems published, and rows remembered for each service, at most: DynamoDB keeps 400 KB in one item. All are counted
+and logged; of the rows that block a service one is as good as many."""
 MORE = written(RowKey("", "and more"))
-"""Stands for the rows that are not kept; only a look at the whole table takes it away."""
+"""Stands for the rows that are not remembered; only a look at the whole table takes it away."""
 
-Problems = dict[RowKey, MalformedRow]
 Remembered = Mapping[str, frozenset[str]]
 
 
@@ -30,72 +29,67 @@ Remembered = Mapping[str, frozenset[str]]
 class Validator:
     """Reads rows as decisions do. `organization` says whether rows about OUs and organisations can be judged."""
 
-    register: NamedSets
+    sets: NamedSets
     bus: Bus
     organization: bool
 
     def edited(self, changes: Mapping[RowKey, Item | None]) -> dict[str, str]:
         """Read rows that were just written or deleted (None); what is wrong with each that cannot be read.
 
-        What shuts a service is kept before anything is told.
+        What blocks a service is remembered before anything is published.
         """
         for key, item in changes.items():
-            self._guard(key, item)
-        problems = self._problems(item for item in changes.values() if item is not None)
-        told = self.register.read([TOLD]).get(TOLD, frozenset())
+            self._block(key, item)
+        published = self.sets.read([PUBLISHED]).get(PUBLISHED, frozenset())
         about = {_digest(written(key)) for key in changes}
-        self._tell(problems, told, {member for member in told if member.split("-")[0] in about})
-        return {str(key): str(problem) for key, problem in problems.items()}
+        mine = {member for member in published if member.split("-")[0] in about}
+        return self._publish([item for item in changes.values() if item is not None], published, mine)
 
     def remembered(self, services: Iterable[str]) -> Remembered:
-        """What is kept and was told of some services: to be read before the table that it is compared with."""
-        return self.register.read([TOLD, *(block_name(service) for service in {*services, EVERY})])
+        """What is remembered of some services: to be read before the table that it is compared with."""
+        return self.sets.read([PUBLISHED, *(block_name(service) for service in {*services, EVERY})])
 
     def whole(self, rows: Rows, before: Remembered) -> dict[str, str]:
         """Read the whole table; what was `remembered` before it was read and is true no more is forgotten."""
-        problems = self._problems(rows.values())
         meant: defaultdict[str, set[str]] = defaultdict(set)
-        for key in problems:
-            if service := blocks(rows[key]):
+        for key, item in rows.items():
+            if service := blocks(item):
                 meant[block_name(service)].add(written(key))
-        for name in {*meant, *before} - {TOLD}:
-            kept, now = before.get(name, frozenset()), meant.get(name, set())
-            wanted = now if len(now) <= MOST_SHUT else {*sorted(now)[:MOST_SHUT], MORE}
-            self.register.add(name, wanted - kept)
-            self.register.remove(name, kept - wanted)
-        told = before.get(TOLD, frozenset())
-        self._tell(problems, told, told)
-        return {str(key): str(problem) for key, problem in problems.items()}
+        for name in {*meant, *before} - {PUBLISHED}:
+            known, now = before.get(name, frozenset()), meant.get(name, set())
+            wanted = now if len(now) <= MOST_BLOCKS else {*sorted(now)[:MOST_BLOCKS], MORE}
+            self.sets.add(name, wanted - known)
+            self.sets.remove(name, known - wanted)
+        published = before.get(PUBLISHED, frozenset())
+        return self._publish(rows.values(), published, published)
 
-    def _problems(self, items: Iterable[Item]) -> Problems:
-        problems = {}
-        for row in map(parse, items):
-            if isinstance(row, Rule) and is_unit(row.key) and not self.organization:
-                problem = f"consumer is {row.key.consumer!r}: {ROLE_MISSING}"
-                problems[row.key] = MalformedRow(row.key, "consumer", problem)
-            elif isinstance(row, MalformedRow):
-                problems[row.key] = row
-        return problems
-
-    def _tell(self, problems: Problems, told: frozenset[str], mine: Collection[str]) -> None:
-        """Tell of what was not told yet; `mine` of what was told is about the rows that were read."""
-        now = {f"{_digest(written(key))}-{_digest(str(problem))}": problem for key, problem in problems.items()}
-        new = sorted(now.keys() - told)[: max(0, MOST_TOLD - len(told))]
+    def _publish(self, items: Iterable[Item], published: frozenset[str], mine: Collection[str]) -> dict[str, str]:
+        """Publish new problems; those of `mine`, which are about these rows, are forgotten once mended."""
+        problems = [row for row in map(self._read, items) if isinstance(row, MalformedRow)]
+        now = {f"{_digest(written(row.key))}-{_digest(str(row))}": row for row in problems}
+        new = sorted(now.keys() - published)[: max(0, MOST_PUBLISHED - len(published))]
         self.bus.publish([invalid_row_event(now[member]) for member in new])
-        self.register.add(TOLD, new)
-        self.register.remove(TOLD, set(mine) - now.keys())
+        self.sets.add(PUBLISHED, new)
+        self.sets.remove(PUBLISHED, set(mine) - now.keys())
+        return {str(row.key): str(row) for row in problems}
 
-    def _guard(self, key: RowKey, item: Item | None) -> None:
-        """Shut, or open again, the services that a row with keys of no known form may have been meant for."""
+    def _read(self, item: Item) -> Row:
+        row = parse(item)
+        if isinstance(row, Rule) and is_unit(row.key) and not self.organization:
+            return MalformedRow(row.key, "consumer", f"consumer is {row.key.consumer!r}: {ROLE_MISSING}")
+        return row
+
+    def _block(self, key: RowKey, item: Item | None) -> None:
+        """Block, or no longer, the services that a row with keys of no known form may have been meant for."""
         meant = meant_by(key)
         if meant is None:
             return
         name = block_name(meant)
         if item is None or not blocks(item):
-            self.register.remove(name, [written(key)])
+            self.sets.remove(name, [written(key)])
             return
-        full = len(self.register.read([name]).get(name, ())) >= MOST_SHUT
-        self.register.add(name, [MORE if full else written(key)])
+        full = len(self.sets.read([name]).get(name, ())) >= MOST_BLOCKS
+        self.sets.add(name, [MORE if full else written(key)])
 
 
 def _digest(text: str) -> str:
