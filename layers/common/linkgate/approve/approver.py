@@ -13,7 +13,7 @@ from functools import partial
 
 from linkgate.approve.batching import SOON, at_once, planned, repeat
 from linkgate.approve.context import ContextReader
-from linkgate.approve.judge import Judge, Record
+from linkgate.approve.judge import Judge
 from linkgate.approve.report import Report
 from linkgate.approve.tracker import Tracker
 from linkgate.aws.allowlist import AllowList
@@ -26,6 +26,7 @@ from linkgate.events.bus import Bus
 from linkgate.events.catalog import RECREATE, decision_event, final_event, tripped_event
 from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Tripped, rejects_name
+from linkgate.ledger.items import Judgment
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Connection, Outcome, Reason, State, Status
 from linkgate.retry import lasts, pause
@@ -117,7 +118,7 @@ class Approver:
         self._complete(judged.lines, refused, bells, report)
         self._keep(service, judged.lines)
 
-    def _keep(self, service: str, lines: Iterable[Record]) -> None:
+    def _keep(self, service: str, lines: Iterable[Judgment]) -> None:
         """Tell, once, that the breaker keeps rejections from being made."""
         kept = {one.connection.endpoint for one in lines if one.decision.reason is Reason.BREAKER}
         if kept:
@@ -148,7 +149,7 @@ class Approver:
                 if oldest:
                     self.bells.send([Bell(oldest, frozenset({service}), f"a slot of {owner} was freed")])
 
-    def _act(self, service: str, lines: Iterable[Record]) -> dict[str, Refusal]:
+    def _act(self, service: str, lines: Iterable[Judgment]) -> dict[str, Refusal]:
         """Tell EC2, but for what mode or outcome forbids."""
         todo: defaultdict[Outcome, list[str]] = defaultdict(list)
         for line in lines:
@@ -161,11 +162,11 @@ class Approver:
         return refused
 
     def _complete(
-        self, lines: Sequence[Record], refused: Mapping[str, Refusal], bells: Sequence[Bell], report: Report
+        self, lines: Sequence[Judgment], refused: Mapping[str, Refusal], bells: Sequence[Bell], report: Report
     ) -> None:
         """Tell the world, then complete the lines: in this order, since a repeated event harms less than a lost one."""
         done = [line for line in lines if line.connection.endpoint not in refused]
-        news = [decision_event(line.connection, line.decision, line.entry) for line in done if line.news]
+        news = [decision_event(line.connection, line.decision, line.entry) for line in done if line.publishes]
         self.bus.publish(news)
         written = self.ledger.together(
             partial(self._answered, line, refused.get(line.connection.endpoint), report) for line in lines
@@ -179,7 +180,7 @@ class Approver:
         for trouble in set(failed.values()):
             self._later([one for one, why in failed.items() if why is trouble], bells, report, trouble)
 
-    def _answered(self, line: Record, why: Refusal | None, report: Report, ledger: Ledger) -> None:
+    def _answered(self, line: Judgment, why: Refusal | None, report: Report, ledger: Ledger) -> None:
         """Write down what EC2 answered to one line."""
         if why is None:
             answer = "done" if line.decision.acts else "nothing to do"
@@ -191,7 +192,7 @@ class Approver:
         else:
             self._refused(line, why, report, ledger)
 
-    def _refused(self, line: Record, why: Refusal, report: Report, ledger: Ledger) -> None:
+    def _refused(self, line: Judgment, why: Refusal, report: Report, ledger: Ledger) -> None:
         """Keep a refusal: asked again after a growing pause; of a connection once rejected it is the last word."""
         connection, before = line.connection, line.before
         if connection.waits or why.code in INDIVISIBLE:
@@ -285,7 +286,7 @@ def _attributed(late: Iterable[Bell], bells: Sequence[Bell]) -> Iterator[Bell]:
         yield from (replace(bell, endpoints=frozenset(some), origin=origin) for origin, some in parts.items())
 
 
-def _result(line: Record) -> tuple[Status, State]:
+def _result(line: Judgment) -> tuple[Status, State]:
     """Where an endpoint stands after EC2 took an answer, or none was to be given."""
     if not line.decision.acts:
         return Status.HELD, line.connection.state
