@@ -34,7 +34,7 @@ def look(app: Application) -> dict[str, Unavailable | None]:
     """What EC2 shows of every connection, recorded; the endpoints that somebody else is busy with."""
     shown = app.connections.of(SERVICE)
     known = app.ledger.current(connection.endpoint for connection in shown)
-    return Tracker(app.ledger, app.bus, app.world.clock).record(shown, known).busy
+    return Tracker(app.ledger, app.bus, app.world.clock).record(shown, known).retry_later
 
 
 @pytest.mark.parametrize(

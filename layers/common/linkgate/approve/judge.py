@@ -19,7 +19,7 @@ class JudgmentResult:
     """What came of it: lines to act on; who must be asked about again, and why; accounts that gave back a slot."""
 
     lines: list[Judgment] = field(default_factory=list)
-    busy: dict[str, Unavailable | None] = field(default_factory=dict)
+    retry_later: dict[str, Unavailable | None] = field(default_factory=dict)
     freed: set[str] = field(default_factory=set)
 
 
@@ -47,9 +47,9 @@ class Judge:
         group, judged = list(asking), JudgmentResult()
         if not group:
             return judged
-        view, blocked = self.census.view(service, group, self.allow_list.rows_for(group), known), set[str]()
+        view, blocked_accounts = self.census.view(service, group, self.allow_list.rows_for(group), known), set[str]()
         view.context.released |= {one.endpoint for one in known.values() if one.rejecting()}  # it was counted
-        rest = self._decided(view, sorted(group, key=age), blocked, judged)
+        rest = self._decided(view, sorted(group, key=age), blocked_accounts, judged)
         while rest:
             wave, rest = _wave(rest)
             written = self.ledger.together(partial(self._record, one, view, origin) for one in wave)
@@ -59,22 +59,25 @@ class Judge:
                     if isinstance(line, Unavailable):
                         line = self._once_more(one, view, origin, line)
                 except Unavailable as error:
-                    judged.busy[one.connection.endpoint] = None if isinstance(error, Contended) else error
-                    blocked.add(one.connection.owner)
+                    judged.retry_later[one.connection.endpoint] = None if isinstance(error, Contended) else error
+                    blocked_accounts.add(one.connection.owner)
                     continue
                 if line:
                     judged.lines.append(line)
                     if line.before and line.before.claimed and line.decision.outcome is not Outcome.ACCEPT:
                         judged.freed.add(line.connection.owner)
             if any(isinstance(line, Unavailable) for line in written):
-                rest = self._decided(view, [one.connection for one in rest], blocked, judged)
+                rest = self._decided(view, [one.connection for one in rest], blocked_accounts, judged)
         judged.lines.sort(key=lambda line: age(line.connection))
         return judged
 
     def _decided(
-        self, view: View, connections: Iterable[Connection], blocked: set[str], judged: JudgmentResult
+        self, view: View, connections: Iterable[Connection], blocked_accounts: set[str], judged: JudgmentResult
     ) -> list[Judgment]:
-        """Decide, each decision counting for the next; what there is to do. `blocked`: accounts whose slots wait."""
+        """Decide, each decision counting for the next; what there is to do.
+
+        `blocked_accounts`: those whose slots wait.
+        """
         found = []
         for connection in connections:
             now = self.now()
@@ -86,10 +89,12 @@ class Judge:
                 # Somebody is acting, or acted so recently that this look may be older than the act.
                 theirs = known is not None and (known.leased_at(now) or known.fresh_at(now))
                 # Who has the slot already is in nobody's way: the older one waits for it to be used, or given back.
-                behind = connection.owner in blocked and _wants_slot(one.decision) and not (known and known.claimed)
+                behind = (
+                    connection.owner in blocked_accounts and _wants_slot(one.decision) and not (known and known.claimed)
+                )
                 if theirs or behind:
-                    judged.busy[connection.endpoint] = None
-                    blocked.add(connection.owner)
+                    judged.retry_later[connection.endpoint] = None
+                    blocked_accounts.add(connection.owner)
                     continue
                 view.context.decided(connection, one.decision, now)
             found.append(one)
