@@ -23,10 +23,11 @@ from linkgate.aws.services import EndpointServices
 from linkgate.events.bus import Bus
 from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Breaker
+from linkgate.ledger.items import Judgment
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.sets import NamedSets
 from linkgate.ledger.table import LedgerTable
-from linkgate.model import ALONE, Connection, State, Status
+from linkgate.model import Connection, State, Status
 from linkgate.policy.decide import decide
 from linkgate.policy.rows import Item, key_of
 from linkgate.sweep.compare import Comparer
@@ -65,7 +66,7 @@ def world(services: int, connections: int, rows: int) -> tuple[list[Connection],
             name, endpoint, f"{service:03d}{mine:09d}", "eu-west-1", State.PENDING_ACCEPTANCE, START, names
         )
         decision = decide(asking, by_key, START)
-        entry = ledger.decided(asking, decision, by_key, ALONE, None, "Connect", START)
+        entry = ledger.decided(Judgment(asking, None, decision, by_key), "Connect", START)
         ledger.answered(asking, entry, "done", Status.ACCEPTED, State.AVAILABLE, START)
         known = ledger.current([endpoint])[endpoint]
         ledger.probed(known, Status.VERIFIED, "11111", {"cause": "", "checked_at": "2026-11-23T03:00:00+00:00"}, START)

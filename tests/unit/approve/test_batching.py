@@ -5,7 +5,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from linkgate.approve.batching import CALLS, COMPANY, FULL, LOOKS, SOON, STORM, at_once, planned, repeat
+from linkgate.approve.batch import Batch
+from linkgate.approve.batching import CALLS, COMPANY, FULL, LOOKS, SOON, STORM, at_once, planned
+from linkgate.approve.report import Report
 from linkgate.aws.connections import PER_CALL
 from linkgate.aws.errors import Refusal
 from linkgate.errors import Throttled
@@ -14,7 +16,8 @@ from linkgate.model import Connection, Outcome, State
 from linkgate.retry import SLOWEST
 
 from tests.application import SERVICE, Application
-from tests.world import REGION, START, endpoint_id, service_id
+from tests.fakes import FakeQueue
+from tests.world import REGION, START, World, endpoint_id, service_id
 
 OTHER = service_id(7)
 MINE = frozenset({SERVICE})
@@ -78,7 +81,9 @@ def test_bells_that_name_nothing_are_always_answered() -> None:
 
 @pytest.mark.parametrize(("error", "attempt"), [(Throttled("slower"), SLOWEST), (None, 8)])
 def test_what_ec2_throttles_is_not_asked_ever_more_seldom(error: Exception | None, attempt: int) -> None:
-    assert repeat(Bell(attempt=7), error).attempt == attempt
+    queue, asked = FakeQueue(World()), endpoint_id(1)
+    Batch([Bell(frozenset({asked}), attempt=7)], Report(), queue).repeat({asked: error})
+    assert [bell.attempt for bell in queue.waiting()] == [attempt]
 
 
 # ------------------------------------------------------------------ which calls one run makes

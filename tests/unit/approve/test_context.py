@@ -155,7 +155,7 @@ def test_what_is_kept_of_a_service_is_not_read_again(store: FakeTable) -> None:
     NamedSets(store).add(block_name(SERVICE), [written(RowKey(SERVICE, "b"))])
     kept = LedgerState((RowKey(SERVICE, "a"),), rejects=Counted(Spent().one_more(START)))
     standing = census(store).of(SERVICE, [CONSUMER], BUDGET, kept)
-    assert (standing.unmatched, standing.spent) == (kept.unmatched, kept.rejects.spent)
+    assert (standing.state.unmatched, standing.spent) == (kept.unmatched, kept.rejects.spent)
 
 
 # ------------------------------------------------------------------ what shuts

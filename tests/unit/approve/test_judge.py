@@ -90,7 +90,7 @@ def test_behind_one_that_cannot_be_recorded_only_its_own_accounts_slots_wait(
     app.ledger.store.refuses[A] = error
     judged = judge(app)
     assert [line.connection.endpoint for line in judged.lines] == [C, D, endpoint_id(5)]
-    assert judged.busy == {A: error if kept else None, B: None}
+    assert judged.retry_later == {A: error if kept else None, B: None}
 
 
 def test_who_was_held_up_is_served_in_the_end_the_oldest_first(app: Application) -> None:
@@ -147,7 +147,7 @@ def test_who_lost_its_own_line_to_another_is_left_to_that_one(app: Application) 
 
     app.ledger.store.rival = faster
     judged = judge(app)
-    assert (judged.lines, judged.busy) == ([], {A: None})
+    assert (judged.lines, judged.retry_later) == ([], {A: None})
     assert (app.known(A).status, app.known(A).mode) == (Status.ACCEPTED, Mode.ENFORCE)
 
 
@@ -385,5 +385,5 @@ def test_what_is_somebody_elses_for_now_is_not_read_again(app: Application) -> N
         return read(places)
 
     app.ledger.store.read = count  # type: ignore[method-assign]
-    assert len(judge(app).busy) == 20
+    assert len(judge(app).retry_later) == 20
     assert len(asked) < 10

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from linkgate.approve.tracker import Tracker
 from linkgate.errors import Contended, Unavailable
-from linkgate.model import ALONE, Decision, Mode, Outcome, Reason, State, Status
+from linkgate.ledger.items import Judgment
+from linkgate.model import Decision, Mode, Outcome, Reason, State, Status
 
 from tests.application import SERVICE, Application
 from tests.world import OTHER, endpoint_id
@@ -33,7 +34,7 @@ def look(app: Application) -> dict[str, Unavailable | None]:
     """What EC2 shows of every connection, recorded; the endpoints that somebody else is busy with."""
     shown = app.connections.of(SERVICE)
     known = app.ledger.current(connection.endpoint for connection in shown)
-    return Tracker(app.ledger, app.bus, app.world.clock).record(shown, known).busy
+    return Tracker(app.ledger, app.bus, app.world.clock).record(shown, known).retry_later
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def left_open(app: Application, mode: Mode, outcome: Outcome) -> str:
     """A decision on A that nobody answered, a second old; its sort key."""
     asking = replace(app.connections.named([A])[0], state=State.PENDING_ACCEPTANCE)
     decision = Decision(outcome, REASONS[outcome], mode, "hash")
-    entry = app.ledger.decided(asking, decision, {}, ALONE, app.known(A), "", app.world.now)
+    entry = app.ledger.decided(Judgment(asking, app.known(A), decision, {}), "", app.world.now)
     app.world.advance(1)
     return entry
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 from linkgate.ledger.export import lines, main
+from linkgate.ledger.items import Judgment
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.table import LedgerTable
-from linkgate.model import ALONE, Connection, State, Status
+from linkgate.model import Connection, State, Status
 from linkgate.policy.decide import decide
 
 from tests.fakes import FakeTable
@@ -22,7 +23,7 @@ def test_every_item_is_a_line_of_json() -> None:
     with dynamodb() as resource:
         store = LedgerTable(resource, LEDGER)
         ledger = Ledger(store)
-        entry = ledger.decided(ASKING, decide(ASKING, {}, START), {}, ALONE, None, "Connect", START)
+        entry = ledger.decided(Judgment(ASKING, None, decide(ASKING, {}, START), {}), "Connect", START)
         ledger.answered(ASKING, entry, "nothing to do", Status.HELD, ASKING.state, START)
         found = [json.loads(line) for line in lines(store)]
     assert {(one["endpoint_id"], one["entry"]) for one in found} == {(ENDPOINT, "current"), (ENDPOINT, entry)}
@@ -40,6 +41,6 @@ def test_without_a_table_the_command_says_how_it_is_used(capsys: pytest.CaptureF
 def test_lines_expire_after_the_retention_and_what_is_current_never_does(days: int | None) -> None:
     store = FakeTable()
     ledger = Ledger(store, timedelta(days=days) if days else None)
-    ledger.decided(ASKING, decide(ASKING, {}, START), {}, ALONE, None, "Connect", START)
+    ledger.decided(Judgment(ASKING, None, decide(ASKING, {}, START), {}), "Connect", START)
     expires = {place.entry == "current": item.get("expires") for place, item in store.items.items()}
     assert expires == {True: None, False: int(START.timestamp()) + days * 86400 if days else None}

@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 from boto3.dynamodb.conditions import Key
 from linkgate.errors import Contended, SettingsError
-from linkgate.ledger.items import LEASE, EndpointRecord, replay, stamp
+from linkgate.ledger.items import LEASE, EndpointRecord, Judgment, replay, stamp
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.table import LedgerTable
-from linkgate.model import ALONE, Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
+from linkgate.model import Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
 from linkgate.policy.decide import Rows, decide
 
 from tests.fakes import BookLine, FakeLedger, line_of
@@ -49,7 +49,7 @@ class Books:
         return self.ledger.current([endpoint]).get(endpoint)
 
     def decide(self, decision: Decision = ACCEPTED, now: datetime = START, origin: str = "Connect") -> str:
-        return self.ledger.decided(ASKING, decision, ROWS, ALONE, self.known(), origin, now)
+        return self.ledger.decided(Judgment(ASKING, self.known(), decision, ROWS), origin, now)
 
     def answer(self, entry: str, status: Status = Status.ACCEPTED, now: datetime = LATER) -> None:
         self.ledger.answered(ASKING, entry, "done", status, State.PENDING, now)
@@ -147,18 +147,18 @@ def test_decisions_grow_and_stay_in_their_order(books: Books) -> None:
 def test_two_approvers_cannot_both_decide_first(books: Books) -> None:
     books.decide()
     with pytest.raises(Contended):
-        books.ledger.decided(ASKING, ACCEPTED, ROWS, ALONE, None, "Connect", LATER)
+        books.ledger.decided(Judgment(ASKING, None, ACCEPTED, ROWS), "Connect", LATER)
     assert len(books.lines(ENDPOINT)) == 1
 
 
 def test_two_approvers_cannot_both_decide_next(books: Books) -> None:
     books.answer(books.decide(HELD))
     known = books.known()
-    books.ledger.decided(ASKING, ACCEPTED, ROWS, ALONE, known, "one", LATER)
+    books.ledger.decided(Judgment(ASKING, known, ACCEPTED, ROWS), "one", LATER)
     with pytest.raises(Contended):
-        books.ledger.decided(ASKING, ACCEPTED, ROWS, ALONE, known, "other", LATER)
+        books.ledger.decided(Judgment(ASKING, known, ACCEPTED, ROWS), "other", LATER)
     with pytest.raises(Contended):
-        books.ledger.decided(ASKING, ACCEPTED, ROWS, ALONE, known, "other", LATER + timedelta(seconds=1))
+        books.ledger.decided(Judgment(ASKING, known, ACCEPTED, ROWS), "other", LATER + timedelta(seconds=1))
     assert [line.rang for line in books.lines(ENDPOINT)] == ["Connect", "one"]
 
 
@@ -270,8 +270,8 @@ def test_what_somebody_took_over_meanwhile_is_not_superseded(books: Books) -> No
     assert left
     books.ledger.taken_over(left, LATER)
     with pytest.raises(Contended):
-        books.ledger.decided(ASKING, HELD, ROWS, ALONE, left, "Connect", LATER)
-    books.ledger.decided(ASKING, HELD, ROWS, ALONE, books.known(), "Connect", LATER)
+        books.ledger.decided(Judgment(ASKING, left, HELD, ROWS), "Connect", LATER)
+    books.ledger.decided(Judgment(ASKING, books.known(), HELD, ROWS), "Connect", LATER)
 
 
 @pytest.mark.parametrize("follow", [True, False])
@@ -280,7 +280,7 @@ def test_what_was_answered_or_superseded_meanwhile_is_not_taken_over(books: Book
     left = books.known()
     assert left is not None
     if follow:
-        books.ledger.decided(ASKING, HELD, ROWS, ALONE, left, "Connect", START + timedelta(microseconds=1))
+        books.ledger.decided(Judgment(ASKING, left, HELD, ROWS), "Connect", START + timedelta(microseconds=1))
     else:
         books.answer(entry)
     with pytest.raises(Contended):
@@ -298,7 +298,7 @@ def test_the_same_decision_after_the_same_history_has_the_same_id_and_otherwise_
     books.answer(first, Status.HELD)
     second = books.decide(HELD, LATER)
     other = FakeLedger()
-    again = other.decided(ASKING, HELD, ROWS, ALONE, None, "Connect", LATER)
+    again = other.decided(Judgment(ASKING, None, HELD, ROWS), "Connect", LATER)
     assert again.rpartition("#")[2] == first.rpartition("#")[2] != second.rpartition("#")[2]
 
 
@@ -464,7 +464,7 @@ def test_the_endpoints_of_a_service_are_found_by_status(books: Books) -> None:
         [(SERVICE, Status.HELD), (SERVICE, Status.HELD), (SERVICE, Status.CLOSED), (service_id(2), Status.HELD)]
     ):
         books.ledger.seen(replace(ASKING, service=service, endpoint=endpoint_id(number)), status, None, START)
-    books.ledger.decided(replace(ASKING, endpoint=endpoint_id(9)), HELD, ROWS, ALONE, None, "", START)
+    books.ledger.decided(Judgment(replace(ASKING, endpoint=endpoint_id(9)), None, HELD, ROWS), "", START)
     found = books.ledger.of(SERVICE, Status.HELD)
     assert sorted(one.endpoint for one in found) == [endpoint_id(0), endpoint_id(1), endpoint_id(9)]
 
@@ -474,7 +474,7 @@ def test_the_endpoints_of_a_service_are_found_by_status(books: Books) -> None:
 
 def test_a_line_holds_enough_to_make_its_decision_again() -> None:
     with dynamodb() as resource:
-        entry = Ledger(LedgerTable(resource, LEDGER)).decided(ASKING, ACCEPTED, ROWS, ALONE, None, "Connect", START)
+        entry = Ledger(LedgerTable(resource, LEDGER)).decided(Judgment(ASKING, None, ACCEPTED, ROWS), "Connect", START)
         item = resource.Table(LEDGER).get_item(Key={"endpoint_id": ENDPOINT, "entry": entry})["Item"]
     assert replay(str(item["facts"])) == ACCEPTED
     assert item["applied"] == [f"{SERVICE}/{CONSUMER}"]
@@ -485,7 +485,7 @@ def test_a_policy_too_long_for_an_item_is_recorded_without_its_facts() -> None:
     notes = {"service": SERVICE, "consumer": "*", "effect": "allow", "note": "n" * 250_000}
     rows = {RowKey(SERVICE, "*"): notes}
     with dynamodb() as resource:
-        entry = Ledger(LedgerTable(resource, LEDGER)).decided(ASKING, HELD, rows, ALONE, None, "Connect", START)
+        entry = Ledger(LedgerTable(resource, LEDGER)).decided(Judgment(ASKING, None, HELD, rows), "Connect", START)
         item = resource.Table(LEDGER).get_item(Key={"endpoint_id": ENDPOINT, "entry": entry})["Item"]
     assert (item["facts"], item["reason"]) == ("", "not_listed")
 
@@ -495,9 +495,8 @@ def test_a_row_as_long_as_a_row_can_be_does_not_stop_decisions() -> None:
     rows: Rows = {RowKey(SERVICE, "*"): longest}
     with dynamodb() as resource:
         resource.Table(ALLOW_LIST).put_item(Item=longest)
-        Ledger(LedgerTable(resource, LEDGER)).decided(
-            ASKING, decide(ASKING, rows, START), rows, ALONE, None, "Connect", START
-        )
+        judgment = Judgment(ASKING, None, decide(ASKING, rows, START), rows)
+        Ledger(LedgerTable(resource, LEDGER)).decided(judgment, "Connect", START)
 
 
 def test_a_table_that_does_not_exist_is_named_by_every_call() -> None:
@@ -505,7 +504,7 @@ def test_a_table_that_does_not_exist_is_named_by_every_call() -> None:
     calls: list[Callable[[Ledger], object]] = [
         lambda ledger: ledger.current([ENDPOINT]),
         lambda ledger: ledger.of(SERVICE, Status.HELD),
-        lambda ledger: ledger.decided(ASKING, HELD, ROWS, ALONE, None, "Connect", START),
+        lambda ledger: ledger.decided(Judgment(ASKING, None, HELD, ROWS), "Connect", START),
         lambda ledger: ledger.seen(ASKING, Status.HELD, None, START),
         lambda ledger: ledger.closed(known, START),
         lambda ledger: ledger.taken_over(known, START),

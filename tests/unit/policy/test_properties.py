@@ -15,7 +15,7 @@ import pytest
 from boto3.dynamodb.types import Binary
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from linkgate.ledger.items import line, replay
+from linkgate.ledger.items import Judgment, line, replay
 from linkgate.model import (
     OUTSIDE,
     Connection,
@@ -370,7 +370,7 @@ def test_a_decision_made_again_from_its_line_of_the_ledger_is_the_same(
     connection: Connection, rows: Rows, context: DecisionContext
 ) -> None:
     decision = decide(connection, rows, NOW, context)
-    assert replay(line(connection, decision, rows, context, "bell", NOW)["facts"]) == decision
+    assert replay(line(Judgment(connection, None, decision, rows, context), "bell", NOW)["facts"]) == decision
 
 
 def spelt(rows: Iterable[Item]) -> str:

@@ -62,7 +62,7 @@ def cut(app: Application) -> list[str]:
 
 def kept(finding: SweepResult) -> list[str]:
     """What tripped breakers keep from being done."""
-    return [sentence for found in finding.services.values() for sentence in found.kept]
+    return [sentence for found in finding.services.values() for sentence in found.withheld]
 
 
 # ------------------------------------------------------------------ the grace

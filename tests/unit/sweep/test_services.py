@@ -6,6 +6,11 @@ from tests.application import SERVICE, Application
 from tests.world import CONSUMER, OTHER, PROVIDER
 
 
+@pytest.fixture
+def app() -> Application:
+    return Application()
+
+
 @pytest.mark.parametrize(
     ("accounts", "more"),
     [([PROVIDER], ""), ([PROVIDER, CONSUMER], "; and 1 more"), ([OTHER, PROVIDER, CONSUMER], "; and 2 more")],

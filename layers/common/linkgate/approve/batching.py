@@ -1,6 +1,6 @@
 """Keeping pace with EC2, which counts calls and not connections: few calls, and full ones.
 
-Which bells one run answers, and which calls it makes of what it found; what is too much rings again. The numbers are
+Which bells one run answers, and which calls it makes of what it found; what is too much is asked again. The numbers are
 chosen by bench.storm; docs/decisions.md says how much hangs on each of them.
 """
 
@@ -12,7 +12,6 @@ from linkgate.approve.context import age
 from linkgate.aws.connections import PER_CALL
 from linkgate.events.bell import Bell, chunks
 from linkgate.model import Connection
-from linkgate.retry import following
 
 CALLS, LOOKS = 4, 2000
 """Full calls that one run makes, and connections that it looks at: EC2 takes five calls a second of all runs."""
@@ -20,14 +19,6 @@ STORM = 50
 """A run that finds so many waiting is in a storm: EC2 will have no room for a call for few."""
 FULL, COMPANY, SOON = 80, 3, 1
 """In a storm a call for fewer than this waits for others to join it, so many times, so many seconds each."""
-
-
-def repeat(bell: Bell, error: Exception | None, absent: bool = False, service: str = "") -> Bell:
-    """A bell to be rung again, without its endpoints."""
-    again = bell.again(frozenset(), absent)
-    return replace(
-        again, attempt=following(bell.attempt, error), services=frozenset({service}) if service else again.services
-    )
 
 
 def at_once(bells: Sequence[Bell]) -> tuple[list[Bell], list[Bell]]:
@@ -45,7 +36,7 @@ def at_once(bells: Sequence[Bell]) -> tuple[list[Bell], list[Bell]]:
         fits = room[again] > 0
         (taken if fits else rest).append(bell)
         room[again] -= len(bell.endpoints)
-    return taken, list(_merged(rest))
+    return taken, list(merged(rest))
 
 
 def planned(found: Iterable[Connection], bells: Iterable[Bell]) -> tuple[list[list[Connection]], list[Bell]]:
@@ -80,7 +71,7 @@ def _groups(found: Iterable[Connection]) -> list[list[Connection]]:
     return sorted(groups, key=lambda group: (group[0].waits, -len(group), age(group[0])))
 
 
-def _merged(bells: Iterable[Bell]) -> Iterator[Bell]:
+def merged(bells: Iterable[Bell]) -> Iterator[Bell]:
     """Bells of one kind as one, in parts that a message carries."""
     kinds: defaultdict[Bell, set[str]] = defaultdict(set)
     for bell in bells:

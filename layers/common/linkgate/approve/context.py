@@ -8,7 +8,7 @@ from typing import NamedTuple
 from linkgate.aws.organizations import Organization
 from linkgate.errors import Unavailable
 from linkgate.ledger.breaker import Breaker, Counted, Spent, cuts_name, rejects_name
-from linkgate.ledger.items import EndpointRecord
+from linkgate.ledger.items import EndpointRecord, Judgment
 from linkgate.ledger.sets import NamedSets, block_name, unwritten
 from linkgate.ledger.slots import CLAIMS, limit_name
 from linkgate.model import (
@@ -17,15 +17,24 @@ from linkgate.model import (
     Decision,
     DecisionContext,
     Lineage,
+    MalformedRow,
     Outcome,
     Reason,
     RowKey,
     ServiceSettings,
 )
-from linkgate.policy.decide import Rows, decide, released, settings_for, unit_rows
+from linkgate.policy.decide import Covering, Rows, decide, released, settings_for, unit_rows
 from linkgate.policy.rows import EVERY
 
 ROLE_MISSING = "its rows about OUs and organisations cannot be judged: the parameter OrganizationsRoleArn is empty"
+
+
+class LedgerState(NamedTuple):
+    """What the ledger keeps about one service: rows that shut it, and what its breakers counted."""
+
+    unmatched: tuple[RowKey, ...] = ()
+    rejects: Counted = Counted()
+    cuts: Counted = Counted()
 
 
 @dataclass(slots=True)
@@ -33,7 +42,7 @@ class ServiceContext:
     """By account, who holds slots on one service and where the account stands; what blocks it; rejections."""
 
     service: str
-    unmatched: tuple[RowKey, ...] = ()
+    state: LedgerState = LedgerState()  # noqa: RUF009 - immutable
     lineages: Mapping[str, Lineage] = field(default_factory=dict)
     slots: dict[str, frozenset[str]] = field(default_factory=dict)
     spent: Spent = Spent()  # noqa: RUF009 - frozen
@@ -45,7 +54,7 @@ class ServiceContext:
         """What is taken into account for one connection: its own slot does not count against it."""
         others = self.slots.get(connection.owner, frozenset()) - {connection.endpoint}
         breaker = connection.waits and self.counts(connection) and self.spent.within_the_hour(now) >= self.rejects
-        return DecisionContext(len(others), self.lineages.get(connection.owner, OUTSIDE), self.unmatched, breaker)
+        return DecisionContext(len(others), self.lineages.get(connection.owner, OUTSIDE), self.state.unmatched, breaker)
 
     def counts(self, connection: Connection) -> bool:
         """Whether its rejection counts: nobody released it."""
@@ -60,44 +69,28 @@ class ServiceContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgment:
-    """A connection, what the ledger knew of it, and the decision on it with what was taken into account."""
-
-    connection: Connection
-    before: EndpointRecord | None
-    decision: Decision
-    taken: DecisionContext
-    spent: Spent
-    """The rejections of the hour before this one."""
-
-
-@dataclass(frozen=True, slots=True)
 class View:
     """What one look at a service decides by: what the ledger knows, the rows, and how the accounts stand."""
 
-    service: str
     known: Mapping[str, EndpointRecord]
-    rows: Rows
+    rows: Covering
     context: ServiceContext
+
+    @property
+    def settings(self) -> ServiceSettings | MalformedRow:
+        """The settings of the service."""
+        return settings_for(self.context.service, self.rows.common)
 
     def judge(self, connection: Connection, now: datetime) -> Judgment:
         """Decide on a connection of the service."""
-        taken = self.context.of(connection, now)
-        decision = decide(connection, self.rows, now, taken)
-        return Judgment(connection, self.known.get(connection.endpoint), decision, taken, self.context.spent)
+        rows, taken = self.rows.of(connection), self.context.of(connection, now)
+        known = self.known.get(connection.endpoint)
+        return Judgment(connection, known, decide(connection, rows, now, taken), rows, taken, self.context.spent)
 
 
 def age(connection: Connection) -> tuple[datetime, str]:
     """By what connections sort, the oldest request first."""
     return connection.created, connection.endpoint
-
-
-class LedgerState(NamedTuple):
-    """What the ledger keeps about one service: rows that shut it, and what its breakers counted."""
-
-    unmatched: tuple[RowKey, ...] = ()
-    rejects: Counted = Counted()
-    cuts: Counted = Counted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +117,20 @@ class ContextReader:
         kept = kept or self.kept([service])[service]
         return ServiceContext(
             service,
-            unmatched=kept.unmatched,
+            state=kept,
             lineages=_lineages(accounts, self.organization) if unit_rows(service, rows) else {},
             slots=self.slots(service, accounts) if slots is None else dict(slots),
             spent=kept.rejects.spent,
             rejects=self._rejects(service, rows, slots),
             released=released(service, rows),
         )
+
+    def view(
+        self, service: str, connections: Iterable[Connection], rows: Rows, known: Mapping[str, EndpointRecord]
+    ) -> View:
+        """What some connections of a service are decided by; `rows` were read for them. Raises Unavailable."""
+        context = self.of(service, {connection.owner for connection in connections}, rows)
+        return View(known, Covering(service, rows, unit_rows(service, rows)), context)
 
     def refresh(self, standing: ServiceContext, owner: str) -> None:
         """Read again what other writers changed meanwhile: the slots of an account, and the rejections."""

@@ -1,37 +1,25 @@
 """Deciding on the connections of one service that wait for an answer, and writing it down before anybody acts."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
-from linkgate.approve.context import ContextReader, Judgment, View, age
+from linkgate.approve.context import ContextReader, View, age
 from linkgate.aws.allowlist import AllowList
 from linkgate.errors import Contended, Unavailable
 from linkgate.ledger.breaker import rejects_name, spend
-from linkgate.ledger.items import EndpointRecord, abandoned, accepts_again
+from linkgate.ledger.items import EndpointRecord, Judgment, abandoned, accepts_again
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Connection, Decision, Outcome, Status
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A connection, the decision on it, and the ledger's sort key of that decision; `news` if it is worth telling."""
-
-    connection: Connection
-    decision: Decision
-    entry: str
-    news: bool
-    before: EndpointRecord | None = None
-    """What was known of it before."""
 
 
 @dataclass(slots=True)
 class JudgmentResult:
     """What came of it: lines to act on; who must be asked about again, and why; accounts that gave back a slot."""
 
-    lines: list[Record] = field(default_factory=list)
-    busy: dict[str, Unavailable | None] = field(default_factory=dict)
+    lines: list[Judgment] = field(default_factory=list)
+    retry_later: dict[str, Unavailable | None] = field(default_factory=dict)
     freed: set[str] = field(default_factory=set)
 
 
@@ -59,11 +47,9 @@ class Judge:
         group, judged = list(asking), JudgmentResult()
         if not group:
             return judged
-        rows = self.allow_list.rows_for(group)
-        standing = self.census.of(service, {connection.owner for connection in group}, rows)
-        standing.released |= {one.endpoint for one in known.values() if one.rejecting()}  # it was counted
-        view, blocked = View(service, known, rows, standing), set[str]()
-        rest = self._decided(view, sorted(group, key=age), blocked, judged)
+        view, blocked_accounts = self.census.view(service, group, self.allow_list.rows_for(group), known), set[str]()
+        view.context.released |= {one.endpoint for one in known.values() if one.rejecting()}  # it was counted
+        rest = self._decided(view, sorted(group, key=age), blocked_accounts, judged)
         while rest:
             wave, rest = _wave(rest)
             written = self.ledger.together(partial(self._record, one, view, origin) for one in wave)
@@ -73,22 +59,25 @@ class Judge:
                     if isinstance(line, Unavailable):
                         line = self._once_more(one, view, origin, line)
                 except Unavailable as error:
-                    judged.busy[one.connection.endpoint] = None if isinstance(error, Contended) else error
-                    blocked.add(one.connection.owner)
+                    judged.retry_later[one.connection.endpoint] = None if isinstance(error, Contended) else error
+                    blocked_accounts.add(one.connection.owner)
                     continue
                 if line:
                     judged.lines.append(line)
                     if line.before and line.before.claimed and line.decision.outcome is not Outcome.ACCEPT:
                         judged.freed.add(line.connection.owner)
             if any(isinstance(line, Unavailable) for line in written):
-                rest = self._decided(view, [one.connection for one in rest], blocked, judged)
+                rest = self._decided(view, [one.connection for one in rest], blocked_accounts, judged)
         judged.lines.sort(key=lambda line: age(line.connection))
         return judged
 
     def _decided(
-        self, view: View, connections: Iterable[Connection], blocked: set[str], judged: JudgmentResult
+        self, view: View, connections: Iterable[Connection], blocked_accounts: set[str], judged: JudgmentResult
     ) -> list[Judgment]:
-        """Decide, each decision counting for the next; what there is to do. `blocked`: accounts whose slots wait."""
+        """Decide, each decision counting for the next; what there is to do.
+
+        `blocked_accounts`: those whose slots wait.
+        """
         found = []
         for connection in connections:
             now = self.now()
@@ -100,16 +89,20 @@ class Judge:
                 # Somebody is acting, or acted so recently that this look may be older than the act.
                 theirs = known is not None and (known.leased_at(now) or known.fresh_at(now))
                 # Who has the slot already is in nobody's way: the older one waits for it to be used, or given back.
-                behind = connection.owner in blocked and _wants_slot(one.decision) and not (known and known.claimed)
+                behind = (
+                    connection.owner in blocked_accounts and _wants_slot(one.decision) and not (known and known.claimed)
+                )
                 if theirs or behind:
-                    judged.busy[connection.endpoint] = None
-                    blocked.add(connection.owner)
+                    judged.retry_later[connection.endpoint] = None
+                    blocked_accounts.add(connection.owner)
                     continue
                 view.context.decided(connection, one.decision, now)
             found.append(one)
         return found
 
-    def _record(self, one: Judgment, view: View, origin: Callable[[Connection], str], ledger: Ledger) -> Record | None:
+    def _record(
+        self, one: Judgment, view: View, origin: Callable[[Connection], str], ledger: Ledger
+    ) -> Judgment | None:
         """The ledger's line to act on: a new one, or one that was left open; None where there is nothing to do."""
         connection, decision, known, now = one.connection, one.decision, one.before, self.now()
         if _nothing_to_do(one, now):
@@ -119,16 +112,16 @@ class Judge:
             return None
         if known and _agrees(one) and not known.settled:
             ledger.taken_over(known, now)
-            return Record(connection, decision, known.entry, news=True, before=known)
+            return replace(one, entry=known.entry, publishes=True)
         counted = decision.rejects and view.context.counts(connection)
-        also = [spend(rejects_name(view.service), one.spent, now)] if counted else []
-        entry = ledger.decided(connection, decision, view.rows, one.taken, known, origin(connection), now, *also)
-        news = known is None or known.says() != decision.says() or decision.acts
-        return Record(connection, decision, entry, news, known)
+        also = [spend(rejects_name(connection.service), one.spent, now)] if counted else []
+        entry = ledger.decided(one, origin(connection), now, *also)
+        publishes = known is None or known.says() != decision.says() or decision.acts
+        return replace(one, entry=entry, publishes=publishes)
 
     def _once_more(
         self, one: Judgment, view: View, origin: Callable[[Connection], str], error: Unavailable
-    ) -> Record | None:
+    ) -> Judgment | None:
         """Decide again where a slot was taken or a rejection counted meanwhile; otherwise the error stands."""
         if not isinstance(error, Contended) or not (one.decision.rejects or _wants_slot(one.decision)):
             raise error

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 
 from aws_lambda_powertools import Logger
 
-from linkgate.approve.judge import Record
 from linkgate.aws.errors import Refusal
 from linkgate.events.bell import Bell
+from linkgate.ledger.items import Judgment
 
 
 @dataclass(slots=True)
 class Report:
     """What became of a batch."""
 
-    lines: list[Record] = field(default_factory=list)
+    lines: list[Judgment] = field(default_factory=list)
     unreadable: int = 0
     unmanaged: set[str] = field(default_factory=set)
     refused: dict[str, Refusal] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What happened to connections that wait for nobody: accepted, rejected or deleted, by us or by other hands."""
+"""What happened to connections that wait for nobody: accepted, rejected or deleted, by us or out of band."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,14 +21,14 @@ def _nothing(_: Connection) -> str:
 
 
 @dataclass(slots=True)
-class Seen:
+class Observation:
     """What a look could not record, and whose slots it found free.
 
-    `busy`: endpoints to be looked at again later, since somebody is acting on them (None) or they could not be
+    `retry_later`: endpoints to be looked at again later, since somebody is acting on them (None) or they could not be
     recorded. `freed`: services and accounts that have a slot more now.
     """
 
-    busy: dict[str, Unavailable | None] = field(default_factory=dict)
+    retry_later: dict[str, Unavailable | None] = field(default_factory=dict)
     freed: set[tuple[str, str]] = field(default_factory=set)
 
 
@@ -42,27 +42,27 @@ class Tracker:
 
     def record(
         self, connections: Iterable[Connection], known: Mapping[str, EndpointRecord], origin: Origin = _nothing
-    ) -> Seen:
+    ) -> Observation:
         """Record connections that wait for nobody, where the ledger does not know it yet.
 
-        One that cannot be recorded does not hold up the others. `origin` says what rang for a connection.
+        One that cannot be recorded does not hold up the others. `origin` gives the origin of a connection's bell.
         """
-        seen, news = Seen(), list[tuple[Connection, Status]]()
+        seen, unrecorded = Observation(), list[tuple[Connection, Status]]()
         for connection in connections:
             before = known.get(connection.endpoint)
             status = _status(connection, before)
             if before and (before.leased_at(self.now()) or self._older(before, status)):
-                seen.busy[connection.endpoint] = None
+                seen.retry_later[connection.endpoint] = None
             elif status and not _kept_open(before, status):
-                news.append((connection, status))
+                unrecorded.append((connection, status))
         written = self.ledger.together(
             partial(self._record, connection, known.get(connection.endpoint), status, origin(connection))
-            for connection, status in news
+            for connection, status in unrecorded
         )
-        for (connection, status), trouble in zip(news, written, strict=True):
+        for (connection, status), trouble in zip(unrecorded, written, strict=True):
             before = known.get(connection.endpoint)
             if trouble:
-                seen.busy[connection.endpoint] = trouble
+                seen.retry_later[connection.endpoint] = trouble
             elif before and before.claimed and not status.live:
                 seen.freed.add((before.service, before.owner))
         return seen
@@ -72,9 +72,9 @@ class Tracker:
         ours = before.outcome in (Outcome.REJECT, Outcome.CUT) and not before.status.live
         return ours and before.fresh_at(self.now()) and status is not None and status.live
 
-    def gone(self, known: Iterable[EndpointRecord]) -> Seen:
+    def gone(self, known: Iterable[EndpointRecord]) -> Observation:
         """Record endpoints that EC2 no longer shows; returns those to be looked at again, as `record` does."""
-        seen = Seen()
+        seen = Observation()
         for current in known:
             try:
                 if current.status is not Status.CLOSED:
@@ -83,13 +83,13 @@ class Tracker:
                     if current.claimed:
                         seen.freed.add((current.service, current.owner))
             except Unavailable as error:
-                seen.busy[current.endpoint] = error
+                seen.retry_later[current.endpoint] = error
         return seen
 
     def _record(
         self, connection: Connection, before: EndpointRecord | None, status: Status, origin: str, ledger: Ledger
     ) -> None:
-        """Tell, then write: a repeated event harms less than a lost one. What `ledger` is given is written last."""
+        """Publish, then write: a repeated event harms less than a lost one. What `ledger` is given is written last."""
         if status is Status.CLOSED and (before is None or before.status is not Status.CLOSED):
             self.bus.publish([closed_event(connection)])
         if before and not before.settled:
@@ -97,11 +97,11 @@ class Tracker:
         if before and before.by_hand and (name := who(origin, "Accept" if before.status.live else "Reject")):
             self.ledger.attributed(before, name)
         if before is None or (before.status, before.state, before.claimed) != (status, connection.state, status.live):
-            hand = origin if _out_of_band(before, status, origin) else None
-            if hand is not None:
-                line = out_of_band_act(connection, status, before, hand, self.now())
+            by_hand = origin if _out_of_band(before, status, origin) else None
+            if by_hand is not None:
+                line = out_of_band_act(connection, status, before, by_hand, self.now())
                 self.bus.publish([out_of_band_event(connection, line)])
-            ledger.seen(connection, status, before, self.now(), hand)
+            ledger.seen(connection, status, before, self.now(), by_hand)
 
     def _finished(self, connection: Connection, before: EndpointRecord, status: Status) -> EndpointRecord:
         """Complete a line whose act was done by a run that ended before it could say so; what is known then."""
@@ -109,7 +109,7 @@ class Tracker:
         if came_true:
             self.bus.publish([finished_event(connection, before.says(), before.entry)])
         answer = f"found {connection.state} at a later look"
-        # What the line did not want is not its answer, and is recorded as what other hands did.
+        # What the line did not want is not its answer, and is recorded as what was done out of band.
         stands = status if came_true or status is Status.CLOSED else before.status
         self.ledger.answered(connection, before.entry, answer, stands, connection.state, self.now(), before)
         return self.ledger.current([connection.endpoint])[connection.endpoint]
@@ -129,7 +129,7 @@ def _kept_open(before: EndpointRecord | None, status: Status) -> bool:
 
 
 def _out_of_band(before: EndpointRecord | None, status: Status, origin: str) -> bool:
-    """Whether other hands did it: EC2 was not told by us. Of a connection never seen before nobody knows who did."""
+    """Whether it was done out of band: not by us. Of a connection never seen before nobody knows who did it."""
     if status is Status.CLOSED:
         return False
     if before is None or before.status is Status.CLOSED:

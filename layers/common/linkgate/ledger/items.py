@@ -8,7 +8,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from linkgate.events.bell import who
-from linkgate.model import Connection, Decision, DecisionContext, Lineage, Mode, Outcome, Reason, RowKey, State, Status
+from linkgate.ledger.breaker import Spent
+from linkgate.model import (
+    ALONE,
+    Connection,
+    Decision,
+    DecisionContext,
+    Lineage,
+    Mode,
+    Outcome,
+    Reason,
+    RowKey,
+    State,
+    Status,
+)
 from linkgate.policy.attributes import plain
 from linkgate.policy.decide import Rows, decide, read_for
 from linkgate.policy.rows import key_of
@@ -111,6 +124,26 @@ class EndpointRecord:
         return self.settled and self.status is not Status.HELD and self.answered_at > stamp(now - LEASE)
 
 
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """A connection, what the ledger knew of it, and the decision on it with all that it was made of.
+
+    `entry` is the ledger's sort key of the decision, "" until it is written down.
+    """
+
+    connection: Connection
+    before: EndpointRecord | None
+    decision: Decision
+    rows: Rows
+    """At least those that may matter for it."""
+    context: DecisionContext = ALONE
+    spent: Spent = Spent()  # noqa: RUF009 - frozen
+    """What the breaker had counted before this one."""
+    entry: str = ""
+    publishes: bool = False
+    """Whether an event says it: it is new, or somebody acts on it."""
+
+
 def accepts_again(known: EndpointRecord | None, decision: Decision) -> bool:
     """Whether a rejected connection is to be accepted: it is allowed, and EC2 has not refused that yet."""
     tried = known is not None and known.final
@@ -133,15 +166,14 @@ def decision_id(connection: Connection, decision: Decision, before: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def line(
-    connection: Connection, decision: Decision, rows: Rows, standing: DecisionContext, origin: str, now: datetime
-) -> dict[str, Any]:
+def line(judgment: Judgment, origin: str, now: datetime) -> dict[str, Any]:
     """A decision and all it was made of: enough to make it again (`facts`, JSON text, which `replay` reads)."""
+    connection, decision, context = judgment.connection, judgment.decision, judgment.context
     told = asdict(connection) | {"created": stamp(connection.created)}
     facts = {
         "connection": {name: value for name, value in told.items() if name != "tags"},
-        "rows": [plain(item) for item in read_for(connection, rows, standing.lineage).values()],
-        "standing": asdict(standing),
+        "rows": [plain(item) for item in read_for(connection, judgment.rows, context.lineage).values()],
+        "standing": asdict(context),
         "now": stamp(now),
     }
     return {

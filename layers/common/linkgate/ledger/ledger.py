@@ -10,12 +10,21 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from linkgate.errors import Unavailable
-from linkgate.ledger.items import LEASE, UNPROBED, EndpointRecord, decision_id, line, out_of_band_act, read, stamp
+from linkgate.ledger.items import (
+    LEASE,
+    UNPROBED,
+    EndpointRecord,
+    Judgment,
+    decision_id,
+    line,
+    out_of_band_act,
+    read,
+    stamp,
+)
 from linkgate.ledger.sets import MEMBERS
 from linkgate.ledger.slots import CLAIMS, leave, take
 from linkgate.ledger.table import Absent, Condition, Is, ItemKey, LedgerTable, Present, Write
-from linkgate.model import Connection, Decision, DecisionContext, Outcome, State, Status
-from linkgate.policy.decide import Rows
+from linkgate.model import Connection, Outcome, State, Status
 
 A = TypeVar("A")
 
@@ -71,22 +80,13 @@ class Ledger:
             found[number] = trouble or found[number]
         return found
 
-    def decided(
-        self,
-        connection: Connection,
-        decision: Decision,
-        rows: Rows,
-        standing: DecisionContext,
-        known: EndpointRecord | None,
-        origin: str,
-        now: datetime,
-        *also: Write,
-    ) -> str:
+    def decided(self, judgment: Judgment, origin: str, now: datetime, *also: Write) -> str:
         """Write a new decision down, before it is acted on, and `also` with it; returns its sort key.
 
         An accept takes a slot under the deciding row's limit; any other decision on a connection that waits gives
         one back.
         """
+        connection, known, decision = judgment.connection, judgment.before, judgment.decision
         before = known.entry if known else ""
         entry = f"{stamp(now)}#{decision_id(connection, decision, before)}"
         claims = decision.outcome is Outcome.ACCEPT or connection.state.live
@@ -103,7 +103,7 @@ class Ledger:
             "decided_at": stamp(now),
             "claimed": claims,
         }
-        text = line(connection, decision, rows, standing, origin, now) | self._until(now)
+        text = line(judgment, origin, now) | self._until(now)
         writes = [
             Write(ItemKey(connection.endpoint, entry), text, [Absent("endpoint_id")]),
             Write(ItemKey(connection.endpoint), current, [*_as_read(known), *_left_open(known)]),

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from linkgate.approve.context import ContextReader, LedgerState, ServiceContext, age
+from linkgate.approve.context import ContextReader, LedgerState, View, age
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
 from linkgate.errors import Contended, Unavailable
@@ -18,7 +18,7 @@ from linkgate.ledger.items import EndpointRecord, abandoned, accepts_again
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.slots import limit_name
 from linkgate.model import Connection, Decision, Mode, Reason, ServiceSettings, State, Status
-from linkgate.policy.decide import Covering, decide, settings_for
+from linkgate.policy.decide import Covering
 from linkgate.retry import SOON
 from linkgate.sweep.reconcile import Reconciler
 from linkgate.sweep.tags import due
@@ -37,8 +37,8 @@ class ComparisonResult:
     requeued: int = 0
     unwanted: int = 0
     cut: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    """Sentences about what a tripped breaker keeps from being done."""
+    withheld: list[str] = field(default_factory=list)
+    """Sentences about what a tripped breaker withholds."""
     refusals: dict[str, str] = field(default_factory=dict)
     """What EC2 refused to cut or to tag, by endpoint, in its words."""
     unplaced: dict[str, str] = field(default_factory=dict)
@@ -71,104 +71,72 @@ class Comparer:
         )
         self._heal(service, known, slots, {one.endpoint for one in shown if not one.state.gone})
         owners = {one.owner for one in shown if not one.state.gone}
-        standing = self.census.of(service, owners, rows.common, kept, slots)
+        view = View(known, rows, self.census.of(service, owners, rows.common, kept, slots))
         waiting = sorted((one for one in shown if one.waits), key=age)
         different = [one.endpoint for one in shown if not one.waits and _drifted(one, known.get(one.endpoint))]
-        rejected = [one for one in shown if one.state is State.REJECTED]
-        different += self._undecided([*waiting, *rejected], known, rows, standing, found)
+        different += self._undecided(view, [*waiting, *(one for one in shown if one.state is State.REJECTED)], found)
         different += known.keys() - {one.endpoint for one in shown}
         self.bells.send(Bell(some, frozenset({service}), origin) for some in chunks(different))
         found.requeued = len(different)
-        self._count(service, waiting, known, rows, standing, kept, found)
+        self._count(view, waiting, found)
         live = [one for one in shown if one.state.live]
-        self._reconcile(service, live, known, rows, standing, kept, found)
+        self._reconcile(view, live, found)
         with suppress(Unavailable):  # nobody waits for tags: the next look writes them
-            self._tag(service, live, known, rows, found)
+            self._tag(view, live, found)
         return found
 
-    def _undecided(
-        self,
-        asking: Iterable[Connection],
-        known: Mapping[str, EndpointRecord],
-        rows: Covering,
-        standing: ServiceContext,
-        found: ComparisonResult,
-    ) -> list[str]:
+    def _undecided(self, view: View, asking: Iterable[Connection], found: ComparisonResult) -> list[str]:
         """Who would be decided on otherwise now: those that wait, the oldest first as the approver will, and rejected
         ones that are allowed again."""
         different = []
         for connection in asking:
-            now, current = self.now(), known.get(connection.endpoint)
-            decision = decide(connection, rows.of(connection), now, standing.of(connection, now))
+            now = self.now()
+            one = view.judge(connection, now)
+            known, decision = one.before, one.decision
             if not connection.waits:
-                wanted = accepts_again(current, decision) or (current and abandoned(current, decision))
-                if wanted and not (current and current.paused_at(now)):
+                wanted = accepts_again(known, decision) or (known and abandoned(known, decision))
+                if wanted and not (known and known.paused_at(now)):
                     different.append(connection.endpoint)
                 continue
-            standing.decided(connection, decision, now)
-            if decision.cut_now and current and current.leased_at(now):
+            view.context.decided(connection, decision, now)
+            if decision.cut_now and known and known.leased_at(now):
                 found.again = SOON  # somebody may be accepting it at this moment
-            if current is None or not current.agrees_with(decision) or _unanswered(current, decision, now):
+            if known is None or not known.agrees_with(decision) or _unanswered(known, decision, now):
                 different.append(connection.endpoint)
         return different
 
-    def _count(
-        self,
-        service: str,
-        waiting: Sequence[Connection],
-        known: Mapping[str, EndpointRecord],
-        rows: Covering,
-        standing: ServiceContext,
-        kept: LedgerState,
-        found: ComparisonResult,
-    ) -> None:
-        """Gauges, and a rejections' breaker that keeps nobody any more."""
-        settings = settings_for(service, rows.common)
+    def _count(self, view: View, waiting: Sequence[Connection], found: ComparisonResult) -> None:
+        """Gauges, and a rejections' breaker that withholds nothing any more."""
+        settings, tripped = view.settings, view.context.state.rejects.tripped
         patience = settings.stale_after if isinstance(settings, ServiceSettings) else ServiceSettings().stale_after
         found.pending = len(waiting)
         found.stale = sum(connection.created < self.now() - patience for connection in waiting)
-        mine = [current for one in waiting if (current := known.get(one.endpoint))]
-        found.refused = sum(bool(current.refusal) for current in mine)
+        mine = [known for one in waiting if (known := view.known.get(one.endpoint))]
+        found.refused = sum(bool(known.refusal) for known in mine)
         unknown = Reason.UNKNOWN_ORGANIZATION
-        found.unplaced = {owner: one.why for owner, one in standing.lineages.items() if one.unknown is unknown}
-        held = frozenset(current.endpoint for current in mine if current.reason == Reason.BREAKER)
-        if kept.rejects.tripped.endpoints and not held:
-            self.census.breaker.trip(rejects_name(service), kept.rejects.tripped, Tripped())
-        if held:
-            found.kept.append(f"{len(held)} rejections wait for a release: {_some(held)}")
+        found.unplaced = {owner: one.why for owner, one in view.context.lineages.items() if one.unknown is unknown}
+        withheld = frozenset(known.endpoint for known in mine if known.reason == Reason.BREAKER)
+        if tripped.endpoints and not withheld:
+            self.census.breaker.trip(rejects_name(view.context.service), tripped, Tripped())
+        if withheld:
+            found.withheld.append(f"{len(withheld)} rejections wait for a release: {_some(withheld)}")
 
-    def _reconcile(
-        self,
-        service: str,
-        live: Sequence[Connection],
-        known: Mapping[str, EndpointRecord],
-        rows: Covering,
-        standing: ServiceContext,
-        kept: LedgerState,
-        found: ComparisonResult,
-    ) -> None:
+    def _reconcile(self, view: View, live: Sequence[Connection], found: ComparisonResult) -> None:
         reconciler = Reconciler(self.connections, self.allow_list, self.ledger, self.census, self.bus, self.now)
-        reconciled = reconciler.reconcile(service, live, known, rows, standing, kept.cuts)
+        reconciled = reconciler.reconcile(view, live)
         found.unwanted, found.cut = reconciled.unwanted, reconciled.cut
         found.again = min(filter(None, (found.again, reconciled.again)), default=None)
         found.refused += len(reconciled.refused)
         found.refusals |= {endpoint: f"cut: {why}" for endpoint, why in reconciled.refused.items()}
-        if reconciled.kept:
-            found.kept.append(f"{len(reconciled.kept)} cuts wait for a release: {_some(reconciled.kept)}")
+        if reconciled.withheld:
+            found.withheld.append(f"{len(reconciled.withheld)} cuts wait for a release: {_some(reconciled.withheld)}")
 
-    def _tag(
-        self,
-        service: str,
-        live: Sequence[Connection],
-        known: Mapping[str, EndpointRecord],
-        rows: Covering,
-        found: ComparisonResult,
-    ) -> None:
+    def _tag(self, view: View, live: Sequence[Connection], found: ComparisonResult) -> None:
         """Write on accepted connections whose they are, a few a look: nobody waits for it."""
-        settings = settings_for(service, rows.common)
+        settings = view.settings
         if not isinstance(settings, ServiceSettings) or settings.mode is not Mode.ENFORCE:
             return
-        taken = {one.endpoint: one for one in known.values() if one.tags_refused != one.entry}
+        taken = {one.endpoint: one for one in view.known.values() if one.tags_refused != one.entry}
         for connection, tags in due(live, taken)[:TAGS_PER_LOOK]:
             current = taken[connection.endpoint]
             if why := self.connections.tag(connection.connection_id, tags):

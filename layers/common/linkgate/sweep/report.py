@@ -42,8 +42,8 @@ def _log_service(service: str, found: ComparisonResult, logger: Logger) -> None:
     logger.info(
         f"swept {service}", pending=found.pending, requeued=found.requeued, unwanted=found.unwanted, cut=found.cut
     )
-    for kept in found.kept:
-        logger.warning(f"the breaker of {service} is tripped: {kept}")
+    for withheld in found.withheld:
+        logger.warning(f"the breaker of {service} is tripped: {withheld}")
     for endpoint, why in found.refusals.items():
         logger.error(f"EC2 refused an act on {endpoint}: {why}")
     for account, why in found.unplaced.items():
@@ -54,7 +54,7 @@ def _counts(finding: SweepResult) -> dict[str, float]:
     some = {
         "Failures": len(finding.failed) + finding.sum(lambda found: len(found.unplaced)),
         "Cuts": finding.sum(lambda found: len(found.cut)),
-        "TrippedBreakers": finding.sum(lambda found: bool(found.kept)),
+        "TrippedBreakers": finding.sum(lambda found: bool(found.withheld)),
     }
     counts: dict[str, float] = {"InvalidRows": len(finding.malformed)}
     counts |= {name: count for name, count in some.items() if count}
