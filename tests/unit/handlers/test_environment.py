@@ -12,17 +12,10 @@ import pytest
 from linkgate.config import Settings
 from linkgate.errors import SettingsError
 
-from functions.approve import app as approve
 from functions.patrol import app as patrol
-from functions.sweep import app as sweep
 from tests.unit.handlers.scene import HANDLERS, Context
 
 ROOT = Path(__file__).parents[3]
-NEEDED = {
-    approve: approve.REQUIRED,
-    sweep: sweep.REQUIRED,
-    patrol: patrol.REQUIRED,
-}
 VALUES = {"DEFAULT_PROBE": "tcp://:443"}
 
 
@@ -40,7 +33,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
 
 
 def provide(environment: pytest.MonkeyPatch, module: ModuleType) -> None:
-    for name in NEEDED[module]:
+    for name in module.REQUIRED:
         environment.setenv(name.upper(), VALUES.get(name.upper(), "something"))
 
 
@@ -48,7 +41,7 @@ def provide(environment: pytest.MonkeyPatch, module: ModuleType) -> None:
 def test_a_handler_needs_its_environment_and_says_in_one_sentence_what_is_missing(
     module: Any, environment: pytest.MonkeyPatch
 ) -> None:
-    for name in NEEDED[module]:
+    for name in module.REQUIRED:
         provide(environment, module)
         environment.delenv(name.upper())
         with pytest.raises(SettingsError) as raised:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from linkgate.model import MalformedRow, Outcome, RowKey, ServiceSettings, Sync
+from linkgate.model import Outcome, RowKey, ServiceSettings, Sync
 from linkgate.policy.principals import Change, Wanted, plan, problems, wanted
 from linkgate.policy.rows import Item, key_of
 
@@ -248,10 +248,7 @@ def test_everybody_among_the_principals_with_a_default_of_reject_is_a_problem() 
         ({"*"}, ServiceSettings()),
         ({root()}, ServiceSettings(default=Outcome.REJECT)),
         (set(), ServiceSettings(default=Outcome.REJECT)),
-        ({"*"}, MalformedRow(RowKey(SERVICE, "@settings"), "default", "default is no word")),
     ],
 )
-def test_other_principals_and_other_defaults_are_no_problem(
-    present: set[str], settings: ServiceSettings | MalformedRow
-) -> None:
+def test_other_principals_and_other_defaults_are_no_problem(present: set[str], settings: ServiceSettings) -> None:
     assert problems(present, settings) == ()

@@ -68,7 +68,7 @@ def plan(sync: Sync, present: frozenset[str], wanted: Wanted) -> Change:
     """What to change of the principals that are `present`, so that a second plan changes nothing.
 
     `exact` removes what is not wanted, but nothing of a doubtful account, and nothing at all while a row is
-    inexpressible: nobody can tell then which of the others that row is there for.
+    inexpressible: which of the others that row is there for is unknown.
     """
     if sync is Sync.OFF:
         return Change()
@@ -79,10 +79,9 @@ def plan(sync: Sync, present: frozenset[str], wanted: Wanted) -> Change:
     return Change(add, frozenset(one for one in present - wanted.principals if _account(one) not in doubtful))
 
 
-def problems(present: Iterable[str], settings: ServiceSettings | MalformedRow) -> tuple[str, ...]:
+def problems(present: Iterable[str], settings: ServiceSettings) -> tuple[str, ...]:
     """What is wrong with the principals that are `present`, one sentence each (design section 4)."""
-    rejects = isinstance(settings, ServiceSettings) and settings.default is Outcome.REJECT
-    if not rejects or EVERYBODY not in present:
+    if settings.default is not Outcome.REJECT or EVERYBODY not in present:
         return ()
     return ("everybody (*) may ask for a connection, and default is reject: whoever has no row is rejected for good",)
 
