@@ -6,18 +6,14 @@ from tests.application import SERVICE, Application
 from tests.world import CONSUMER, OTHER, PROVIDER
 
 
-@pytest.fixture
-def app() -> Application:
-    return Application()
-
-
 @pytest.mark.parametrize(
     ("accounts", "more"),
     [([PROVIDER], ""), ([PROVIDER, CONSUMER], "; and 1 more"), ([OTHER, PROVIDER, CONSUMER], "; and 2 more")],
 )
 def test_refused_principals_are_one_note_that_counts_them_and_one_problem_with_ec2s_code(
-    app: Application, accounts: list[str], more: str
+    accounts: list[str], more: str
 ) -> None:
+    app = Application()
     app.allow_list.put(SERVICE, "@settings", mode="enforce", sync_permissions="add")
     for account in accounts:
         app.allow_list.put(SERVICE, account, effect="allow")

@@ -132,7 +132,8 @@ _FORMS = {
 
 
 def _require_form(key: RowKey) -> None:
-    for (name, (form, expected)), text in zip(_FORMS.items(), key, strict=True):
+    for name, text in key._asdict().items():
+        form, expected = _FORMS[name]
         if not form.fullmatch(text):
             raise _AttributeError(name, f"{name} is {text!r}: expected, without blanks, {expected}")
 
