@@ -21,8 +21,8 @@ from lab.harness.account import Provider
 from lab.harness.process import LabProcess
 from lab.story.faults import FAULTS, visible
 from tests.integration.conftest import Await, Client
-from tests.integration.probes import MORE_PROBES, PROBES, SHORT, Canary, Watch, inside, private_dns, watch
 from tests.integration.deploy import change
+from tests.integration.probes import MORE_PROBES, PROBES, SHORT, Canary, Watch, inside, private_dns, watch
 from tests.integration.vpcs import REFUSED as NO_CONNECTION
 from tests.integration.vpcs import TIMEOUT, Vpcs, lack
 
