@@ -220,7 +220,7 @@ def test_no_call_begins_that_might_outlast_the_function() -> None:
     canaries = FakeCanaries()
     found = send(canaries, left=LONGEST_CALL - 1)
     assert (canaries.calls, found.verdicts) == ([], {})
-    assert str(found.absent[OWN]) == f"no time is left to send the canary {OWN}"
+    assert str(found.absent[OWN]) == f"no time is left to invoke the canary {OWN}"
     assert send(canaries, left=LONGEST_CALL).absent == {}
 
 

@@ -16,10 +16,9 @@ from tests.world import CONSUMER, endpoint_id
 @pytest.fixture
 def closed(app: Application) -> Application:
     """A was cut a while ago, and is out: nothing answers."""
-    walk(app)
+    walk(app, "111")
     app.world.turn(A, State.REJECTED)
     app.ledger.alter(A, status=Status.CUT, state=State.REJECTED)
-    app.world.advance(120)
     app.bus.told.clear()
     app.canary.calls.clear()
     app.canary.causes[A] = "tcp_timeout"

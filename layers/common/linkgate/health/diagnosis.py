@@ -72,16 +72,17 @@ class _Comparison:
         self._answering = {one.socket for one in verdicts if one.answered}
         self._zones = {one.address: one.zone for one in verdicts if one.zone}
         self._lossy = self._is_lossy()
-        self._causes = [self._cause(one) for one in verdicts]
+        self._found = [(one, self._cause(one)) for one in verdicts]
 
     def diagnosis(self) -> Diagnosis:
-        found = sorted(set(self._causes) - {""}, key=lambda cause: (not self._stops_everybody(cause), RANK[cause]))
+        causes = {cause for _, cause in self._found if cause}
+        found = sorted(causes, key=lambda cause: (not self._stops_everybody(cause), RANK[cause]))
         if not found:
             return Diagnosis()
         return Diagnosis(found[0], self._evidence(found[0]), self._showing(found[0])[0], tuple(found[1:]))
 
     def _showing(self, cause: str) -> list[Verdict]:
-        return [one for one, other in zip(self._verdicts, self._causes, strict=True) if other == cause]
+        return [one for one, other in self._found if other == cause]
 
     def _is_lossy(self) -> bool:
         """Whether a port of an address answers some and not others, or a quarter of the answered sent packets again.
@@ -102,8 +103,8 @@ class _Comparison:
     def _cause(self, one: Verdict) -> str:
         if one.good:
             return ""
-        strays = one.cause in ("dns_not_found", "dns_unexpected_address") or one.address not in {"", *self._own}
-        if one.private and self._own and strays:
+        misled = one.cause in ("dns_not_found", "dns_unexpected_address") or one.address not in {"", *self._own}
+        if one.private and self._own and misled:
             return "private_name_unverified" if self._unverified else "private_name_missing"
         if one.cause in SILENT and (self._lossy or one.hangs):
             return "packet_loss"

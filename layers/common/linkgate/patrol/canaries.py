@@ -53,7 +53,7 @@ class Canaries:
 
         def call(canary: str, batch: Group) -> dict[str, list[Verdict]]:
             if left() < LONGEST_CALL:
-                raise Unavailable(f"no time is left to send the canary {canary}")
+                raise Unavailable(f"no time is left to invoke the canary {canary}")
             region = region_of(canary)
             with alone:  # boto3's session is not thread-safe, its clients are
                 clients[region] = clients.get(region) or self._functions(region)

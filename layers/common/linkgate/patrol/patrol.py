@@ -42,7 +42,7 @@ class Patrol:
         return self.probing.canaries.own
 
     def round(self, left: Left) -> Run:
-        """Look at every connection of every managed service; one service's trouble is not another's."""
+        """Probe the endpoints of every managed service; one service's trouble is not another's."""
         run, services, connections = Run(left), self.services.managed(), list[Connection]()
         for service in services:
             try:
@@ -60,7 +60,7 @@ class Patrol:
         return run
 
     def visit(self, bells: Sequence[Bell], left: Left) -> Run:
-        """Look at endpoints just accepted: once available, probe them; until then, and where that fails, visit again.
+        """Probe endpoints just accepted, once they are available; until then, and where that fails, visit again.
 
         A visit that fails says nothing about health yet, since AWS's data path follows its state; rounds do.
         """

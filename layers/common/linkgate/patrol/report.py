@@ -38,7 +38,7 @@ def report_round(logger: "Logger", stack: str, run: Run, own_canary: str) -> Non
     whole["ProbeErrors"] += len(run.absent.keys() - {own_canary})
     logger.info("round", extra=whole)
     if run.failed or own_canary in run.absent:
-        # Not everything was looked at: saying how much was would silence the alarm on silence.
+        # Not everything was probed: saying how much was would silence the alarm on silence.
         del whole["ProbedEndpoints"]
     metrics.emit(stack, whole | days_left(found))
     for service, assessments in run.services.items():

@@ -4,7 +4,6 @@ Describe tells neither VPC nor zone of a consumer, so nobody else can know. What
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from linkgate.model import Connection, RowKey
@@ -36,7 +35,12 @@ class CanaryRouting:
 
         The endpoint's own row before its account's, and of these the service's own before that of `*`.
         """
-        row = next((self.rows[key] for key in _keys(connection) if key in self.rows), None)
+        keys = (
+            RowKey(service, f"{CANARY}{consumer}")
+            for consumer in (connection.endpoint, connection.owner)
+            for service in (connection.service, EVERY)
+        )
+        row = next((self.rows[key] for key in keys if key in self.rows), None)
         if row is None:
             return self.own if connection.owner == self.account else ""
         read = parse(row)
@@ -45,9 +49,3 @@ class CanaryRouting:
     def _permitted(self, function: str) -> bool:
         match = _ARN.fullmatch(function)
         return match is not None and (match[2].startswith(PREFIX) or match[2] == self.own)
-
-
-def _keys(connection: Connection) -> Iterator[RowKey]:
-    for consumer in (connection.endpoint, connection.owner):
-        for service in (connection.service, EVERY):
-            yield RowKey(service, f"{CANARY}{consumer}")

@@ -18,7 +18,7 @@ class Run:
     services: defaultdict[str, list[Assessment]] = field(default_factory=lambda: defaultdict(list))
     """By service, what a round found of its endpoints."""
     failed: dict[str, Exception] = field(default_factory=dict)
-    """By service, why a round did not look at it to the end."""
+    """By service, why a round did not get to its end."""
     absent: dict[str, Exception] = field(default_factory=dict)
     """By canary, why it gave no verdicts; its endpoints are unprobed."""
     times_to_verified: list[float] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Which connections a run looks at, what is probed of them, and by which canary."""
+"""Which connections a run assesses, what is probed of them, and by which canary."""
 
 import zlib
 from collections import defaultdict
@@ -23,7 +23,7 @@ SETTLING = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One endpoint that is looked at. Without `targets` nobody can probe it; `closed`: it must stay out."""
+    """One endpoint to assess. Without `targets` nobody can probe it; `closed`: it must stay out."""
 
     connection: Connection
     known: EndpointRecord | None
