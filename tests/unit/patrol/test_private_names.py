@@ -40,6 +40,15 @@ def test_a_private_name_that_vanishes_is_missed_for_a_day_and_then_forgotten(pri
     assert private.bus.kinds(A) == [VERIFIED, UNHEALTHY, RECOVERED]
 
 
+def test_a_private_name_that_comes_back_is_well_again(private: Application) -> None:
+    private.canary.nowhere.clear()
+    walk(private, "1")
+    private.canary.nowhere.add(PRIVATE)
+    walk(private, "1")
+    private.canary.nowhere.clear()
+    assert numbers(found(private)) == (1, [], 0)
+
+
 def test_a_private_name_that_leads_to_another_endpoint_of_the_vpc_is_not_this_ones(private: Application) -> None:
     join(private, B)
     private.canary.nowhere.clear()

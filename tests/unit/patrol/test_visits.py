@@ -129,6 +129,11 @@ def test_each_bell_of_a_visit_is_repeated_for_its_own_endpoints(app: Application
     assert app.visits.waiting() == [Bell(frozenset({B}), attempt=4)]
 
 
+def test_a_visit_without_an_endpoint_probes_nothing(app: Application) -> None:
+    visit(app)
+    assert (app.canary.targets, app.visits.queue) == ([], [])
+
+
 def test_the_private_name_is_asked_for_on_the_first_visit(app: Application) -> None:
     app.world.services[SERVICE] = Service(private_dns_name=PRIVATE, private_dns_state="verified")
     patrol = replace(app.patrol, default_probe=(Probe.parse("https://:443/"),))
