@@ -103,7 +103,7 @@ def serve(pipe: Pipe, *size: int) -> None:
 
 
 def measure(services: int, connections: int, rows: int) -> dict[str, Any]:
-    """One sweep: calls by operation, CPU seconds, peak memory of this process in MiB, and what was rung."""
+    """One sweep: calls by operation, CPU seconds, peak memory of this process in MiB, and how many bells were sent."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     server = context.Process(target=serve, args=(there, services, connections, rows), daemon=True)
@@ -124,7 +124,7 @@ def measure(services: int, connections: int, rows: int) -> dict[str, Any]:
         "cpu_s": round(cpu, 2),
         "wall_s": round(wall, 2),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "rung": finding.sum(lambda found: found.requeued),
+        "requeued": finding.sum(lambda found: found.requeued),
         "unwanted": finding.sum(lambda found: found.unwanted),
         "by_operation": calls,
     }

@@ -55,10 +55,10 @@ class Series:
 
 
 class Stage:
-    """The stack's functions, queues and alarms over `house`; `capture` returns what was written to stdout since."""
+    """The stack's functions, queues and alarms over `app`; `capture` returns what was written to stdout since."""
 
     def __init__(self, stack: Stack, patch: pytest.MonkeyPatch, capture: Callable[[], str]) -> None:
-        self.house = Application()
+        self.app = Application()
         self.points: defaultdict[Series, list[Datapoint]] = defaultdict(list)
         self.alarms = {name: Alarm.parse(one) for name, one in stack.of("AWS::CloudWatch::Alarm").items()}
         self.asleep: set[str] = set()
@@ -78,7 +78,7 @@ class Stage:
         """Put the simulation behind the handlers, and the stack's queues and metrics where the lab looks for them."""
         settings = Settings(stack=PSEUDO["AWS::StackName"])
         for module, name in ((approve, "approver"), (sweep, "sweeper"), (patrol, "patrol")):
-            patch.setattr(module, "application", lambda name=name: (settings, getattr(self.house, name)))
+            patch.setattr(module, "application", lambda name=name: (settings, getattr(self.app, name)))
         patch.setattr(metrics, "_queues", self)
         patch.setattr(metrics, "_store", self._stored)
         patch.setattr(cloudwatch, "record_metric", self._recorded)
@@ -89,7 +89,7 @@ class Stage:
     @property
     def now(self) -> float:
         """The virtual time in epoch seconds."""
-        return self.house.world.now.timestamp()
+        return self.app.world.now.timestamp()
 
     def pass_minute(self) -> None:
         """Everything that happens in a minute, up to its end."""
@@ -98,7 +98,7 @@ class Stage:
 
     def to_work(self) -> None:
         """The part of a minute in which the functions run."""
-        self.house.world.advance(SECOND_OF_THE_MINUTE)
+        self.app.world.advance(SECOND_OF_THE_MINUTE)
         for act in self.each_minute:
             act()
         for folder, handler in (("approve", approve.handler), ("sweep", sweep.handler), ("patrol", patrol.handler)):
@@ -107,7 +107,7 @@ class Stage:
 
     def to_the_end(self) -> None:
         """The rest of the minute; queues are sampled."""
-        self.house.world.advance(MINUTE - SECOND_OF_THE_MINUTE)
+        self.app.world.advance(MINUTE - SECOND_OF_THE_MINUTE)
         metrics.sample_queues(self.now - MINUTE)
 
     def until(self, alarm: str, state: str, minutes: int) -> bool:
@@ -176,10 +176,10 @@ class Stage:
 
     def _events(self, folder: str) -> Iterator[Mapping[str, Any]]:
         """What a function is invoked with in this minute: its schedule's event, and the messages that are due."""
-        queue = {"approve": self.house.bells, "sweep": self.house.looks, "patrol": self.house.visits}[folder]
+        queue = {"approve": self.app.bells, "sweep": self.app.looks, "patrol": self.app.visits}[folder]
         if folder in self.rates and self.due(folder):
             yield gallery.sample("schedule")
-        if bodies := [body for due, body in queue.queue if due <= self.house.world.now]:
+        if bodies := [body for due, body in queue.queue if due <= self.app.world.now]:
             queue.take()
             yield gallery.records(*bodies)
 

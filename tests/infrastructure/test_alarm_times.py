@@ -29,12 +29,12 @@ def stage(whole: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     """A stack in which everything is well: one endpoint accepted and verified, one rejected that stays out."""
     capsys.readouterr()
     found = Stage(whole, monkeypatch, lambda: capsys.readouterr().out)
-    found.house.allow_list.put(SERVICE, CONSUMER, effect="allow")
-    found.house.allow_list.put(SERVICE, OUT, effect="deny")
-    found.house.connect(A)
-    found.house.connect(OUT)
-    found.house.canary.causes[OUT] = "tcp_timeout"
-    found.house.canary.extra["tls_days_left"] = 90.0
+    found.app.allow_list.put(SERVICE, CONSUMER, effect="allow")
+    found.app.allow_list.put(SERVICE, OUT, effect="deny")
+    found.app.connect(A)
+    found.app.connect(OUT)
+    found.app.canary.causes[OUT] = "tcp_timeout"
+    found.app.canary.extra["tls_days_left"] = 90.0
     for _ in range(12):
         found.pass_minute()
     return found
@@ -49,19 +49,19 @@ class Fault:
 
 
 def stale(stage: Stage) -> None:
-    stage.house.connect(LATE, OTHER)
-    stage.house.world.links[LATE].history = [(START - timedelta(days=4), State.PENDING_ACCEPTANCE)]
+    stage.app.connect(LATE, OTHER)
+    stage.app.world.links[LATE].history = [(START - timedelta(days=4), State.PENDING_ACCEPTANCE)]
 
 
 def gate(acceptance: bool) -> Callable[[Stage], None]:
     def turn(stage: Stage) -> None:
-        stage.house.world.services[SERVICE].acceptance_required = acceptance
+        stage.app.world.services[SERVICE].acceptance_required = acceptance
 
     return turn
 
 
 def garble(stage: Stage) -> None:
-    bells, world = stage.house.bells, stage.house.world
+    bells, world = stage.app.bells, stage.app.world
     stage.each_minute.append(lambda: bells.queue.append((world.now, gallery.text("pipe-garbage"))))
 
 
@@ -69,35 +69,35 @@ def unreadable_table(stage: Stage) -> None:
     def refuse() -> Any:
         raise RuntimeError("the table cannot be read")
 
-    vars(stage.house.allow_list)["whole_table"] = refuse
+    vars(stage.app.allow_list)["whole_table"] = refuse
 
 
 def unanswerable(stage: Stage) -> None:
     """Bells that cannot be answered come every minute."""
-    stage.house.world.broken[SERVICE] = RuntimeError("nobody thought of it")
-    stage.house.connect(LATE)
-    stage.each_minute.append(lambda: stage.house.send(LATE))
+    stage.app.world.broken[SERVICE] = RuntimeError("nobody thought of it")
+    stage.app.connect(LATE)
+    stage.each_minute.append(lambda: stage.app.send(LATE))
 
 
 def unstarted(stage: Stage) -> None:
     stage.faulty.add("ApproveFunction")
-    stage.each_minute.append(lambda: stage.house.send(A))
+    stage.each_minute.append(lambda: stage.app.send(A))
 
 
 def answerable(stage: Stage) -> None:
-    stage.house.world.broken.clear()
+    stage.app.world.broken.clear()
     stage.each_minute.clear()
 
 
 def refused(stage: Stage) -> None:
-    stage.house.world.forbidden.add(SERVICE)
-    stage.house.connect(LATE)
+    stage.app.world.forbidden.add(SERVICE)
+    stage.app.connect(LATE)
 
 
 def trip(stage: Stage) -> None:
     """A live connection is no longer allowed, and no cut is let through."""
-    stage.house.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", max_cuts=0, grace="0s")
-    stage.house.allow_list.delete(SERVICE, CONSUMER)
+    stage.app.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", max_cuts=0, grace="0s")
+    stage.app.allow_list.delete(SERVICE, CONSUMER)
 
 
 def fail(name: str) -> Fault:
@@ -113,14 +113,14 @@ def holds(queue: str) -> Fault:
 def finds(endpoint: str, bad: str, good: str) -> Fault:
     """What the canary finds of an endpoint changes, and changes back."""
     return Fault(
-        lambda it: it.house.canary.causes.update({endpoint: bad}),
-        lambda it: it.house.canary.causes.update({endpoint: good}),
+        lambda it: it.app.canary.causes.update({endpoint: bad}),
+        lambda it: it.app.canary.causes.update({endpoint: good}),
     )
 
 
 def certificate(days: float) -> Callable[[Stage], None]:
     def turn(stage: Stage) -> None:
-        stage.house.canary.extra["tls_days_left"] = days
+        stage.app.canary.extra["tls_days_left"] = days
 
     return turn
 
@@ -136,27 +136,27 @@ FAULTS: Mapping[str, Mapping[str, Fault]] = {
     },
     "FailuresAlarm": {
         "the sweep cannot read the table": Fault(
-            unreadable_table, lambda it: vars(it.house.allow_list).pop("whole_table")
+            unreadable_table, lambda it: vars(it.app.allow_list).pop("whole_table")
         ),
         "bells cannot be answered": Fault(unanswerable, answerable),
         "the canary fails": Fault(
-            lambda it: setattr(it.house.canary, "error", RuntimeError("gone")),
-            lambda it: setattr(it.house.canary, "error", None),
+            lambda it: setattr(it.app.canary, "error", RuntimeError("gone")),
+            lambda it: setattr(it.app.canary, "error", None),
         ),
     },
-    "RefusalsAlarm": {"EC2 refuses": Fault(refused, lambda it: it.house.world.forbidden.clear())},
+    "RefusalsAlarm": {"EC2 refuses": Fault(refused, lambda it: it.app.world.forbidden.clear())},
     "UnreadableAlarm": {"notifications have another form": Fault(garble, lambda it: it.each_minute.clear())},
     "StaleAlarm": {
-        "a request waits for days": Fault(stale, lambda it: it.house.edit(SERVICE, OTHER, effect="allow")),
+        "a request waits for days": Fault(stale, lambda it: it.app.edit(SERVICE, OTHER, effect="allow")),
     },
     "InvalidRowsAlarm": {
         "a row that only a sweep sees": Fault(
-            lambda it: it.house.allow_list.put(SERVICE, OTHER, effect="permit"),
-            lambda it: it.house.allow_list.delete(SERVICE, OTHER),
+            lambda it: it.app.allow_list.put(SERVICE, OTHER, effect="permit"),
+            lambda it: it.app.allow_list.delete(SERVICE, OTHER),
         )
     },
     "BreakerAlarm": {
-        "a row is deleted": Fault(trip, lambda it: it.house.allow_list.put(SERVICE, CONSUMER, effect="allow"))
+        "a row is deleted": Fault(trip, lambda it: it.app.allow_list.put(SERVICE, CONSUMER, effect="allow"))
     },
     "GateAlarm": {"acceptance is off": Fault(gate(acceptance=False), gate(acceptance=True))},
     "SweepSilentAlarm": {

@@ -16,16 +16,16 @@ def test_the_page_is_what_the_script_prints() -> None:
     assert (ROOT / "docs" / "cost.md").read_text() == page(table()), "python -m bench.cost > docs/cost.md"
 
 
-def healthy(house: Application) -> None:
+def healthy(app: Application) -> None:
     """Ten endpoints in two zones, all of them well."""
-    house.allow_list.put(SERVICE, CONSUMER, effect="allow")
-    house.canary.extra = {
+    app.allow_list.put(SERVICE, CONSUMER, effect="allow")
+    app.canary.extra = {
         "phases": dict.fromkeys(("dns", "tcp", "tls", "first_byte", "total"), 1.5),
         "tls_days_left": 90.0,
     }
     for endpoint in map(endpoint_id, range(1, 11)):
-        house.connect(endpoint)
-        house.world.links[endpoint].dns_names += tuple(
+        app.connect(endpoint)
+        app.world.links[endpoint].dns_names += tuple(
             f"{endpoint}-abcdefgh-eu-west-1{zone}.{SERVICE}.eu-west-1.vpce.amazonaws.com" for zone in "ab"
         )
 
@@ -35,7 +35,7 @@ def test_what_is_counted_is_so(
 ) -> None:
     capsys.readouterr()
     stage = Stage(whole, monkeypatch, lambda: capsys.readouterr().out)
-    healthy(stage.house)
+    healthy(stage.app)
     for _ in range(12):
         stage.pass_minute()
     written = {series for series in stage.points if series.namespace == "Linkgate"}

@@ -148,24 +148,24 @@ ROWS = [
 ]
 
 
-def happen(house: Application) -> None:
+def happen(app: Application) -> None:
     """One endpoint that answers and one that does not, in two zones; one to be cut; a service that fails."""
     second = service_id(2)
-    house.world.offer(second)
-    house.world.broken[second] = RuntimeError("nobody thought of it")
-    house.connect(BROKEN, service=second)
-    house.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="0s")
-    house.allow_list.put(second, "@settings", mode="enforce")
-    house.allow_list.put("*", CONSUMER, effect="allow")
-    house.allow_list.put(SERVICE, OTHER, effect="deny", cut="now")
+    app.world.offer(second)
+    app.world.broken[second] = RuntimeError("nobody thought of it")
+    app.connect(BROKEN, service=second)
+    app.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="0s")
+    app.allow_list.put(second, "@settings", mode="enforce")
+    app.allow_list.put("*", CONSUMER, effect="allow")
+    app.allow_list.put(SERVICE, OTHER, effect="deny", cut="now")
     for endpoint in (GOOD, BAD):
-        house.connect(endpoint)
-        house.world.links[endpoint].dns_names += tuple(
+        app.connect(endpoint)
+        app.world.links[endpoint].dns_names += tuple(
             f"{endpoint}-abcdefgh-eu-west-1{zone}.{SERVICE}.eu-west-1.vpce.amazonaws.com" for zone in "ab"
         )
-    house.world.connect(CUT, SERVICE, OTHER, state=State.AVAILABLE)
-    house.canary.causes[BAD] = "tcp_timeout"
-    house.canary.extra = {
+    app.world.connect(CUT, SERVICE, OTHER, state=State.AVAILABLE)
+    app.canary.causes[BAD] = "tcp_timeout"
+    app.canary.extra = {
         "phases": dict.fromkeys(("dns", "tcp", "tls", "first_byte", "total"), 1.5),
         "tls_days_left": 30.0,
     }
@@ -178,8 +178,8 @@ def points(
     """What the functions write in a few eventful minutes."""
     capsys.readouterr()
     stage = Stage(whole, monkeypatch, lambda: capsys.readouterr().out)
-    happen(stage.house)
-    stage.each_minute.append(lambda: stage.house.bells.queue.append((stage.house.world.now, "}{")))
+    happen(stage.app)
+    stage.each_minute.append(lambda: stage.app.bells.queue.append((stage.app.world.now, "}{")))
     for _ in range(12):
         stage.pass_minute()
     return {series: found for series, found in stage.points.items() if series.namespace == metrics.NAMESPACE}

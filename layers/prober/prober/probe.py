@@ -25,7 +25,7 @@ def probe(blank: Verdict, target: Target, clock: Clock) -> Verdict:
     if cause not in ("", OPEN) and clock.over:
         cause, detail = "probe_error", OUT_OF_TIME
     elif target.closed and cause == "tcp_refused":
-        # It comes from the load balancer: packets get through a gate that is to drop them.
+        # It comes from the load balancer: packets get through although they should be dropped.
         cause, detail = OPEN, f"packets get through: {detail}"
     elif target.closed and cause == "tcp_timeout":
         cause, detail = "", "closed as expected (tcp_timeout)"
