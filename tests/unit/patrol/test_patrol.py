@@ -140,7 +140,7 @@ def test_an_endpoint_that_answers_again_has_recovered(app: Application) -> None:
 
 def test_an_endpoint_that_never_answered_is_unhealthy_and_was_never_verified(app: Application) -> None:
     walk(app, "000")
-    assert (app.known(A).status, app.known(A).verified_at) == (Status.UNHEALTHY, "")
+    assert (app.known(A).status, app.known(A).verified_at) == (Status.UNHEALTHY, None)
     assert app.bus.kinds(A) == [UNHEALTHY]
 
 
@@ -198,7 +198,7 @@ def test_an_endpoint_with_nothing_but_causes_that_say_nothing_is_unprobed(app: A
     for seen in walk(app, "00000", cause):
         unknown(app, seen)
         assert counts(seen.services[SERVICE])["ProbeErrors"] == 1
-    assert (app.known(A).health["cause"], app.known(A).verified_at) == ("probe_error", "")
+    assert (app.known(A).health["cause"], app.known(A).verified_at) == ("probe_error", None)
 
 
 def test_why_an_endpoint_cannot_be_probed_is_written_once_and_forgotten_when_it_can_be(app: Application) -> None:
