@@ -1,4 +1,4 @@
-"""Door: bells from the queue ring; judge the connections that they point at."""
+"""Handler of the bell queue: judges the connections that bells point at."""
 
 import functools
 import os

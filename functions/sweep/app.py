@@ -1,4 +1,4 @@
-"""Door: a schedule rings, or an edit of the allow-list; find what differs and ring for it."""
+"""Handler of the schedule, the allow-list's stream and the sweep queue: sends bells for what differs."""
 
 import functools
 import os

@@ -1,4 +1,4 @@
-"""The bell queue: how a bell is rung, now or in a while."""
+"""The bell queue: how a bell is sent, now or in a while."""
 
 import json
 from collections.abc import Iterable

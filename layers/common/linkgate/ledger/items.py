@@ -192,7 +192,7 @@ def line(judgment: Judgment, origin: str, now: datetime) -> dict[str, Any]:
         "mode": decision.mode,
         "people": dict(decision.people),
         "note": decision.note,
-        "rang": origin,
+        "rang": origin,  # the stored name since before it was called origin
         "facts": text if len(text := json.dumps(facts)) <= LONGEST_FACTS else "",
         "decided_at": stamp(now),
     }

@@ -159,7 +159,7 @@ class Ledger:
         now: datetime,
         by_hand: str | None = None,
     ) -> None:
-        """Record what EC2 shows of a connection that waits for nobody: live, rejected by hand, or gone.
+        """Record what EC2 shows of a connection that waits for nobody: live, rejected out of band, or gone.
 
         `by_hand` is given where it was done out of band: the origin of its bell, which may say by whom.
         """
