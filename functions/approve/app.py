@@ -1,4 +1,4 @@
-"""Handler: bells come from the queue; judge the connections that they point at."""
+"""Handler of the bell queue: judges the connections that bells point at."""
 
 import functools
 import os

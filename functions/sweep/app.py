@@ -1,4 +1,4 @@
-"""Handler: a round is due, or the allow-list was edited; find what differs and send bells for it."""
+"""Handler of the schedule, the allow-list's stream and the sweep queue: sends bells for what differs."""
 
 import functools
 import os

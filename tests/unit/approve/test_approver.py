@@ -12,7 +12,6 @@ from linkgate.aws.errors import Refusal
 from linkgate.errors import Throttled, Unavailable
 from linkgate.events import bell
 from linkgate.events.bell import Bell
-from linkgate.ledger.items import stamp
 from linkgate.model import Outcome, State, Status
 from linkgate.sweep.sweeper import SweepResult
 
@@ -690,7 +689,7 @@ def test_a_refusal_is_kept_with_the_open_decision_and_pauses_it(open_app: Applic
         1,
         Status.HELD,
     )
-    assert known.open_until == stamp(open_app.world.now + timedelta(seconds=2))
+    assert known.open_until == open_app.world.now + timedelta(seconds=2)
 
 
 def test_a_pause_grows_with_every_refusal_and_ends_with_an_answer_on_the_same_line(open_app: Application) -> None:

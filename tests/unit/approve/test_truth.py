@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkgate.aws.errors import Refusal
 from linkgate.errors import Throttled, Unavailable
-from linkgate.ledger.items import BY_HAND, EndpointRecord, read
+from linkgate.ledger.items import BY_HAND, EndpointRecord, read, stamp
 from linkgate.ledger.table import Write
 from linkgate.model import Outcome, RowKey, State, Status
 from linkgate.policy.decide import decide
@@ -21,7 +21,7 @@ from linkgate.policy.principals import Change
 from linkgate.sweep.compare import TAGS_PER_LOOK
 
 from tests.application import SERVICE, Application
-from tests.world import CONSUMER, OTHER, Killed, endpoint_id, service_id
+from tests.world import CONSUMER, OTHER, START, Killed, endpoint_id, service_id
 
 A, B, C = endpoint_id(1), endpoint_id(2), endpoint_id(3)
 SECOND = service_id(2)
@@ -420,9 +420,13 @@ def test_nothing_that_is_written_of_an_endpoint_is_lost_when_it_is_read() -> Non
     kinds = {"status": "HELD", "state": "available", "settled": False, "claimed": True, "final": True, "tries": 7}
     renamed = {"endpoint": "endpoint_id", "entry": "decision", "unwanted_since": "unwanted_at"}
     names = {one.name: renamed.get(one.name, one.name) for one in fields(EndpointRecord)}
+    times = [name for name in names if name.endswith(("_at", "_until", "_since"))]
+    kinds |= {name: stamp(START + timedelta(seconds=second)) for second, name in enumerate(times)}
     item = {stored: kinds.get(name, name) for name, stored in names.items()}
     known = read(item)
-    assert {name: getattr(known, name) for name in names} == {name: item[stored] for name, stored in names.items()}
+    found = {name: getattr(known, name) for name in names}
+    found |= {name: stamp(found[name]) for name in times}
+    assert found == {name: item[stored] for name, stored in names.items()}
 
 
 def test_where_everything_is_as_it_should_be_sweeps_write_and_tell_nothing(app: Application) -> None:

@@ -1,6 +1,7 @@
 """Items and facts that older versions wrote are read as they were meant."""
 
 import json
+from datetime import UTC, datetime
 
 from linkgate.ledger.items import EndpointRecord, read, replay
 from linkgate.model import Outcome, Reason, RowKey, State, Status
@@ -48,12 +49,12 @@ def test_an_item_of_an_older_version_is_read_under_its_stored_names() -> None:
         policy_hash="hash",
         mode="enforce",
         claimed=True,
-        open_until="2026-11-23T03:01:00.000000Z",
-        requested_at="2026-11-23T02:59:00.000000Z",
-        decided_at="2026-11-23T03:00:00.000000Z",
-        answered_at="2026-11-23T03:00:05.000000Z",
-        accepted_at="2026-11-23T03:00:05.000000Z",
-        unwanted_since="2026-11-23T04:00:00.000000Z",
+        open_until=datetime(2026, 11, 23, 3, 1, tzinfo=UTC),
+        requested_at=datetime(2026, 11, 23, 2, 59, tzinfo=UTC),
+        decided_at=datetime(2026, 11, 23, 3, 0, tzinfo=UTC),
+        answered_at=datetime(2026, 11, 23, 3, 0, 5, tzinfo=UTC),
+        accepted_at=datetime(2026, 11, 23, 3, 0, 5, tzinfo=UTC),
+        unwanted_since=datetime(2026, 11, 23, 4, 0, tzinfo=UTC),
     )
 
 

@@ -75,7 +75,7 @@ def test_an_endpoint_that_answers_again_has_recovered(app: Application) -> None:
 
 def test_an_endpoint_that_never_answered_is_unhealthy_and_was_never_verified(app: Application) -> None:
     walk(app, "000")
-    assert (app.known(A).status, app.known(A).verified_at) == (Status.UNHEALTHY, "")
+    assert (app.known(A).status, app.known(A).verified_at) == (Status.UNHEALTHY, None)
     assert app.bus.kinds(A) == [UNHEALTHY]
 
 

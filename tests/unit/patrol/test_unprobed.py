@@ -28,7 +28,7 @@ def test_an_endpoint_with_nothing_but_causes_that_say_nothing_is_unprobed(app: A
     for seen in walk(app, "00000", cause):
         unknown(app, seen)
         assert counts(seen.services[SERVICE])["ProbeErrors"] == 1
-    assert (app.known(A).health["cause"], app.known(A).verified_at) == ("probe_error", "")
+    assert (app.known(A).health["cause"], app.known(A).verified_at) == ("probe_error", None)
 
 
 def test_why_an_endpoint_cannot_be_probed_is_written_once_and_forgotten_when_it_can_be(app: Application) -> None:

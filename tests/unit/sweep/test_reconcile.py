@@ -85,7 +85,7 @@ def test_a_row_deleted_and_put_back_within_the_grace_cuts_nobody(app: Applicatio
     app.edit(SERVICE, CONSUMER, effect="allow")
     app.work(3600)
     app.settle()
-    assert (cut(app), app.bus.told, app.known(A).unwanted_since) == ([], [], "")
+    assert (cut(app), app.bus.told, app.known(A).unwanted_since) == ([], [], None)
 
 
 def test_a_row_put_back_just_before_the_cut_is_seen(app: Application) -> None:

@@ -27,7 +27,7 @@ from linkgate.events.bus import Bus
 from linkgate.events.catalog import RECREATE, decision_event, final_event, tripped_event
 from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Tripped, rejects_name
-from linkgate.ledger.items import Judgment
+from linkgate.ledger.items import Judgment, stamp
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Connection, Outcome, Reason, State, Status
 from linkgate.retry import pause
@@ -135,7 +135,7 @@ class Approver:
                 self.bells.send([Bell(services=frozenset({service}), origin="a slot was freed", attempt=2)])
                 continue
             for owner in sorted(some):
-                mine = sorted((one.requested_at, one.endpoint) for one in held if one.owner == owner)
+                mine = sorted((stamp(one.requested_at), one.endpoint) for one in held if one.owner == owner)
                 oldest = frozenset(endpoint for _, endpoint in mine[:ENDPOINTS_PER_BELL])
                 if oldest:
                     self.bells.send([Bell(oldest, frozenset({service}), f"a slot of {owner} was freed")])

@@ -42,8 +42,8 @@ def at_once(bells: Sequence[Bell]) -> tuple[list[Bell], list[Bell]]:
 def planned(found: Iterable[Connection], bells: Iterable[Bell]) -> tuple[list[list[Connection]], list[Bell]]:
     """Connections of a service, a hundred together, in the order in which to judge them, and bells for all others.
 
-    Those that wait come last: whoever is live by other hands takes a slot first. Of them full calls come before small
-    ones, and the oldest of a service are together.
+    Those that wait come last: connections accepted out of band take their slot first. Of them full calls come before
+    small ones, and the oldest of a service are together.
     """
     groups, room = _groups(found), {True: CALLS, False: LOOKS // PER_CALL}
     storm = sum(len(group) for group in groups if group[0].waits) >= STORM

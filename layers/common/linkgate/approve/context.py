@@ -30,7 +30,7 @@ ROLE_MISSING = "its rows about OUs and organisations cannot be judged: the param
 
 
 class LedgerState(NamedTuple):
-    """What the ledger keeps about one service: rows that shut it, and what its breakers counted."""
+    """What the ledger keeps about one service: unmatched rows that block it, and what its breakers counted."""
 
     unmatched: tuple[RowKey, ...] = ()
     rejects: Counted = Counted()
@@ -145,8 +145,8 @@ class ContextReader:
         counted = self.breaker.read(made(name) for name in names for made in (rejects_name, cuts_name))
 
         def unmatched(service: str) -> tuple[RowKey, ...]:
-            shut = (sets.get(block_name(name), frozenset()) for name in (service, EVERY))
-            return tuple(sorted(map(unwritten, frozenset().union(*shut))))
+            blocks = (sets.get(block_name(name), frozenset()) for name in (service, EVERY))
+            return tuple(sorted(map(unwritten, frozenset().union(*blocks))))
 
         return {
             name: LedgerState(unmatched(name), counted[rejects_name(name)], counted[cuts_name(name)]) for name in names

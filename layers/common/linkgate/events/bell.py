@@ -22,9 +22,9 @@ ENDPOINTS_PER_BELL = 100
 class Bell:
     """Where to look. Endpoints if it names any; else the whole of its services; else every managed service.
 
-    `origin` says what rang, for the ledger; `attempt` counts the delayed repeats of the same question, `absent` the
-    looks in a row that did not show its endpoints; `readable` is False where a notification should have named
-    something and did not.
+    `origin` says for the ledger where the bell comes from; `attempt` counts the delayed repeats of the same question,
+    `absent` the looks in a row that did not show its endpoints; `readable` is False where a notification should have
+    named something and did not.
     """
 
     endpoints: frozenset[str] = frozenset()
@@ -40,7 +40,7 @@ class Bell:
         return not self.endpoints and not self.services
 
     def again(self, endpoints: frozenset[str], absent: bool = False) -> "Bell":
-        """The same bell for some endpoints, to be rung later; `absent` if this look did not show them."""
+        """The same bell for some endpoints, to be sent later; `absent` if this look did not show them."""
         return Bell(endpoints, self.services, self.origin, self.attempt + 1, self.absent + 1 if absent else 0)
 
     def event(self) -> dict[str, object]:
@@ -87,7 +87,7 @@ def parse(body: str) -> Bell:
 
 
 def who(origin: str, act: str = "Accept|Reject") -> str:
-    """Whose call of Accept or Reject rang, by the cause that CloudTrail's bell has; "" where it does not say."""
+    """Who called Accept or Reject, by the origin of CloudTrail's bell; "" where it does not say."""
     match = re.fullmatch(rf"{CLOUDTRAIL_ORIGIN} (?:{act})VpcEndpointConnections (\S+)", origin)
     return match[1] if match else ""
 

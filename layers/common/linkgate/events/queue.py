@@ -1,4 +1,4 @@
-"""The bell queue: bells are sent to it, for now or for later."""
+"""The bell queue: how a bell is sent, now or in a while."""
 
 import json
 from collections.abc import Iterable

@@ -31,7 +31,7 @@ LEASE = timedelta(seconds=60)
 UNPROBED: Mapping[str, Any] = {"recent": "", "verified_at": "", "health": {}}
 """The health of an endpoint that was just accepted: that of a former connection says nothing of it."""
 BY_HAND = "by_hand"
-"""The reason of what other hands did."""
+"""The reason of what was done out of band."""
 LONGEST_FACTS = 200_000
 """Characters; an item of DynamoDB holds 400 KB."""
 
@@ -57,26 +57,26 @@ class EndpointRecord:
     row: str = ""
     policy_hash: str = ""
     settled: bool = True
-    open_until: str = ""
+    open_until: datetime | None = None
     refusal: str = ""
     tries: int = 0
     mode: str = ""
     ticket: str = ""
-    requested_at: str = ""
-    decided_at: str = ""
-    answered_at: str = ""
-    accepted_at: str = ""
-    verified_at: str = ""
+    requested_at: datetime | None = None
+    decided_at: datetime | None = None
+    answered_at: datetime | None = None
+    accepted_at: datetime | None = None
+    verified_at: datetime | None = None
     claimed: bool = False
     """Whether it holds a slot under the limit of its account."""
-    unwanted_since: str = ""
-    """When a sweep first wanted it cut; "" while it is allowed."""
+    unwanted_since: datetime | None = None
+    """When a sweep first wanted it cut; None while it is allowed."""
     final: bool = False
     """It was rejected, and EC2 accepts it no more: the consumer must recreate the endpoint."""
     tags_refused: str = ""
     """The sort key of the decision whose tags EC2 refused: not tried again for that one."""
     by_hand: str = ""
-    """The sort key of the line about an act by other hands of which nobody knows yet whose they were."""
+    """The sort key of the line about an act out of band of which nobody knows yet whose it was."""
     recent: str = ""
     """The last probe rounds, newest last: `1` good, `0` bad."""
     health: Mapping[str, object] = field(default_factory=dict)
@@ -105,11 +105,11 @@ class EndpointRecord:
 
     def leased_at(self, now: datetime) -> bool:
         """Whether somebody decided just now and may still be acting: leave it to them, and ask again later."""
-        return not self.settled and not self.refusal and self.open_until > stamp(now)
+        return not self.settled and not self.refusal and _after(self.open_until, now)
 
     def paused_at(self, now: datetime) -> bool:
         """Whether EC2 refused so recently that it is not asked again yet: the sweep will."""
-        return not self.settled and bool(self.refusal) and self.open_until > stamp(now)
+        return not self.settled and bool(self.refusal) and _after(self.open_until, now)
 
     def cutting(self) -> bool:
         """Whether a decision to cut it is open: the sweep's, and nobody else's."""
@@ -121,7 +121,7 @@ class EndpointRecord:
 
     def fresh_at(self, now: datetime) -> bool:
         """Whether EC2 took an answer so recently that a look may be older than it."""
-        return self.settled and self.status is not Status.HELD and self.answered_at > stamp(now - LEASE)
+        return self.settled and self.status is not Status.HELD and _after(self.answered_at, now - LEASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +155,13 @@ def abandoned(known: EndpointRecord, decision: Decision) -> bool:
     return not known.settled and bool(known.refusal) and not known.cutting() and not accepts_again(known, decision)
 
 
-def stamp(moment: datetime) -> str:
-    """A time as the ledger writes it: UTC, ISO 8601, microseconds; sorts as text."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def stamp(moment: datetime | None) -> str:
+    """A time as the ledger writes it: UTC, ISO 8601, microseconds; sorts as text; "" for none."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else ""
+
+
+def _after(moment: datetime | None, other: datetime) -> bool:
+    return moment is not None and moment > other
 
 
 def decision_id(connection: Connection, decision: Decision, before: str) -> str:
@@ -169,9 +173,9 @@ def decision_id(connection: Connection, decision: Decision, before: str) -> str:
 def line(judgment: Judgment, origin: str, now: datetime) -> dict[str, Any]:
     """A decision and all it was made of: enough to make it again (`facts`, JSON text, which `replay` reads)."""
     connection, decision, context = judgment.connection, judgment.decision, judgment.context
-    told = asdict(connection) | {"created": stamp(connection.created)}
+    shown = asdict(connection) | {"created": stamp(connection.created)}
     facts = {
-        "connection": {name: value for name, value in told.items() if name != "tags"},
+        "connection": {name: value for name, value in shown.items() if name != "tags"},
         "rows": [plain(item) for item in read_for(connection, judgment.rows, context.lineage).values()],
         "standing": asdict(context),
         "now": stamp(now),
@@ -188,7 +192,7 @@ def line(judgment: Judgment, origin: str, now: datetime) -> dict[str, Any]:
         "mode": decision.mode,
         "people": dict(decision.people),
         "note": decision.note,
-        "rang": origin,
+        "rang": origin,  # the stored name since before it was called origin
         "facts": text if len(text := json.dumps(facts)) <= LONGEST_FACTS else "",
         "decided_at": stamp(now),
     }
@@ -197,7 +201,7 @@ def line(judgment: Judgment, origin: str, now: datetime) -> dict[str, Any]:
 def out_of_band_act(
     connection: Connection, status: Status, known: EndpointRecord | None, origin: str, now: datetime
 ) -> dict[str, Any]:
-    """The line about a connection that other hands accepted or rejected: `who` is theirs, where CloudTrail says."""
+    """The line about a connection accepted or rejected out of band; `who` did it, where CloudTrail says."""
     did = Outcome.ACCEPT if status.live else Outcome.REJECT
     before = f"was {known.status}" if known else "was not known"
     text = json.dumps([connection.endpoint, did, known.entry if known else "", stamp(now)])
@@ -243,16 +247,9 @@ def replay(facts: str) -> Decision:
 def read(item: Mapping[str, Any]) -> EndpointRecord:
     """A `current` item as DynamoDB gives it; what an older version did not write is as if it never happened."""
     said = ("owner", "region", "outcome", "reason", "row", "policy_hash", "mode", "ticket", "refusal")
-    times = (
-        "by_hand",
-        "tags_refused",
-        "requested_at",
-        "decided_at",
-        "answered_at",
-        "accepted_at",
-        "verified_at",
-        "open_until",
-    )
+    times = ("open_until", "requested_at", "decided_at", "answered_at", "accepted_at", "verified_at")
+    values: dict[str, Any] = {name: str(item.get(name, "")) for name in (*said, "by_hand", "tags_refused")}
+    values |= {name: _moment(item.get(name)) for name in times}
     return EndpointRecord(
         endpoint=item["endpoint_id"],
         service=item["service"],
@@ -265,6 +262,11 @@ def read(item: Mapping[str, Any]) -> EndpointRecord:
         tries=int(item.get("tries", 0)),
         recent=item.get("recent", ""),
         health=item.get("health", {}),
-        unwanted_since=str(item.get("unwanted_at", "")),
-        **{name: str(item.get(name, "")) for name in said + times},
+        unwanted_since=_moment(item.get("unwanted_at")),
+        **values,
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    """The time that `stamp` wrote."""
+    return datetime.fromisoformat(text) if text else None

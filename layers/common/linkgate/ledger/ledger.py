@@ -68,13 +68,13 @@ class Ledger:
         """
         found, changes = list[A | Unavailable](), dict[int, list[Write]]()
         for number, act in enumerate(acts):
-            kept = _Kept()
+            collected = _Collected()
             try:
-                found.append(act(Ledger(kept, self._retention)))
+                found.append(act(Ledger(collected, self._retention)))
             except Unavailable as error:
                 found.append(error)
             else:
-                changes[number] = kept.writes
+                changes[number] = collected.writes
         todo = {number: writes for number, writes in changes.items() if writes}
         for number, trouble in zip(todo, self._store.write_each(list(todo.values())), strict=True):
             found[number] = trouble or found[number]
@@ -90,7 +90,7 @@ class Ledger:
         before = known.entry if known else ""
         entry = f"{stamp(now)}#{decision_id(connection, decision, before)}"
         claims = decision.outcome is Outcome.ACCEPT or connection.state.live
-        current = _facts(connection, known.status if known and not connection.waits else Status.HELD) | {
+        current = _shown(connection, known.status if known and not connection.waits else Status.HELD) | {
             **dict(zip(("outcome", "reason", "row"), decision.says(), strict=True)),
             "policy_hash": decision.policy_hash,
             "decision": entry,
@@ -117,7 +117,7 @@ class Ledger:
     def taken_over(self, known: EndpointRecord, now: datetime) -> None:
         """Make an open decision ours, after whoever left it: one of several takers wins."""
         values = {"open_until": stamp(now + LEASE), "refusal": ""}
-        conditions = [*_open(known.entry), Is("open_until", known.open_until)]
+        conditions = [*_open(known.entry), Is("open_until", stamp(known.open_until))]
         self._store.write(Write(ItemKey(known.endpoint), values, conditions))
 
     def refused(self, endpoint: str, entry: str, why: str, tries: int, until: datetime) -> None:
@@ -157,18 +157,18 @@ class Ledger:
         status: Status,
         known: EndpointRecord | None,
         now: datetime,
-        hand: str | None = None,
+        by_hand: str | None = None,
     ) -> None:
-        """Record what EC2 shows of a connection that waits for nobody: live, rejected by hand, or gone.
+        """Record what EC2 shows of a connection that waits for nobody: live, rejected out of band, or gone.
 
-        `hand` is given where nobody of us did it: what rang, if anything did, which may say who it was.
+        `by_hand` is given where it was done out of band: the origin of its bell, which may say by whom.
         """
-        values = _facts(connection, status) | {"updated_at": stamp(now), "claimed": status.live}
+        values = _shown(connection, status) | {"updated_at": stamp(now), "claimed": status.live}
         if status is Status.ACCEPTED and (known is None or not known.status.live):
             values |= {"accepted_at": stamp(now), "unwanted_at": "", "final": False, **UNPROBED}
         writes = []
-        if hand is not None:
-            text = out_of_band_act(connection, status, known, hand, now) | self._until(now)
+        if by_hand is not None:
+            text = out_of_band_act(connection, status, known, by_hand, now) | self._until(now)
             place = ItemKey(connection.endpoint, f"{stamp(now)}#{text['decision_id']}")
             writes.append(Write(place, text, [Absent("endpoint_id")]))
             values["by_hand"] = "" if text["who"] else place.entry
@@ -180,7 +180,7 @@ class Ledger:
         return {EXPIRES: int((now + self._retention).timestamp())} if self._retention else {}
 
     def attributed(self, known: EndpointRecord, who: str) -> None:
-        """Say whose hands it was, once that is known."""
+        """Say who acted out of band, once that is known."""
         self._store.write(
             Write(ItemKey(known.endpoint, known.by_hand), {"who": who}, [Is("who", "")]),
             Write(ItemKey(known.endpoint), {"by_hand": ""}, [Is("by_hand", known.by_hand)]),
@@ -195,10 +195,10 @@ class Ledger:
             writes.append(_answer(known.endpoint, known.entry, "the endpoint is gone", now))
         self._store.write(*writes, *_moved(known, known, False))
 
-    def mark_unwanted(self, known: EndpointRecord, since: str) -> None:
-        """Keep since when a live connection is no longer wanted; "": it is again."""
-        condition = Is("unwanted_at", known.unwanted_since, or_absent=not known.unwanted_since)
-        self._store.write(Write(ItemKey(known.endpoint), {"unwanted_at": since}, [condition]))
+    def mark_unwanted(self, known: EndpointRecord, since: datetime | None) -> None:
+        """Keep since when a live connection is no longer wanted; None: it is again."""
+        condition = Is("unwanted_at", stamp(known.unwanted_since), or_absent=not known.unwanted_since)
+        self._store.write(Write(ItemKey(known.endpoint), {"unwanted_at": stamp(since)}, [condition]))
 
     def untagged(self, known: EndpointRecord) -> None:
         """Keep that EC2 refused the tags of the last decision."""
@@ -223,8 +223,8 @@ class Ledger:
             self._store.write(same, move(known.service, known.owner, known.endpoint))
 
 
-class _Kept(LedgerTable):
-    """Keeps changes that are to be made with others."""
+class _Collected(LedgerTable):
+    """Collects changes that are to be made with others."""
 
     def __init__(self) -> None:
         self.writes: list[Write] = []
@@ -233,7 +233,7 @@ class _Kept(LedgerTable):
         self.writes += writes
 
 
-def _facts(connection: Connection, status: Status) -> dict[str, Any]:
+def _shown(connection: Connection, status: Status) -> dict[str, Any]:
     return {
         "service": connection.service,
         "owner": connection.owner,
@@ -268,7 +268,7 @@ def _left_open(known: EndpointRecord | None) -> list[Condition]:
     """That nobody took over the decision that was open."""
     if known is None or known.settled:
         return []
-    return [Is("settled", False), Is("open_until", known.open_until)]
+    return [Is("settled", False), Is("open_until", stamp(known.open_until))]
 
 
 def _moved(

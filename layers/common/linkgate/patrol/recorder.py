@@ -90,7 +90,7 @@ class HealthRecorder:
                 continue
             written.add(one.known.endpoint)
             if one.status is Status.VERIFIED and not one.known.verified_at and one.known.accepted_at:
-                waited = self.now() - datetime.fromisoformat(one.known.accepted_at)
+                waited = self.now() - one.known.accepted_at
                 run.times_to_verified.append(waited.total_seconds() * 1000)
         return written
 

@@ -88,7 +88,7 @@ def _settles(connection: Connection, known: EndpointRecord, now: datetime) -> bo
     """Whether it was just accepted: `pending` is not unhealthy."""
     if connection.state is not State.PENDING or known.status is not Status.ACCEPTED:
         return False
-    return not known.accepted_at or now - datetime.fromisoformat(known.accepted_at) < SETTLING
+    return not known.accepted_at or now - known.accepted_at < SETTLING
 
 
 def _stays_out(connection: Connection, known: EndpointRecord, now: datetime) -> bool:

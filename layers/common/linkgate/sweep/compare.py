@@ -1,4 +1,4 @@
-"""One service compared: what EC2 shows, what the table says, what the ledger knows; rings for what differs."""
+"""One service compared: what EC2 shows, what the table says, what the ledger knows; sends bells for what differs."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -62,7 +62,7 @@ class Comparer:
     now: Callable[[], datetime]
 
     def compare(self, service: str, rows: Covering, kept: LedgerState, origin: str) -> ComparisonResult:
-        """Ring for the endpoints whose truth the ledger does not tell, reconcile and tag those that are live."""
+        """Send bells for endpoints that the ledger does not show as they are, reconcile and tag those that are live."""
         # The ledger before connections: who holds a slot was seen by then.
         known, slots = self.ledger.whole(service)
         shown, found = (

@@ -18,7 +18,7 @@ from linkgate.errors import Contended
 from linkgate.events.bus import Bus
 from linkgate.events.catalog import decision_event, tripped_event
 from linkgate.ledger.breaker import Tripped, cuts_name, spend
-from linkgate.ledger.items import EndpointRecord, Judgment, stamp
+from linkgate.ledger.items import EndpointRecord, Judgment
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.table import Write
 from linkgate.model import Budget, Connection, Decision, Mode, Outcome, Reconcile, ServiceSettings, State, Status
@@ -93,14 +93,14 @@ class Reconciler:
             elif decision.reason.ends and (_at_once(decision) or settings.reconcile is not Reconcile.OFF):
                 unwanted.append(one)
                 if not known.unwanted_since:
-                    self._mark_unwanted(known, stamp(now))
+                    self._mark_unwanted(known, now)
             elif known.unwanted_since or known.outcome == Outcome.CUT:
-                self._mark_unwanted(known, "")
+                self._mark_unwanted(known, None)
                 if known.outcome == Outcome.CUT:
                     self._noted(one, known, "it stays")
         return unwanted
 
-    def _mark_unwanted(self, known: EndpointRecord, since: str) -> None:
+    def _mark_unwanted(self, known: EndpointRecord, since: datetime | None) -> None:
         with suppress(Contended):
             self.ledger.mark_unwanted(known, since)
 
@@ -200,4 +200,4 @@ def _at_once(decision: Decision) -> bool:
 def _due(one: Judgment, known: EndpointRecord, grace: timedelta, now: datetime) -> bool:
     """Whether it is cut at once, or a look at least a grace ago wanted it cut already."""
     since = known.unwanted_since
-    return _at_once(one.decision) or (since != "" and since <= stamp(now - grace))
+    return _at_once(one.decision) or (since is not None and since <= now - grace)

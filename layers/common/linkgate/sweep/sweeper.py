@@ -1,4 +1,4 @@
-"""What no bell told: the gates, the whole table, and every service compared with it. One sweep at a time."""
+"""What no bell said: the services, the whole table, and every service compared with it. One sweep at a time."""
 
 from collections import ChainMap, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,7 +29,7 @@ class SweepResult:
     expiring: int = 0
     """Rows that end soon."""
     postponed: bool = False
-    """Another sweep was at work: a look was rung for instead."""
+    """Another sweep was at work: a bell asks for a look later instead."""
     failed: dict[str, Exception] = field(default_factory=dict)
 
     def sum(self, count: Callable[[ComparisonResult], int]) -> int:
@@ -47,10 +47,10 @@ class SweepResult:
 
 @dataclass(frozen=True, slots=True)
 class Sweeper:
-    """Makes the ledger and EC2 follow the table: rings for what differs, cuts what must go.
+    """Makes the ledger and EC2 follow the table: sends bells for what differs, cuts what must go.
 
     One at a time, by a lease; `holder` names the run. Who comes second asks for a look a little later. One service's
-    trouble is not another's: what failed is in the finding, by what was being done.
+    trouble is not another's: what failed is in the result, by what was being done.
     """
 
     comparer: Comparer
@@ -101,7 +101,7 @@ class Sweeper:
 
     @contextmanager
     def _alone(self, holder: str, bell: Bell, finding: SweepResult) -> Iterator[bool]:
-        """Hold the lease, if nobody else does; otherwise ring for the same look a little later."""
+        """Hold the lease, if nobody else does; otherwise send a bell for the same look a little later."""
         mine = self.lease.take(holder)
         if not mine:
             finding.postponed = True
