@@ -82,15 +82,15 @@ def sweeper(url: str) -> tuple[Sweeper, BellQueue]:
     ec2, sqs = boto3.client("ec2", **at), boto3.client("sqs", **at)
     dynamodb, now = boto3.resource("dynamodb", **at), functools.partial(datetime.now, UTC)
     store, bus = LedgerTable(dynamodb, "ledger"), Bus(boto3.client("events", **at), "linkgate")
-    register, bells = NamedSets(store), BellQueue(sqs, f"{url}/111111111111/bells")
-    census, allow_list = ContextReader(register, Breaker(store), None), AllowList(dynamodb, "allow-list")
-    comparer = Comparer(Connections(ec2), allow_list, Ledger(store), census, bus, bells, now)
-    upkeep, validator = (
-        ServiceConfigurator(EndpointServices(ec2), register, bus, TOPIC, now),
-        Validator(register, bus, False),
+    sets, bells = NamedSets(store), BellQueue(sqs, f"{url}/111111111111/bells")
+    contexts, allow_list = ContextReader(sets, Breaker(store), None), AllowList(dynamodb, "allow-list")
+    comparer = Comparer(Connections(ec2), allow_list, Ledger(store), contexts, bus, bells, now)
+    configurator, validator = (
+        ServiceConfigurator(EndpointServices(ec2), sets, bus, TOPIC, now),
+        Validator(sets, bus, False),
     )
-    expiring = ExpiringRows(register, bus, timedelta(days=14), now)
-    return Sweeper(comparer, upkeep, validator, expiring, Lease(store, now), bells), bells
+    expiring = ExpiringRows(sets, bus, timedelta(days=14), now)
+    return Sweeper(comparer, configurator, validator, expiring, Lease(store, now), bells), bells
 
 
 def serve(pipe: Pipe, *size: int) -> None:

@@ -1,4 +1,4 @@
-"""The whole house on fakes: bells ring through a queue, the approver answers them, time passes at will."""
+"""The whole application on fakes: bells go through a queue, the approver judges, time passes at will."""
 
 from datetime import timedelta
 
@@ -47,19 +47,19 @@ class Application:
         self.services, self.connections = FakeEndpointServices(self.world), FakeConnections(self.world)
         self.allow_list, self.ledger, self.bus = FakeAllowList(), FakeLedger(), FakeBus()
         self.bells, self.visits, self.canary = FakeQueue(self.world), FakeQueue(self.world), FakeCanaries()
-        self.register, self.organization = NamedSets(self.ledger.store), FakeOrganization()
+        self.sets, self.organization = NamedSets(self.ledger.store), FakeOrganization()
         self.breaker, self.looks = Breaker(self.ledger.store), FakeQueue(self.world)
-        census, lease = (
-            ContextReader(self.register, self.breaker, self.organization),
+        contexts, lease = (
+            ContextReader(self.sets, self.breaker, self.organization),
             Lease(self.ledger.store, self.world.clock),
         )
         clock, seen = self.world.clock, (self.connections, self.allow_list, self.ledger)
-        self.approver = Approver(self.services, *seen, census, self.bus, self.bells, clock)
-        comparer = Comparer(*seen, census, self.bus, self.bells, clock)
-        upkeep = ServiceConfigurator(self.services, self.register, self.bus, TOPIC, clock)
-        validator = Validator(self.register, self.bus, organization=True)
-        expiring = ExpiringRows(self.register, self.bus, timedelta(days=14), clock)
-        self.sweeper = Sweeper(comparer, upkeep, validator, expiring, lease, self.looks)
+        self.approver = Approver(self.services, *seen, contexts, self.bus, self.bells, clock)
+        comparer = Comparer(*seen, contexts, self.bus, self.bells, clock)
+        configurator = ServiceConfigurator(self.services, self.sets, self.bus, TOPIC, clock)
+        validator = Validator(self.sets, self.bus, organization=True)
+        expiring = ExpiringRows(self.sets, self.bus, timedelta(days=14), clock)
+        self.sweeper = Sweeper(comparer, configurator, validator, expiring, lease, self.looks)
         self.patrol = Patrol(
             self.services,
             *seen,

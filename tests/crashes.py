@@ -1,4 +1,4 @@
-"""The house on a machine that dies: a crash before or after any call to AWS, and what AWS does about it."""
+"""Linkgate on a machine that dies: a crash before or after any call to AWS, and what AWS does about it."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ SCHEDULE = timedelta(seconds=300)
 
 
 class Crashes:
-    """Counts every call that the house makes to AWS, and kills the function at one of them."""
+    """Counts every call that it makes to AWS, and kills the function at one of them."""
 
     def __init__(self, app: Application, fatal: int = 0, after: bool = False) -> None:
         self.calls: list[str] = []
@@ -54,7 +54,7 @@ class Crashes:
 
 
 class Machine:
-    """Runs the house as Lambda does: what dies comes back, by its queue, its stream or its schedule."""
+    """Runs it as Lambda does: what dies comes back, by its queue, its stream or its schedule."""
 
     def __init__(self, app: Application) -> None:
         self.app = app

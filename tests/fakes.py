@@ -1,4 +1,4 @@
-"""The edges of the house in memory, over one World.
+"""The edges of the application in memory, over one World.
 
 Each fake is a subclass of the real edge and keeps state, so that a test says what must be true afterwards and
 never which calls were made.
@@ -123,7 +123,7 @@ class FakeConnections(Connections):
             self.world.before_act(outcome, endpoints)
         if service in self.world.broken:
             raise self.world.broken[service]
-        answers = {endpoint: self.world.publish(service, outcome, endpoint) for endpoint in endpoints}
+        answers = {endpoint: self.world.act(service, outcome, endpoint) for endpoint in endpoints}
         if self.world.killed_after_act:
             raise Killed
         return [
@@ -291,10 +291,10 @@ def line_of(item: Mapping[str, Any]) -> BookLine:
 
 
 class FakeBus(Bus):
-    """Keeps what was told, and holds every event to its schema. `refusal` is raised by the next `publish`."""
+    """Keeps what was published, and holds every event to its schema. `refusal` is raised by the next `publish`."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.published: list[tuple[str, dict[str, Any]]] = []
         self.refusal: BaseException | None = None
 
     def publish(self, events: Sequence[Event]) -> None:
@@ -304,11 +304,11 @@ class FakeBus(Bus):
         for event in events:
             detail = json.loads(json.dumps({"version": VERSION, **event.detail}))
             hold_to_schema(event.kind, detail)
-            self.told.append((event.kind, detail))
+            self.published.append((event.kind, detail))
 
     def kinds(self, endpoint: str = "") -> list[str]:
         """The kinds of what was told, of one endpoint or of all."""
-        return [kind for kind, detail in self.told if detail.get("endpoint_id", "") == endpoint or not endpoint]
+        return [kind for kind, detail in self.published if detail.get("endpoint_id", "") == endpoint or not endpoint]
 
 
 class FakeQueue(BellQueue):

@@ -158,7 +158,7 @@ class World:
             if state is not None
         ]
 
-    def publish(self, service: str, outcome: Outcome, endpoint: str) -> Refusal | None:
+    def act(self, service: str, outcome: Outcome, endpoint: str) -> Refusal | None:
         """Accept or reject one connection; what EC2 has against it."""
         self.asked.append((outcome, endpoint))
         if service in self.forbidden:

@@ -39,8 +39,8 @@ def application() -> tuple[Settings, Approver]:
         connections=Connections(ec2),
         allow_list=AllowList(dynamodb, settings.allow_list_table),
         ledger=Ledger(table, settings.retention),
-        census=ContextReader(
-            register=NamedSets(table),
+        contexts=ContextReader(
+            sets=NamedSets(table),
             breaker=Breaker(table),
             organization=Organization(clients.organizations(role), now) if role else None,
         ),

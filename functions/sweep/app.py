@@ -57,12 +57,12 @@ def application() -> tuple[Settings, Sweeper]:
             connections=Connections(ec2),
             allow_list=AllowList(dynamodb, settings.allow_list_table),
             ledger=Ledger(table, settings.retention),
-            census=ContextReader(sets, Breaker(table), organization),
+            contexts=ContextReader(sets, Breaker(table), organization),
             bus=bus,
             bells=BellQueue(sqs, settings.bell_queue_url),
             now=now,
         ),
-        upkeep=ServiceConfigurator(EndpointServices(ec2), sets, bus, settings.notification_topic_arn, now),
+        configurator=ServiceConfigurator(EndpointServices(ec2), sets, bus, settings.notification_topic_arn, now),
         validator=Validator(sets, bus, organization is not None),
         expiring=ExpiringRows(sets, bus, settings.expiring_soon, now),
         lease=Lease(table, now),
@@ -78,22 +78,22 @@ def handler(event: dict[str, Any], context: Any) -> None:
     records, holder = event.get("Records", []), context.aws_request_id
     try:
         if not records:
-            finding = sweeper.sweep(holder)
+            result = sweeper.sweep(holder)
         elif "dynamodb" in records[0]:
             # The last record of a row says what it is now.
-            finding = sweeper.edited(
+            result = sweeper.edited(
                 {key_of(_image(one, "Keys")): _image(one, "NewImage") or None for one in records}, holder
             )
         else:
-            finding = sweeper.look([bell.parse(one["body"]) for one in records], holder)
+            result = sweeper.look([bell.parse(one["body"]) for one in records], holder)
     except Exception:
         metrics.emit(settings.stack, {"Failures": 1})
         raise
-    log(finding, logger)
-    emit(finding, settings.stack)
+    log(result, logger)
+    emit(result, settings.stack)
     if records:
         # What was asked for is tried again; what a scheduled sweep could not do, the next one does.
-        for error in finding.failed.values():
+        for error in result.failed.values():
             raise error
 
 

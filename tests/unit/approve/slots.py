@@ -14,7 +14,7 @@ SERVED = f"a slot of {CONSUMER} was freed"
 
 
 def limited(limit: int, **settings: str) -> Application:
-    """A house that lets CONSUMER have so many connections."""
+    """An application that lets CONSUMER have so many connections."""
     app = Application()
     app.allow_list.put(SERVICE, "@settings", **{"mode": "enforce", **settings})
     app.allow_list.put(SERVICE, CONSUMER, effect="allow", limit=limit)
@@ -61,7 +61,7 @@ def waits(one: Any) -> bool:
 def claims(app: Application, owner: str = CONSUMER, service: str = SERVICE) -> set[int]:
     """Who holds a slot, by the claims alone."""
     name = limit_name(service, owner)
-    members = app.register.read([name]).get(name, frozenset())
+    members = app.sets.read([name]).get(name, frozenset())
     return {int(member.removeprefix("vpce-"), 16) for member in members}
 
 
@@ -82,7 +82,7 @@ def turn(app: Application, number: int, state: State, origin: str = "") -> None:
 
 
 def settled() -> Application:
-    """A house with two slots, which 1 and 2 hold while 3 and 4 wait."""
+    """An application with two slots, which 1 and 2 hold while 3 and 4 wait."""
     app = limited(2)
     arrive(app, 1, 2, 3, 4)
     rest(app)

@@ -28,7 +28,7 @@ def test_the_row_first_and_the_endpoint_second_ends_accepted(open_app: Applicati
     (line,) = open_app.ledger.lines(A)
     assert (line.outcome, line.reason, line.row) == ("accept", "allowed", f"{SERVICE}/{CONSUMER}")
     assert (line.rang, line.answer, line.mode) == ("Connect", "done", "enforce")
-    assert open_app.bus.told[0][1]["people"] == {"ticket": "NET-17"}
+    assert open_app.bus.published[0][1]["people"] == {"ticket": "NET-17"}
 
 
 def test_the_endpoint_first_and_the_row_second_ends_accepted(app: Application) -> None:
@@ -98,7 +98,7 @@ def test_a_malformed_row_holds_and_the_event_says_what_is_wrong(app: Application
     app.connect(A)
     app.work()
     assert app.state(A) is State.PENDING_ACCEPTANCE
-    ((kind, detail),) = app.bus.told
+    ((kind, detail),) = app.bus.published
     assert (kind, detail["reason"]) == (HELD, "malformed_row")
     assert "attribute 'expires' is not known here" in detail["note"]
 

@@ -63,10 +63,10 @@ def rows(*keys: tuple[str, str]) -> Rows:
 
 
 def found(store: FakeTable, organization: FakeOrganization | None, table: Rows, *owners: str) -> ServiceContext:
-    return census(store, organization).of(SERVICE, owners or (CONSUMER,), table)
+    return contexts(store, organization).of(SERVICE, owners or (CONSUMER,), table)
 
 
-def census(store: FakeTable, organization: FakeOrganization | None = None) -> ContextReader:
+def contexts(store: FakeTable, organization: FakeOrganization | None = None) -> ContextReader:
     return ContextReader(NamedSets(store), Breaker(store), organization)
 
 
@@ -100,7 +100,7 @@ def test_what_is_decided_counts_for_the_next(store: FakeTable) -> None:
 def test_slots_that_are_known_already_are_not_read_and_stay_as_they_are(store: FakeTable) -> None:
     claim(store, SERVICE, CONSUMER, B)
     known = {CONSUMER: frozenset({B, C})}
-    standing = census(store).of(SERVICE, [CONSUMER, OTHER], {}, slots=known)
+    standing = contexts(store).of(SERVICE, [CONSUMER, OTHER], {}, slots=known)
     assert [standing.of(asking(A, owner), START).live for owner in (CONSUMER, OTHER)] == [2, 0]
     standing.decided(asking(A), decision(Outcome.ACCEPT), START)
     assert known == {CONSUMER: frozenset({B, C})}
@@ -138,7 +138,7 @@ def test_what_others_counted_is_read(store: FakeTable) -> None:
     store.write(spend(rejects_name(SERVICE), Spent(), START))
     store.write(spend(cuts_name(SECOND), Spent(), START))
     assert found(store, None, BUDGET).spent.within_the_hour(START) == 1
-    kept = census(store).kept([SERVICE, SECOND])
+    kept = contexts(store).states([SERVICE, SECOND])
     counted = {service: (one.rejects.spent, one.cuts.spent) for service, one in kept.items()}
     once = Spent().one_more(START)
     assert counted == {SERVICE: (once, Spent()), SECOND: (Spent(), once)}
@@ -154,7 +154,7 @@ def test_a_percentage_of_rejections_is_one_of_the_slots_that_are_held(store: Fak
 def test_what_is_kept_of_a_service_is_not_read_again(store: FakeTable) -> None:
     NamedSets(store).add(block_name(SERVICE), [written(RowKey(SERVICE, "b"))])
     kept = LedgerState((RowKey(SERVICE, "a"),), rejects=Counted(Spent().one_more(START)))
-    standing = census(store).of(SERVICE, [CONSUMER], BUDGET, kept)
+    standing = contexts(store).of(SERVICE, [CONSUMER], BUDGET, kept)
     assert (standing.state.unmatched, standing.spent) == (kept.unmatched, kept.rejects.spent)
 
 

@@ -37,7 +37,7 @@ def fill(rows: int) -> None:
 
 def batch(resource: "DynamoDBServiceResource") -> tuple[int, Counter[str]]:
     """How many of 40 new connections of as many accounts are accepted, and what that asks of DynamoDB."""
-    house, asked = Application(), Counter[str]()
+    app, asked = Application(), Counter[str]()
 
     def count(model: Any, **_: object) -> None:
         asked[model.name] += 1
@@ -47,21 +47,21 @@ def batch(resource: "DynamoDBServiceResource") -> tuple[int, Counter[str]]:
     resource.meta.client.meta.events.register("before-call.dynamodb.*", count)
     store = LedgerTable(resource, LEDGER)
     approver = Approver(
-        house.services,
-        house.connections,
+        app.services,
+        app.connections,
         AllowList(resource, ALLOW_LIST),
         Ledger(store),
-        ContextReader(NamedSets(store), Breaker(store), house.organization),
-        house.bus,
-        house.bells,
-        house.world.clock,
+        ContextReader(NamedSets(store), Breaker(store), app.organization),
+        app.bus,
+        app.bells,
+        app.world.clock,
     )
     for number in range(BATCH):
-        house.world.connect(endpoint_id(number), SERVICE, f"{number:012d}")
+        app.world.connect(endpoint_id(number), SERVICE, f"{number:012d}")
     report = approver.answer([Bell(frozenset(map(endpoint_id, range(BATCH))))])
     resource.meta.client.meta.events.unregister("before-call.dynamodb.*", count)
     assert len(report.lines) == BATCH
-    return len(house.world.acts), asked
+    return len(app.world.acts), asked
 
 
 def test_a_batch_asks_dynamodb_as_often_with_ten_rows_as_with_thousands() -> None:

@@ -135,8 +135,8 @@ def test_whenever_a_function_dies_the_world_and_the_ledger_agree_in_the_end(part
             assert [one for one in done if one != "hold"] == [
                 "cut" if (one, endpoint) == ("reject", UNWANTED) else one for one in did
             ], where
-        claims = app.register.by_owner(SERVICE, CLAIMS)
+        claims = app.sets.by_owner(SERVICE, CLAIMS)
         assert {one for slots in claims.values() for one in slots} == {ALLOWED, SECOND}, where
-        told = Counter((kind, str(detail.get("decision_id", detail))) for kind, detail in app.bus.told)
+        told = Counter((kind, str(detail.get("decision_id", detail))) for kind, detail in app.bus.published)
         assert all(count <= 2 for count in told.values()), where
         assert "Endpoint Connection Cut" in app.bus.kinds(UNWANTED), where

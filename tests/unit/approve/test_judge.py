@@ -22,15 +22,15 @@ STRANGER = "444444444444"
 
 @pytest.fixture
 def app() -> Application:
-    """A house whose CONSUMER stands in an OU of the organisation, OTHER in the organisation alone."""
+    """An application whose CONSUMER stands in an OU of the organisation, OTHER in the organisation alone."""
     made = Application()
     made.organization.tree = {CONSUMER: (INNER, UNIT, ORGANIZATION), OTHER: (ORGANIZATION,)}
     return made
 
 
 def judging(app: Application) -> Judge:
-    census = ContextReader(app.register, app.breaker, app.organization)
-    return Judge(app.allow_list, app.ledger, census, app.world.clock)
+    contexts = ContextReader(app.sets, app.breaker, app.organization)
+    return Judge(app.allow_list, app.ledger, contexts, app.world.clock)
 
 
 def judge(app: Application) -> JudgmentResult:
@@ -174,7 +174,7 @@ def test_while_organizations_is_down_whom_a_row_of_an_ou_could_change_is_held(
     app.work(10)
     known = app.known(A)
     assert (known.status, known.reason, known.row) == (Status.HELD, "unknown_organization", f"{SERVICE}/{table[0][0]}")
-    assert app.bus.told[-1][1]["note"] == "AWS Organizations: throttled"
+    assert app.bus.published[-1][1]["note"] == "AWS Organizations: throttled"
 
 
 CERTAIN: dict[str, tuple[list[tuple[str, str]], State, str]] = {
@@ -288,7 +288,7 @@ def test_an_outage_of_organizations_that_changes_nothing_writes_nothing(app: App
 
 
 def denying(budget: int, consumer: str = "*") -> Application:
-    """A house that lets so many rejections an hour through, and denies everybody or one account."""
+    """An application that lets so many rejections an hour through, and denies everybody or one account."""
     app = Application()
     app.allow_list.put(SERVICE, "@settings", mode="enforce", max_rejects=budget)
     app.allow_list.put(SERVICE, consumer, effect="deny")

@@ -70,7 +70,7 @@ def test_a_limit_that_changes_is_written_once_for_each_who_waits_and_told_to_nob
     app = limited(1)
     arrive(app, 1, 2)
     app.work(10)
-    app.bus.told.clear()
+    app.bus.published.clear()
     app.edit(SERVICE, CONSUMER, effect="allow", limit=0)
     rest(app)
     assert [line.reason for line in app.ledger.lines(endpoint_id(2))] == ["over_limit", "over_limit"]
@@ -162,7 +162,7 @@ class Baton:
         self.errors: list[BaseException] = []
 
     def weave(self, app: Application) -> None:
-        """Every look and every write of a house is a step."""
+        """Every look and every write of an application is a step."""
         edges: list[tuple[object, Sequence[str]]] = [
             (app.ledger.store, ("read", "query", "write")),
             (app.connections, ("named", "of", "_tell")),
@@ -223,15 +223,15 @@ LONG = 10_000
 
 def watched(app: Application, limit: int) -> list[list[int]]:
     """What was live after an act of ours that let one too many in: must stay empty."""
-    publish, over = app.world.publish, list[list[int]]()
+    act, over = app.world.act, list[list[int]]()
 
-    def told(service: str, outcome: Outcome, endpoint: str) -> Refusal | None:
-        answer = publish(service, outcome, endpoint)
+    def acting(service: str, outcome: Outcome, endpoint: str) -> Refusal | None:
+        answer = act(service, outcome, endpoint)
         if outcome is Outcome.ACCEPT and answer is None and len(live(app)) > limit:
             over.append(live(app))
         return answer
 
-    app.world.publish = told  # type: ignore[method-assign]
+    app.world.act = acting  # type: ignore[method-assign]
     return over
 
 

@@ -19,14 +19,14 @@ CLOSED = "Endpoint Connection Closed"
 
 @pytest.fixture
 def app() -> Application:
-    """A house that accepted two connections."""
+    """An application that accepted two connections."""
     made = Application()
     made.allow_list.put(SERVICE, "*", effect="allow")
     for endpoint in (A, B):
         made.connect(endpoint)
     made.work(10)
     made.settle()
-    made.bus.told.clear()
+    made.bus.published.clear()
     return made
 
 
@@ -94,7 +94,7 @@ def test_several_closed_endpoints_are_told_each_once(app: Application) -> None:
         app.world.turn(endpoint, State.DELETED)
     look(app)
     look(app)
-    assert sorted(detail["endpoint_id"] for _, detail in app.bus.told) == [A, B]
+    assert sorted(detail["endpoint_id"] for _, detail in app.bus.published) == [A, B]
 
 
 def contend(app: Application, endpoint: str) -> None:
@@ -111,7 +111,7 @@ def test_a_closed_endpoint_is_told_even_if_another_write_is_contended(app: Appli
     with suppress(Contended):
         Tracker(app.ledger, app.bus, app.world.clock).record(shown, known)
     look(app)
-    assert {detail["endpoint_id"] for _, detail in app.bus.told} == {A, B}
+    assert {detail["endpoint_id"] for _, detail in app.bus.published} == {A, B}
 
 
 def test_a_vanished_endpoint_is_told_even_if_another_write_is_contended(app: Application) -> None:
@@ -121,7 +121,7 @@ def test_a_vanished_endpoint_is_told_even_if_another_write_is_contended(app: App
     with suppress(Contended):
         witness.gone(known.values())
     witness.gone(app.ledger.current([A, B]).values())
-    assert {detail["endpoint_id"] for _, detail in app.bus.told} == {A, B}
+    assert {detail["endpoint_id"] for _, detail in app.bus.published} == {A, B}
 
 
 @pytest.mark.parametrize("shown", [True, False])
@@ -206,7 +206,7 @@ def test_an_endpoint_on_which_somebody_is_acting_is_left_and_named(app: Applicat
     before = app.known(A)
     app.world.turn(A, State.DELETED)
     assert look(app) == {A: None}
-    assert (app.known(A), app.bus.told) == (before, [])
+    assert (app.known(A), app.bus.published) == (before, [])
 
 
 def test_an_endpoint_whose_decision_ec2_refused_belongs_to_nobody(app: Application) -> None:
@@ -238,12 +238,12 @@ def test_who_accepted_by_hand_is_recorded_where_cloudtrail_says(app: Application
     app.allow_list.put(SERVICE, OTHER, effect="review")
     app.connect(endpoint, OTHER)
     app.work(100)
-    app.bus.told.clear()
+    app.bus.published.clear()
     app.world.turn(endpoint, State.AVAILABLE)
     app.send(endpoint, origin=trail("Accept", endpoint))
     app.work()
     assert by_hand(app, endpoint) == [("accept", ALICE)]
-    (told,) = app.bus.told
+    (told,) = app.bus.published
     assert (told[0], told[1]["reason"], told[1]["who"]) == ("Endpoint Connection Accepted", "by_hand", ALICE)
     assert (app.known(endpoint).status, app.known(endpoint).claimed) == (Status.ACCEPTED, True)
 

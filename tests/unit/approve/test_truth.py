@@ -43,7 +43,7 @@ def settle(app: Application, times: int = 1) -> None:
 
 
 def enforced(**settings: str) -> Application:
-    """A house that cuts after five seconds."""
+    """An application that cuts after five seconds."""
     app = Application()
     app.allow_list.put(SERVICE, "@settings", **{"mode": "enforce", "reconcile": "enforce", "grace": "5s", **settings})
     return app
@@ -57,7 +57,7 @@ def crowd(count: int, **settings: str) -> Application:
         app.connect(endpoint_id(number), account(number))
     app.work(10)
     settle(app, 2)
-    app.bus.told.clear()
+    app.bus.published.clear()
     return app
 
 
@@ -70,7 +70,7 @@ def app() -> Application:
         made.connect(endpoint, owner)
     made.work(10)
     settle(made, 2)
-    made.bus.told.clear()
+    made.bus.published.clear()
     return made
 
 
@@ -358,7 +358,7 @@ def test_a_refusal_that_ec2_words_anew_each_time_is_told_once(app: Application) 
 
     app.services.permit = refuse  # type: ignore[method-assign]
     settle(app, 4)
-    ((kind, detail),) = app.bus.told
+    ((kind, detail),) = app.bus.published
     problem = "EC2 refuses to change its principals: UnauthorizedOperation"
     assert (kind, detail["problems"]) == (MISCONFIGURED, [problem])
 
@@ -438,9 +438,9 @@ def test_where_everything_is_as_it_should_be_sweeps_write_and_tell_nothing(app: 
         app.connect(endpoint_id(10 + number), account(number))
     app.work(60)
     settle(app, 2)
-    told, lines = len(app.bus.told), len(app.ledger.store.items)
+    told, lines = len(app.bus.published), len(app.ledger.store.items)
     settle(app, 12)
-    assert (len(app.bus.told), len(app.ledger.store.items)) == (told, lines)
+    assert (len(app.bus.published), len(app.ledger.store.items)) == (told, lines)
     assert (app.bells.queue, app.looks.queue) == ([], [])
 
 
@@ -453,12 +453,12 @@ class Weather:
     def __init__(self, seed: int) -> None:
         self.chance, self.app = random.Random(seed), enforced(max_cuts="1000", max_rejects="1000")
         self.wrong: list[tuple[str, str]] = []
-        self.calm, self.publish, self.write = False, self.app.world.publish, self.app.ledger.store.write
+        self.calm, self.act, self.write = False, self.app.world.act, self.app.ledger.store.write
         self.lifetime = 0
-        self.app.world.publish = self.told  # type: ignore[method-assign]
+        self.app.world.act = self.acting  # type: ignore[method-assign]
         self.app.ledger.store.write = self.written  # type: ignore[method-assign]
 
-    def told(self, service: str, outcome: Outcome, endpoint: str) -> Refusal | None:
+    def acting(self, service: str, outcome: Outcome, endpoint: str) -> Refusal | None:
         """EC2 now and then refuses; what it is told must be what the table says at that moment."""
         world = self.app.world
         (now,) = (one for one in replace(world, lag=timedelta()).shown() if one.endpoint == endpoint)
@@ -469,7 +469,7 @@ class Weather:
             self.wrong.append((outcome, endpoint))
         if not self.calm and self.chance.random() < 0.05:
             return Refusal(self.chance.choice(["RequestLimitExceeded", "Strange", "UnauthorizedOperation"]), "no")
-        return self.publish(service, outcome, endpoint)
+        return self.act(service, outcome, endpoint)
 
     def written(self, *writes: Write) -> None:
         self.lifetime -= 1
@@ -543,6 +543,6 @@ def test_whatever_happens_nobody_is_acted_on_against_the_table_and_in_the_end_ev
         known, decision = app.known(one.endpoint), decide(one, app.allow_list.table, app.world.now)
         assert (one.state.live, one.state.live and decision.reason.ends) == (known.status.live, False)
         assert all(line.answer for line in app.ledger.lines(one.endpoint) if line.reason != BY_HAND)
-    kept = len(app.ledger.store.items), len(app.bus.told)
+    kept = len(app.ledger.store.items), len(app.bus.published)
     settle(app, 3)
-    assert (len(app.ledger.store.items), len(app.bus.told)) == kept
+    assert (len(app.ledger.store.items), len(app.bus.published)) == kept

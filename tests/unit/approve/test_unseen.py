@@ -145,7 +145,7 @@ def test_an_allowed_connection_that_other_hands_rejected_is_accepted_once_and_to
         open_app.work(100)
     assert (open_app.known(A).status, open_app.known(A).final) == (Status.REJECTED, True)
     assert open_app.world.asked == [(Outcome.ACCEPT, A)]
-    assert [(kind, detail["reason"]) for kind, detail in open_app.bus.told] == [(REJECTED, "final")]
+    assert [(kind, detail["reason"]) for kind, detail in open_app.bus.published] == [(REJECTED, "final")]
 
 
 def test_a_connection_that_nobody_allows_and_other_hands_rejected_is_recorded_and_left(app: Application) -> None:

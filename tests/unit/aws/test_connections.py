@@ -207,8 +207,8 @@ def test_what_is_refused_but_as_wanted_is_done(edge: Edge, outcome: Outcome, cal
     why = {"Code": "InvalidState", "Message": "it does not wait"}
     edge.takes(*states, refusing=[{"ResourceId": endpoint, "Error": why} for endpoint in states], call=call)
     edge.described(*states, states=states)
-    publish = edge.connections.accept if outcome is Outcome.ACCEPT else edge.connections.reject
-    refused = publish(SERVICE, list(states))
+    act = edge.connections.accept if outcome is Outcome.ACCEPT else edge.connections.reject
+    refused = act(SERVICE, list(states))
     assert {states[endpoint] for endpoint in states.keys() - refused.keys()} == wanted
 
 

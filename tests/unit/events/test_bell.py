@@ -15,7 +15,7 @@ SERVICE = "vpce-svc-0123456789abcdef0"
 ADA = "arn:aws:sts::111111111111:assumed-role/engineer/ada"
 
 
-class Rung(NamedTuple):
+class Read(NamedTuple):
     endpoints: set[str]
     services: set[str]
     origin: str
@@ -23,28 +23,28 @@ class Rung(NamedTuple):
 
 NOTIFIED, UNKNOWN = "Endpoint Connection Notification", "unknown message"
 SAMPLES = {
-    "sns-text": Rung({ENDPOINT}, {SERVICE}, UNKNOWN),
-    "sns-json": Rung({ENDPOINT}, {SERVICE}, UNKNOWN),
-    "sns-garbage": Rung(set(), set(), UNKNOWN),
-    "pipe-text": Rung({ENDPOINT}, {SERVICE}, NOTIFIED),
-    "pipe-garbage": Rung(set(), set(), NOTIFIED),
-    "cloudtrail-create": Rung({ENDPOINT}, {SERVICE}, f"CloudTrail CreateVpcEndpoint {ADA}"),
-    "cloudtrail-create-refused": Rung(set(), set(), f"CloudTrail CreateVpcEndpoint {ADA}"),
-    "cloudtrail-delete-one": Rung({ENDPOINT}, set(), f"CloudTrail DeleteVpcEndpoints {ADA}"),
-    "cloudtrail-delete-several": Rung({ENDPOINT, SECOND}, set(), f"CloudTrail DeleteVpcEndpoints {ADA}"),
-    "cloudtrail-accept": Rung({ENDPOINT}, {SERVICE}, f"CloudTrail AcceptVpcEndpointConnections {ADA}"),
-    "cloudtrail-accept-refused": Rung({ENDPOINT}, {SERVICE}, f"CloudTrail AcceptVpcEndpointConnections {ADA}"),
-    "cloudtrail-reject": Rung({ENDPOINT, THIRD}, {SERVICE}, f"CloudTrail RejectVpcEndpointConnections {ADA}"),
+    "sns-text": Read({ENDPOINT}, {SERVICE}, UNKNOWN),
+    "sns-json": Read({ENDPOINT}, {SERVICE}, UNKNOWN),
+    "sns-garbage": Read(set(), set(), UNKNOWN),
+    "pipe-text": Read({ENDPOINT}, {SERVICE}, NOTIFIED),
+    "pipe-garbage": Read(set(), set(), NOTIFIED),
+    "cloudtrail-create": Read({ENDPOINT}, {SERVICE}, f"CloudTrail CreateVpcEndpoint {ADA}"),
+    "cloudtrail-create-refused": Read(set(), set(), f"CloudTrail CreateVpcEndpoint {ADA}"),
+    "cloudtrail-delete-one": Read({ENDPOINT}, set(), f"CloudTrail DeleteVpcEndpoints {ADA}"),
+    "cloudtrail-delete-several": Read({ENDPOINT, SECOND}, set(), f"CloudTrail DeleteVpcEndpoints {ADA}"),
+    "cloudtrail-accept": Read({ENDPOINT}, {SERVICE}, f"CloudTrail AcceptVpcEndpointConnections {ADA}"),
+    "cloudtrail-accept-refused": Read({ENDPOINT}, {SERVICE}, f"CloudTrail AcceptVpcEndpointConnections {ADA}"),
+    "cloudtrail-reject": Read({ENDPOINT, THIRD}, {SERVICE}, f"CloudTrail RejectVpcEndpointConnections {ADA}"),
 }
 
 
-def requeued(bell: Bell) -> Rung:
-    return Rung(set(bell.endpoints), set(bell.services), bell.origin)
+def read(bell: Bell) -> Read:
+    return Read(set(bell.endpoints), set(bell.services), bell.origin)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_sample_rings_for_what_it_is_about_and_says_what_rang(name: str) -> None:
-    assert requeued(parse(gallery.text(name))) == SAMPLES[name]
+    assert read(parse(gallery.text(name))) == SAMPLES[name]
 
 
 def test_every_sample_of_a_notification_or_a_trail_is_tried() -> None:
@@ -95,7 +95,7 @@ def test_an_id_is_found_whatever_stands_around_it(around: str) -> None:
 
 def test_an_endpoints_dns_name_holds_the_endpoint_and_its_service() -> None:
     found = parse(f"{ENDPOINT}-sznn09sg.{SERVICE}.eu-west-1.vpce.amazonaws.com")
-    assert requeued(found)[:2] == ({ENDPOINT}, {SERVICE})
+    assert read(found)[:2] == ({ENDPOINT}, {SERVICE})
 
 
 def test_a_message_inside_a_message_inside_a_message_is_still_found() -> None:

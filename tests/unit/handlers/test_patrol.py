@@ -98,7 +98,7 @@ def test_a_round_with_nothing_to_probe_is_counted_too(app: Application, said: Sa
 
 
 def test_a_visit_counts_how_long_it_took_and_is_no_round(accepted: Application, said: Said) -> None:
-    kind, detail = accepted.bus.told[-1]
+    kind, detail = accepted.bus.published[-1]
     patrol.handler(gallery.records(json.dumps({"detail-type": kind, "detail": detail})), Context())
     assert said.metrics() == {"TimeToVerified": 10_000}
     assert accepted.known(A).status is Status.VERIFIED
@@ -169,8 +169,8 @@ def test_patrol_understands_what_the_canary_says_of_an_endpoint_that_answers(
     with listening(accepting) as listener:
         patrolled(accepted, monkeypatch, listener.port)
     assert accepted.known(A).status is Status.VERIFIED
-    assert accepted.bus.told[-1][0] == "Endpoint Verified"
-    assert accepted.bus.told[-1][1]["phases"].keys() == {"dns", "tcp", "total"}
+    assert accepted.bus.published[-1][0] == "Endpoint Verified"
+    assert accepted.bus.published[-1][1]["phases"].keys() == {"dns", "tcp", "total"}
 
 
 def test_patrol_understands_what_the_canary_says_of_an_endpoint_that_does_not(
@@ -180,4 +180,4 @@ def test_patrol_understands_what_the_canary_says_of_an_endpoint_that_does_not(
         for _ in range(3):
             patrolled(accepted, monkeypatch, port)
     assert accepted.known(A).status is Status.UNHEALTHY
-    assert accepted.bus.told[-1][1]["cause"] == "tcp_refused"
+    assert accepted.bus.published[-1][1]["cause"] == "tcp_refused"

@@ -26,7 +26,7 @@ def test_a_batch_of_the_stream_sends_bells_for_the_services_it_touches_and_names
     app.world.connect(A, service)
     sweep.handler(sample, Context())
     assert [bell.endpoints for bell in app.bells.waiting()] == [{A}]
-    ((kind, detail),) = app.bus.told
+    ((kind, detail),) = app.bus.published
     assert (kind, detail["row"], detail["attribute"]) == (
         "Allow List Row Invalid",
         f"{service}/333333333333",
@@ -63,13 +63,13 @@ KEYS = {"service": {"S": SERVICE}, "consumer": {"S": "222222222222"}}
 
 def test_a_malformed_row_that_was_deleted_is_not_named(app: Application, said: Said) -> None:
     sweep.handler(edited("REMOVE", KEYS, effect={"S": "permit"}), Context())
-    assert app.bus.told == []
+    assert app.bus.published == []
     assert said.metrics() == {"InvalidRows": 0}
 
 
 def test_a_row_of_nothing_but_its_key_is_named(app: Application) -> None:
     sweep.handler(edited("INSERT", KEYS), Context())
-    assert [kind for kind, _ in app.bus.told] == ["Allow List Row Invalid"]
+    assert [kind for kind, _ in app.bus.published] == ["Allow List Row Invalid"]
 
 
 @pytest.mark.parametrize("event", [edited("INSERT", KEYS, effect={"S": "allow"}), gallery.sample("schedule")])

@@ -25,53 +25,53 @@ def store(request: pytest.FixtureRequest) -> Iterator[LedgerTable]:
 
 
 @pytest.fixture
-def register(store: LedgerTable) -> NamedSets:
+def sets(store: LedgerTable) -> NamedSets:
     return NamedSets(store)
 
 
 # ------------------------------------------------------------------ sets
 
 
-def test_a_set_that_nobody_wrote_is_empty(register: NamedSets) -> None:
-    assert register.read(["one", "other"]) == {}
+def test_a_set_that_nobody_wrote_is_empty(sets: NamedSets) -> None:
+    assert sets.read(["one", "other"]) == {}
 
 
-def test_members_come_and_go_and_other_sets_stay(register: NamedSets) -> None:
-    register.add("one", ["a", "b"])
-    register.add("one", ["b", "c"])
-    register.add("other", ["z"])
-    register.remove("one", ["a", "x"])
-    assert register.read(["one", "other", "third"]) == {"one": {"b", "c"}, "other": {"z"}}
+def test_members_come_and_go_and_other_sets_stay(sets: NamedSets) -> None:
+    sets.add("one", ["a", "b"])
+    sets.add("one", ["b", "c"])
+    sets.add("other", ["z"])
+    sets.remove("one", ["a", "x"])
+    assert sets.read(["one", "other", "third"]) == {"one": {"b", "c"}, "other": {"z"}}
 
 
-def test_a_set_that_loses_its_last_member_is_left_out(register: NamedSets) -> None:
-    register.add("one", ["a"])
-    register.remove("one", ["a"])
-    assert register.read(["one"]) == {}
-    register.remove("one", ["a"])
-    register.add("one", ["b"])
-    assert register.read(["one"]) == {"one": {"b"}}
+def test_a_set_that_loses_its_last_member_is_left_out(sets: NamedSets) -> None:
+    sets.add("one", ["a"])
+    sets.remove("one", ["a"])
+    assert sets.read(["one"]) == {}
+    sets.remove("one", ["a"])
+    sets.add("one", ["b"])
+    assert sets.read(["one"]) == {"one": {"b"}}
 
 
-def test_to_add_or_remove_nobody_writes_nothing(register: NamedSets, store: LedgerTable) -> None:
-    register.add("one", [])
-    register.remove("one", [])
+def test_to_add_or_remove_nobody_writes_nothing(sets: NamedSets, store: LedgerTable) -> None:
+    sets.add("one", [])
+    sets.remove("one", [])
     assert store.read([ItemKey("one")]) == []
 
 
-def test_more_sets_than_one_call_takes_are_read(register: NamedSets) -> None:
+def test_more_sets_than_one_call_takes_are_read(sets: NamedSets) -> None:
     names = [f"set {number}" for number in range(103)]
     for name in names:
-        register.add(name, [name])
-    assert register.read(names) == {name: {name} for name in names}
+        sets.add(name, [name])
+    assert sets.read(names) == {name: {name} for name in names}
 
 
 @pytest.mark.parametrize("before", [frozenset(), frozenset("ab")])
 @pytest.mark.parametrize("members", [frozenset(), frozenset("a"), frozenset("xy")])
-def test_a_set_is_kept_as_it_is_to_be(register: NamedSets, before: frozenset[str], members: frozenset[str]) -> None:
-    register.add("one", before)
-    register.keep("one", before, members)
-    assert register.read(["one"]) == ({"one": members} if members else {})
+def test_a_set_is_kept_as_it_is_to_be(sets: NamedSets, before: frozenset[str], members: frozenset[str]) -> None:
+    sets.add("one", before)
+    sets.keep("one", before, members)
+    assert sets.read(["one"]) == ({"one": members} if members else {})
 
 
 # ------------------------------------------------------------------ names
@@ -80,7 +80,7 @@ def test_a_set_is_kept_as_it_is_to_be(register: NamedSets, before: frozenset[str
 @pytest.mark.parametrize(
     "key", [RowKey(SERVICE, CONSUMER), RowKey(" ", '"]'), RowKey("é#/", ""), RowKey("[", "\\u0000")]
 )
-def test_a_rows_key_survives_being_a_member(register: NamedSets, key: RowKey) -> None:
-    register.add(block_name("*"), [written(key)])
-    (member,) = register.read([block_name("*")])[block_name("*")]
+def test_a_rows_key_survives_being_a_member(sets: NamedSets, key: RowKey) -> None:
+    sets.add(block_name("*"), [written(key)])
+    (member,) = sets.read([block_name("*")])[block_name("*")]
     assert unwritten(member) == key

@@ -13,5 +13,5 @@ def app() -> Application:
     made.allow_list.put(SERVICE, "*", effect="allow")
     made.connect(A)
     made.work(10)
-    made.bus.told.clear()
+    made.bus.published.clear()
     return made

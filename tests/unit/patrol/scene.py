@@ -71,4 +71,4 @@ def ledger_items(app: Application) -> dict[ItemKey, dict[str, Any]]:
 def unknown(app: Application, seen: Run) -> None:
     """Nobody knows how A is: it is unprobed, and nothing is published or counts for its health."""
     assert numbers(seen.services[SERVICE]) == (0, [], 1)
-    assert (app.known(A).status, app.known(A).recent, app.bus.told) == (Status.ACCEPTED, "", [])
+    assert (app.known(A).status, app.known(A).recent, app.bus.published) == (Status.ACCEPTED, "", [])

@@ -19,7 +19,7 @@ def closed(app: Application) -> Application:
     walk(app, "111")
     app.world.turn(A, State.REJECTED)
     app.ledger.alter(A, status=Status.CUT, state=State.REJECTED)
-    app.bus.told.clear()
+    app.bus.published.clear()
     app.canary.calls.clear()
     app.canary.causes[A] = "tcp_timeout"
     return app
@@ -41,7 +41,7 @@ def test_an_endpoint_that_stays_out_is_probed_and_nothing_is_counted_written_or_
     assert set(counts(seen).values()) == {0}
     (target,) = closed.canary.targets
     assert (target["expect"], target["url"], target["timeout_seconds"]) == ("closed", f"tcp://{regional()}:443", 1)
-    assert (ledger_items(closed), closed.bus.told) == (before, [])
+    assert (ledger_items(closed), closed.bus.published) == (before, [])
 
 
 @pytest.mark.parametrize("status", [Status.CUT, Status.REJECTED])
@@ -50,7 +50,7 @@ def test_an_endpoint_that_gets_in_although_it_must_stay_out_is_published_once(
 ) -> None:
     closed.ledger.alter(A, status=status)
     assert [opened(probe(closed, gets_in=True)) for _ in range(8)] == [0, 1, 1, 1, 1, 1, 1, 1]
-    ((kind, detail),) = closed.bus.told
+    ((kind, detail),) = closed.bus.published
     assert (kind, detail["cause"]) == (UNHEALTHY, "unexpectedly_open")
     before = ledger_items(closed)
     probe(closed, gets_in=True)
@@ -70,13 +70,13 @@ def test_an_endpoint_that_stays_out_again_has_recovered(closed: Application) -> 
         seen = probe(closed, gets_in)
     assert (opened(seen), closed.known(A).health["cause"]) == (0, "")
     assert closed.bus.kinds(A) == [UNHEALTHY, RECOVERED]
-    assert closed.bus.told[-1][1]["summary"].endswith("stays out again.")
+    assert closed.bus.published[-1][1]["summary"].endswith("stays out again.")
 
 
 def test_an_endpoint_that_got_in_for_one_round_is_not_published(closed: Application) -> None:
     for gets_in in (True, False, True, False):
         assert opened(probe(closed, gets_in)) == 0
-    assert closed.bus.told == []
+    assert closed.bus.published == []
 
 
 @pytest.mark.parametrize("cause", ["probe_error", "dns_timeout"])
@@ -95,7 +95,7 @@ def test_an_endpoint_that_is_let_in_during_the_probe_is_not_open(closed: Applica
     for _ in range(3):
         closed.world.turn(A, State.REJECTED)
         assert opened(probe(closed, gets_in=True)) == 0
-    assert closed.bus.told == []
+    assert closed.bus.published == []
 
 
 def test_an_endpoint_that_was_rejected_this_minute_is_not_probed_yet(closed: Application) -> None:

@@ -33,7 +33,7 @@ def test_a_private_name_that_vanishes_is_missed_for_a_day_and_then_forgotten(pri
     walk(private, "111")
     assert private.known(A).status is Status.UNHEALTHY
     assert private.known(A).health["cause"] == "private_name_missing"
-    assert private.bus.told[-1][1]["phase"] == "dns"
+    assert private.bus.published[-1][1]["phase"] == "dns"
     private.world.advance(86400)
     walk(private, "111")
     assert private.known(A).status is Status.VERIFIED

@@ -75,7 +75,7 @@ def test_a_connection_that_the_ledger_does_not_know_yet_is_left_to_the_next_roun
 def test_the_status_of_a_connection_that_is_not_live_stays_as_it_is(app: Application, status: Status) -> None:
     app.ledger.alter(A, status=status)
     walk(app, "1000")
-    assert (app.known(A).status, app.bus.told) == (status, [])
+    assert (app.known(A).status, app.bus.published) == (status, [])
 
 
 def test_an_endpoint_whose_names_lead_out_of_the_canarys_vpc_is_unprobed(app: Application) -> None:

@@ -53,7 +53,7 @@ def test_three_bad_rounds_of_five_are_unhealthy_and_published_once(app: Applicat
 
 def test_an_unhealthy_endpoint_is_published_in_words_that_name_the_cause_and_the_next_step(app: Application) -> None:
     walk(app, "1000")
-    _, detail = app.bus.told[-1]
+    _, detail = app.bus.published[-1]
     meaning, step = CAUSES["tcp_refused"]
     assert detail["summary"].startswith(
         f"Endpoint {A} of account {CONSUMER} on {SERVICE} is unhealthy (tcp_refused): {meaning}. Next: {step}. "
@@ -70,7 +70,7 @@ def test_an_endpoint_that_answers_again_has_recovered(app: Application) -> None:
     walk(app, "1000" + "111")
     assert app.known(A).status is Status.VERIFIED
     assert app.bus.kinds(A) == [VERIFIED, UNHEALTHY, RECOVERED]
-    assert app.bus.told[-1][1]["summary"] == f"Endpoint {A} of account {CONSUMER} on {SERVICE} answers again."
+    assert app.bus.published[-1][1]["summary"] == f"Endpoint {A} of account {CONSUMER} on {SERVICE} answers again."
 
 
 def test_an_endpoint_that_never_answered_is_unhealthy_and_was_never_verified(app: Application) -> None:
@@ -98,7 +98,7 @@ def test_the_health_of_a_former_connection_says_nothing_of_a_new_one(app: Applic
     app.settle()
     app.world.turn(A, State.AVAILABLE)
     app.settle()
-    app.bus.told.clear()
+    app.bus.published.clear()
     walk(app, "1")
     assert (app.known(A).status, app.bus.kinds(A)) == (Status.VERIFIED, [VERIFIED])
 
@@ -110,15 +110,15 @@ def test_a_status_that_changed_during_the_round_wins_and_nothing_is_published(ap
     app.canary.during = lambda: app.ledger.alter(A, status=Status.CLOSED)
     (seen,) = walk(app)
     assert (app.known(A).status, app.known(A).recent) == (Status.CLOSED, "")
-    assert (seen.failed, seen.times_to_verified, app.bus.told) == ({}, [], [])
+    assert (seen.failed, seen.times_to_verified, app.bus.published) == ({}, [], [])
 
 
 def test_an_endpoint_that_was_decided_on_again_meanwhile_is_not_published(app: Application) -> None:
     walk(app, "100")
-    app.bus.told.clear()
+    app.bus.published.clear()
     app.canary.during = lambda: app.ledger.alter(A, decision="2026-11-23T04:00:00.000000Z#0123456789abcdef")
     walk(app, "0")
-    assert (app.known(A).status, app.bus.told) == (Status.VERIFIED, [])
+    assert (app.known(A).status, app.bus.published) == (Status.VERIFIED, [])
 
 
 def test_a_round_that_another_round_overtook_is_not_recorded(app: Application) -> None:
@@ -149,9 +149,9 @@ def test_a_round_that_ends_early_has_published_few_that_it_did_not_record(app: A
     seconds = iter([100.0] * 15)
     app.patrol.round(lambda: next(seconds, 5.0))
     verified = [one for one in app.ledger.currents.values() if one.status is Status.VERIFIED]
-    assert 0 < len(verified) < len(app.bus.told) < len(verified) + 10
+    assert 0 < len(verified) < len(app.bus.published) < len(verified) + 10
     app.round()
-    assert len(app.bus.told) < 25 + 10
+    assert len(app.bus.published) < 25 + 10
     assert all(one.status is Status.VERIFIED for one in app.ledger.currents.values())
 
 

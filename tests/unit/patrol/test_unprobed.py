@@ -46,9 +46,9 @@ def test_why_an_endpoint_cannot_be_probed_is_written_once_and_forgotten_when_it_
 
 def test_an_unhealthy_endpoint_that_nobody_can_probe_stays_unhealthy(app: Application) -> None:
     walk(app, "000")
-    app.bus.told.clear()
+    app.bus.published.clear()
     walk(app, "000000", cause="probe_error")
-    assert (app.known(A).status, app.bus.told) == (Status.UNHEALTHY, [])
+    assert (app.known(A).status, app.bus.published) == (Status.UNHEALTHY, [])
 
 
 @pytest.mark.parametrize("spoil", [lambda it: it.mute.add(A), lambda it: setattr(it, "error", RuntimeError("gone"))])
@@ -92,7 +92,7 @@ def test_what_no_time_is_left_to_record_is_left_to_the_next_round(app: Applicati
     seconds = iter([100.0] + [5.0] * 9)
     seen = app.patrol.round(lambda: next(seconds))
     assert str(seen.failed[SERVICE]) == "no time is left to record the health of 1 endpoints"
-    assert (app.known(A).recent, app.bus.told) == ("", [])
+    assert (app.known(A).recent, app.bus.published) == ("", [])
 
 
 @pytest.mark.parametrize(

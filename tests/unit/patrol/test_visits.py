@@ -31,7 +31,7 @@ def accepted_again(app: Application) -> None:
     """B is accepted, and still pending."""
     app.connect(B)
     app.work()
-    app.bus.told.clear()
+    app.bus.published.clear()
 
 
 def test_an_accepted_event_is_a_visit_of_its_endpoint() -> None:
@@ -39,7 +39,7 @@ def test_an_accepted_event_is_a_visit_of_its_endpoint() -> None:
     app.allow_list.put(SERVICE, CONSUMER, effect="allow")
     app.connect(A)
     app.work(10)
-    ((kind, detail),) = app.bus.told
+    ((kind, detail),) = app.bus.published
     seen = app.visit(bell.parse(json.dumps({"detail-type": kind, "detail": detail})))
     assert seen.times_to_verified == [10_000.0]
     assert app.known(A).status is Status.VERIFIED
@@ -59,7 +59,7 @@ def test_a_visit_waits_until_the_connection_is_available_and_probes_at_once(app:
 def test_a_visit_that_fails_says_nothing_about_health_and_is_repeated(app: Application) -> None:
     app.canary.causes[A] = "tcp_timeout"
     visit(app, A)
-    assert (app.known(A).status, app.known(A).recent, app.bus.told) == (Status.ACCEPTED, "", [])
+    assert (app.known(A).status, app.known(A).recent, app.bus.published) == (Status.ACCEPTED, "", [])
     assert app.visits.waiting() == [Bell(frozenset({A}), frozenset(), "Accepted", 1)]
 
 
@@ -78,7 +78,7 @@ def test_a_visit_that_did_not_verify_is_repeated(app: Application, spoil: Callab
     spoil(app)
     before = app.known(A).status
     run = visit(app, A)
-    assert (app.known(A).status, len(app.visits.queue), app.bus.told) == (before, 1, [])
+    assert (app.known(A).status, len(app.visits.queue), app.bus.published) == (before, 1, [])
     assert run.absent.keys() == ({OWN_CANARY} if app.canary.error else set())
 
 

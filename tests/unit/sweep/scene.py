@@ -23,7 +23,7 @@ def two_services() -> Application:
 
 def published(app: Application) -> list[str]:
     """The rows that an event was published about, in order."""
-    return [str(detail["row"]) for kind, detail in app.bus.told if kind == INVALID]
+    return [str(detail["row"]) for kind, detail in app.bus.published if kind == INVALID]
 
 
 def swept(app: Application, times: int = 1) -> SweepResult:
@@ -44,5 +44,5 @@ def seen(app: Application, row: RowKey, stream: bool) -> SweepResult:
 def blocking(app: Application) -> dict[str, set[RowKey]]:
     """By service, the rows that block it."""
     names = {block_name(service): service for service in (SERVICE, SECOND, "*")}
-    found = app.register.read(names)
+    found = app.sets.read(names)
     return {names[name]: set(map(unwritten, members)) for name, members in found.items()}

@@ -37,12 +37,12 @@ def app() -> Application:
     made.work(10)
     made.settle()
     made.work(100)
-    made.bus.told.clear()
+    made.bus.published.clear()
     return made
 
 
 def crowd(count: int, **values: str) -> Application:
-    """A house to which so many accounts are connected, each with a row of its own."""
+    """An application to which so many accounts are connected, each with a row of its own."""
     made = Application()
     settings_row(made, **values)
     for number in range(count):
@@ -51,7 +51,7 @@ def crowd(count: int, **values: str) -> Application:
     made.work(10)
     made.settle()
     made.work(100)
-    made.bus.told.clear()
+    made.bus.published.clear()
     return made
 
 
@@ -85,7 +85,7 @@ def test_a_row_deleted_and_put_back_within_the_grace_cuts_nobody(app: Applicatio
     app.edit(SERVICE, CONSUMER, effect="allow")
     app.work(3600)
     app.settle()
-    assert (cut(app), app.bus.told, app.known(A).unwanted_since) == ([], [], None)
+    assert (cut(app), app.bus.published, app.known(A).unwanted_since) == ([], [], None)
 
 
 def test_a_row_put_back_just_before_the_cut_is_seen(app: Application) -> None:
@@ -155,7 +155,7 @@ def test_a_freeze_leaves_live_connections_alone(app: Application) -> None:
     settings_row(app, frozen_until="2027-01-01T00:00:00Z")
     app.settle()
     app.work(60)
-    assert (cut(app), app.bus.told) == ([], [])
+    assert (cut(app), app.bus.published) == ([], [])
 
 
 # ------------------------------------------------------------------ report, off, observe
@@ -193,7 +193,7 @@ def test_off_says_nothing(app: Application) -> None:
     app.delete(SERVICE, CONSUMER)
     app.work(60)
     app.settle()
-    assert (cut(app), app.bus.told) == ([], [])
+    assert (cut(app), app.bus.published) == ([], [])
 
 
 # ------------------------------------------------------------------ the emergency exit
@@ -301,14 +301,14 @@ def test_rows_put_back_or_another_budget_end_the_trip() -> None:
 def test_deleted_one_by_one_at_any_pace_never_more_than_five_are_cut_in_any_hour(pauses: list[int]) -> None:
     app = crowd(len(pauses))
     moments = []
-    publish = app.world.publish
+    act = app.world.act
 
-    def told(service: str, outcome: Outcome, endpoint: str) -> Refusal | None:
+    def acting(service: str, outcome: Outcome, endpoint: str) -> Refusal | None:
         if outcome is Outcome.REJECT:
             moments.append(app.world.now)
-        return publish(service, outcome, endpoint)
+        return act(service, outcome, endpoint)
 
-    app.world.publish = told  # type: ignore[method-assign]
+    app.world.act = acting  # type: ignore[method-assign]
     for number, pause in enumerate(pauses):
         app.delete(SERVICE, account(number))
         app.work(pause)
@@ -350,7 +350,7 @@ def test_the_slot_of_who_is_cut_is_free_and_its_row_put_back_asks_for_a_new_endp
     app.work(300)
     assert (app.known(A).status, app.known(A).final) == (Status.CUT, True)
     assert "the consumer must recreate the endpoint" in app.ledger.lines(A)[-1].answer
-    kind, detail = app.bus.told[-1]
+    kind, detail = app.bus.published[-1]
     assert (kind, detail["reason"]) == ("Endpoint Connection Rejected", "final")
     assert app.world.asked.count((Outcome.ACCEPT, A)) == 2
     app.connect(endpoint_id(9))
@@ -379,4 +379,4 @@ def test_an_accept_that_ec2_refused_is_closed_when_it_is_no_longer_wanted(app: A
     app.settle()
     assert (app.known(A).status, app.known(A).settled, app.known(A).claimed) == (Status.CUT, True, False)
     assert app.ledger.lines(A)[-1].answer == "no longer allowed"
-    assert app.register.by_owner(SERVICE, CLAIMS)[CONSUMER] == frozenset()
+    assert app.sets.by_owner(SERVICE, CLAIMS)[CONSUMER] == frozenset()

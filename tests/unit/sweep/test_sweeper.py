@@ -1,4 +1,4 @@
-"""The sweep finds what no bell told, and rings for nothing else."""
+"""The sweep finds what no bell said, and sends bells for nothing else."""
 
 import pytest
 from linkgate.aws.errors import Refusal
@@ -18,7 +18,7 @@ SECOND = service_id(2)
 
 @pytest.fixture
 def app() -> Application:
-    """A house whose table allows CONSUMER and denies OTHER on every service."""
+    """An application whose table allows CONSUMER and denies OTHER on every service."""
     made = Application()
     made.allow_list.put("*", CONSUMER, effect="allow")
     made.allow_list.put("*", OTHER, effect="deny")
@@ -26,7 +26,7 @@ def app() -> Application:
 
 
 def settled(app: Application) -> None:
-    """Everything rung for, answered, and told."""
+    """Every bell that was sent, what it led to, and what was published."""
     app.settle()
     app.work(120)
     app.settle()
@@ -286,7 +286,7 @@ def test_what_leaves_a_gate_open_is_told_when_it_changes_and_counted_while_it_la
         counts.append(len(app.sweeper.sweep("a sweep").configuration.misconfigured))
     assert counts == [0, 1, 1, 0, 0]
     problem = "AcceptanceRequired is off: EC2 accepts every connection by itself"
-    told = [(kind, detail["service_id"], detail["problems"]) for kind, detail in app.bus.told]
+    told = [(kind, detail["service_id"], detail["problems"]) for kind, detail in app.bus.published]
     assert told == [
         ("Endpoint Service Misconfigured", SERVICE, [problem]),
         ("Endpoint Service Misconfigured", SERVICE, []),
@@ -299,7 +299,7 @@ def test_a_problem_of_a_gate_that_could_not_be_told_is_told_by_the_next_sweep(ap
     app.bus.refusal = Unavailable("the bus refused 1 of 1 events")
     finding = app.sweeper.sweep("a sweep")
     assert (set(finding.failed), rung_by(finding)) == ({f"the configuration of {SERVICE}"}, 1)
-    assert app.bus.told == []
+    assert app.bus.published == []
     assert app.sweeper.sweep("a sweep").failed == {}
     assert app.bus.kinds() == ["Endpoint Service Misconfigured"]
 
@@ -330,7 +330,7 @@ def test_a_malformed_row_that_holds_somebody_is_found(app: Application) -> None:
 def test_edited_rows_that_cannot_be_read_are_told_and_named(app: Application) -> None:
     changes = {key_of(row): row for row in gallery.malformed().values()}
     found = app.sweeper.edited(changes, "an edit").malformed
-    told = [(kind, detail["row"], detail["attribute"], detail["problem"]) for kind, detail in app.bus.told]
+    told = [(kind, detail["row"], detail["attribute"], detail["problem"]) for kind, detail in app.bus.published]
     assert len(told) == len(changes)
     assert {kind for kind, *_ in told} == {"Allow List Row Invalid"}
     assert {row: f"row {row}: {problem}" for _, row, _, problem in told} == found
@@ -352,7 +352,7 @@ def test_malformed_settings_of_every_service_are_one_row(two_services: Applicati
 
 def test_edited_rows_that_can_be_read_are_not_worth_a_word(app: Application) -> None:
     assert app.sweeper.edited(app.allow_list.table, "an edit").malformed == {}
-    assert app.bus.told == []
+    assert app.bus.published == []
 
 
 def test_the_sweep_and_a_bell_at_the_same_time_act_once(app: Application) -> None:

@@ -35,7 +35,7 @@ def test_a_bad_edit_is_published_once_in_words_for_its_editor(app: Application, 
     found = app.sweeper.edited({key: row}, "an edit")
     swept(app, 2)
     # Settings of a service that nobody tagged are a problem of the service as well.
-    (detail,) = (detail for kind, detail in app.bus.told if kind == INVALID)
+    (detail,) = (detail for kind, detail in app.bus.published if kind == INVALID)
     assert detail["row"] == str(key)
     assert found.malformed == {str(key): f"row {key}: {detail['problem']}"}
     assert detail["summary"] == f"The allow-list's row {key}: {detail['problem']}."
@@ -67,7 +67,7 @@ def test_a_mended_row_is_forgotten_and_published_anew_when_it_breaks_again(
     else:
         app.allow_list.delete(*key)
     finding = seen(app, key, stream)
-    assert (finding.malformed, app.register.read([PUBLISHED])) == ({}, {})
+    assert (finding.malformed, app.sets.read([PUBLISHED])) == ({}, {})
     app.edit(SERVICE, OTHER, effect="permit")
     assert published(app) == [str(key)] * 2
 
@@ -105,7 +105,7 @@ def test_of_more_problems_than_can_be_remembered_the_rest_is_published_when_some
 
 
 def test_when_too_many_were_published_by_runs_side_by_side_no_more_are(app: Application) -> None:
-    app.register.add(PUBLISHED, [f'["*", "{number}", "0"]' for number in range(MOST_PUBLISHED + 3)])
+    app.sets.add(PUBLISHED, [f'["*", "{number}", "0"]' for number in range(MOST_PUBLISHED + 3)])
     app.sweeper.edited({key_of(row): row for row in gallery.malformed().values()}, "an edit")
     assert published(app) == []
 
@@ -115,7 +115,7 @@ def test_what_is_remembered_fits_into_an_item_however_many_rows_are_wrong(app: A
     for number in range(12_000 if length < 100 else 1000):
         app.allow_list.put(SERVICE, f"{number:05}".ljust(length, "x"), effect="deny")
     swept(app)
-    sets = app.register.read([PUBLISHED, block_name(SERVICE)])
+    sets = app.sets.read([PUBLISHED, block_name(SERVICE)])
     assert {name: sum(map(len, members)) < ITEM for name, members in sets.items()} == dict.fromkeys(sets, True)
 
 
@@ -128,21 +128,21 @@ def test_whatever_is_written_an_edit_and_a_sweep_say_the_same_and_never_fail(
     key = key_of(row)
     made.allow_list.table[key] = row
     edited = made.sweeper.edited({key: row}, "an edit")
-    kept = (blocking(made), made.register.read([PUBLISHED]))
+    kept = (blocking(made), made.sets.read([PUBLISHED]))
     assert (swept(made).malformed, edited.failed) == (edited.malformed, {})
-    assert (blocking(made), made.register.read([PUBLISHED])) == kept
+    assert (blocking(made), made.sets.read([PUBLISHED])) == kept
     made.sweeper.edited({key: None}, "an edit")
-    assert (blocking(made), made.register.read([PUBLISHED])) == ({}, {})
+    assert (blocking(made), made.sets.read([PUBLISHED])) == ({}, {})
 
 
 @pytest.fixture
 def roleless(app: Application) -> Application:
     """The application without the parameter OrganizationsRoleArn."""
-    census = replace(app.approver.census, organization=None)
-    app.approver = replace(app.approver, census=census)
+    contexts = replace(app.approver.contexts, organization=None)
+    app.approver = replace(app.approver, contexts=contexts)
     app.sweeper = replace(
         app.sweeper,
-        comparer=replace(app.sweeper.comparer, census=census),
+        comparer=replace(app.sweeper.comparer, contexts=contexts),
         validator=replace(app.sweeper.validator, organization=False),
     )
     return app
@@ -178,11 +178,11 @@ def test_without_a_role_a_row_about_an_ou_holds_whom_it_could_change(
     roleless.work(10)
     assert [roleless.known(endpoint).reason for endpoint in (A, B, C)] == [listed, unlisted, "allowed"]
     assert roleless.known(B).row == f"{SERVICE}/{consumer}"
-    assert roleless.bus.told[-1][0] != INVALID
+    assert roleless.bus.published[-1][0] != INVALID
 
 
 def test_when_the_role_is_given_the_row_is_mended(roleless: Application) -> None:
     roleless.edit(SERVICE, UNIT, effect="allow")
-    validator = Validator(roleless.register, roleless.bus, True)
+    validator = Validator(roleless.sets, roleless.bus, True)
     assert validator.whole(roleless.allow_list.table, validator.remembered([SERVICE])) == {}
-    assert roleless.register.read([PUBLISHED]) == {}
+    assert roleless.sets.read([PUBLISHED]) == {}

@@ -45,7 +45,7 @@ class Approver:
     connections: Connections
     allow_list: AllowList
     ledger: Ledger
-    census: ContextReader
+    contexts: ContextReader
     bus: Bus
     bells: BellQueue
     now: Callable[[], datetime]
@@ -100,7 +100,7 @@ class Approver:
         seen = tracker.record([one for one in group if not one.waits], known, batch.origin)
         rejected = [one for one in group if one.state is State.REJECTED]
         known |= self.ledger.current(one.endpoint for one in rejected)
-        judge = Judge(self.allow_list, self.ledger, self.census, self.now)
+        judge = Judge(self.allow_list, self.ledger, self.contexts, self.now)
         judged = judge.judge(service, [one for one in group if one.waits] + rejected, known, batch.origin)
         batch.repeat({**seen.retry_later, **judged.retry_later})
         self._serve({*seen.freed, *((service, owner) for owner in judged.freed)})
@@ -114,10 +114,10 @@ class Approver:
         withheld = {one.connection.endpoint for one in lines if one.decision.reason is Reason.BREAKER}
         if withheld:
             name = rejects_name(service)
-            before = self.census.breaker.read([name])[name].tripped
+            before = self.contexts.breaker.read([name])[name].tripped
             if not before.endpoints:
                 self.bus.publish([tripped_event(service, "rejections", withheld)])
-            self.census.breaker.trip(name, before, Tripped(before.endpoints | withheld))
+            self.contexts.breaker.trip(name, before, Tripped(before.endpoints | withheld))
 
     def _serve(self, freed: Iterable[tuple[str, str]]) -> None:
         """Send a bell for those whom a freed slot may serve: the account's held connections, the oldest first.

@@ -97,7 +97,7 @@ def age(connection: Connection) -> tuple[datetime, str]:
 class ContextReader:
     """Finds out how consumers stand."""
 
-    register: NamedSets
+    sets: NamedSets
     breaker: Breaker
     organization: Organization | None
 
@@ -114,7 +114,7 @@ class ContextReader:
         `rows` holds at least settings, releases and the rows about OUs and organisations. Raises Unavailable.
         """
         accounts = sorted(set(owners))
-        kept = kept or self.kept([service])[service]
+        kept = kept or self.states([service])[service]
         return ServiceContext(
             service,
             state=kept,
@@ -138,10 +138,10 @@ class ContextReader:
         standing.slots |= self.slots(standing.service, [owner])
         standing.spent = self.breaker.read([name])[name].spent
 
-    def kept(self, services: Iterable[str]) -> dict[str, LedgerState]:
+    def states(self, services: Iterable[str]) -> dict[str, LedgerState]:
         """What the ledger keeps about some services, consistently read."""
         names = sorted(set(services))
-        sets = self.register.read(block_name(name) for name in (*names, EVERY))
+        sets = self.sets.read(block_name(name) for name in (*names, EVERY))
         counted = self.breaker.read(made(name) for name in names for made in (rejects_name, cuts_name))
 
         def unmatched(service: str) -> tuple[RowKey, ...]:
@@ -155,7 +155,7 @@ class ContextReader:
     def slots(self, service: str, owners: Iterable[str]) -> dict[str, frozenset[str]]:
         """Who holds the slots of some accounts on a service, consistently read."""
         names = {limit_name(service, owner): owner for owner in owners}
-        found = self.register.read(names)
+        found = self.sets.read(names)
         return {owner: found.get(name, frozenset()) for name, owner in names.items()}
 
     def _rejects(self, service: str, rows: Rows, slots: Mapping[str, frozenset[str]] | None) -> int:
@@ -165,7 +165,7 @@ class ContextReader:
         budget = settings.max_rejects
         if not budget.percent:
             return budget.of(0)
-        found = self.register.by_owner(service, CLAIMS) if slots is None else slots
+        found = self.sets.by_owner(service, CLAIMS) if slots is None else slots
         return budget.of(sum(map(len, found.values())))
 
 

@@ -29,7 +29,7 @@ class Judge:
 
     allow_list: AllowList
     ledger: Ledger
-    census: ContextReader
+    contexts: ContextReader
     now: Callable[[], datetime]
 
     def judge(
@@ -47,7 +47,7 @@ class Judge:
         group, judged = list(asking), JudgmentResult()
         if not group:
             return judged
-        view, blocked_accounts = self.census.view(service, group, self.allow_list.rows_for(group), known), set[str]()
+        view, blocked_accounts = self.contexts.view(service, group, self.allow_list.rows_for(group), known), set[str]()
         view.context.released |= {one.endpoint for one in known.values() if one.rejecting()}  # it was counted
         rest = self._decided(view, sorted(group, key=age), blocked_accounts, judged)
         while rest:
@@ -125,7 +125,7 @@ class Judge:
         """Decide again where a slot was taken or a rejection counted meanwhile; otherwise the error stands."""
         if not isinstance(error, Contended) or not (one.decision.rejects or _wants_slot(one.decision)):
             raise error
-        self.census.refresh(view.context, one.connection.owner)
+        self.contexts.refresh(view.context, one.connection.owner)
         again = view.judge(one.connection, self.now())
         if not (one.decision.rejects or again.decision.says() != one.decision.says()):
             raise error  # it was not the slot: somebody else decided on the same connection

@@ -56,7 +56,7 @@ class Comparer:
     connections: Connections
     allow_list: AllowList
     ledger: Ledger
-    census: ContextReader
+    contexts: ContextReader
     bus: Bus
     bells: BellQueue
     now: Callable[[], datetime]
@@ -71,7 +71,7 @@ class Comparer:
         )
         self._heal(service, known, slots, {one.endpoint for one in shown if not one.state.gone})
         owners = {one.owner for one in shown if not one.state.gone}
-        view = View(known, rows, self.census.of(service, owners, rows.common, kept, slots))
+        view = View(known, rows, self.contexts.of(service, owners, rows.common, kept, slots))
         waiting = sorted((one for one in shown if one.waits), key=age)
         different = [one.endpoint for one in shown if not one.waits and _drifted(one, known.get(one.endpoint))]
         different += self._undecided(view, [*waiting, *(one for one in shown if one.state is State.REJECTED)], found)
@@ -117,12 +117,12 @@ class Comparer:
         found.unplaced = {owner: one.why for owner, one in view.context.lineages.items() if one.unknown is unknown}
         withheld = frozenset(known.endpoint for known in mine if known.reason == Reason.BREAKER)
         if tripped.endpoints and not withheld:
-            self.census.breaker.trip(rejects_name(view.context.service), tripped, Tripped())
+            self.contexts.breaker.trip(rejects_name(view.context.service), tripped, Tripped())
         if withheld:
             found.withheld.append(f"{len(withheld)} rejections wait for a release: {_some(withheld)}")
 
     def _reconcile(self, view: View, live: Sequence[Connection], found: ComparisonResult) -> None:
-        reconciler = Reconciler(self.connections, self.allow_list, self.ledger, self.census, self.bus, self.now)
+        reconciler = Reconciler(self.connections, self.allow_list, self.ledger, self.contexts, self.bus, self.now)
         reconciled = reconciler.reconcile(view, live)
         found.unwanted, found.cut = reconciled.unwanted, reconciled.cut
         found.again = min(filter(None, (found.again, reconciled.again)), default=None)
@@ -157,7 +157,7 @@ class Comparer:
                 self.ledger.healed(current, slots.get(current.owner, frozenset()))
         for owner, holders in slots.items():
             nobodys = holders - known.keys() - set(shown)
-            self.census.register.remove(limit_name(service, owner), nobodys)
+            self.contexts.sets.remove(limit_name(service, owner), nobodys)
 
 
 def _drifted(connection: Connection, known: EndpointRecord | None) -> bool:

@@ -1,7 +1,7 @@
 """Rows of the allow-list that end soon: each is published once for each date, before anybody is surprised by it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,13 +27,17 @@ class ExpiringRows:
     within: timedelta
     now: Callable[[], datetime]
 
-    def whole(self, rows: Rows) -> int:
-        """Look through the whole table; how many rows end soon. A row whose date moves is published again."""
+    def whole(self, rows: Rows, malformed: Collection[str] = ()) -> int:
+        """Look through the whole table but for `malformed` rows; how many end soon.
+
+        A row whose date moves is published again.
+        """
         now = self.now()
         soon = {
             json.dumps([*row.key, row.expires_at.isoformat()]): (row, row.expires_at)
             for row in map(parse, rows.values())
             if isinstance(row, Rule) and row.expires_at and now < row.expires_at <= now + self.within
+            if str(row.key) not in malformed
         }
         published = self.sets.read([PUBLISHED]).get(PUBLISHED, frozenset())
         new = sorted(soon.keys() - published)[: max(0, MOST_PUBLISHED - len(published & soon.keys()))]

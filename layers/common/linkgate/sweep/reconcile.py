@@ -49,7 +49,7 @@ class Reconciler:
     connections: Connections
     allow_list: AllowList
     ledger: Ledger
-    census: ContextReader
+    contexts: ContextReader
     bus: Bus
     now: Callable[[], datetime]
 
@@ -132,14 +132,14 @@ class Reconciler:
         withheld = frozenset(wanted) if wanted and (still or too_many) else frozenset()
         if withheld and not before.endpoints:
             self.bus.publish([tripped_event(view.context.service, "cuts", withheld)])
-        self.census.breaker.trip(name, before, Tripped(withheld, budget))
+        self.contexts.breaker.trip(name, before, Tripped(withheld, budget))
         return withheld
 
     def _cut(self, service: str, endpoints: Sequence[str], budget: int, found: Reconciled) -> None:
         """Look once more, decide, record, act, record."""
         shown = [one for one in self.connections.named(endpoints) if one.service == service and one.state.live]
         rows = self.allow_list.rows_for(shown)
-        view = self.census.view(service, shown, rows, self.ledger.current(one.endpoint for one in shown))
+        view = self.contexts.view(service, shown, rows, self.ledger.current(one.endpoint for one in shown))
         settings, spent, opened = view.settings, view.context.state.cuts.spent, list[Judgment]()
         if not isinstance(settings, ServiceSettings) or settings.mode is not Mode.ENFORCE:
             return

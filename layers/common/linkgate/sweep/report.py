@@ -13,27 +13,27 @@ SHOWN = tuple(status for status in Status if status is not Status.CLOSED)
 """Whose connections are counted: of closed ones there are ever more."""
 
 
-def log(finding: SweepResult, logger: Logger) -> None:
+def log(result: SweepResult, logger: Logger) -> None:
     """Log what is wrong, and what was seen and done on each service."""
-    for problem in finding.malformed.values():
+    for problem in result.malformed.values():
         logger.warning(f"allow-list, {problem}")
-    for service, problems in finding.configuration.misconfigured.items():
+    for service, problems in result.configuration.misconfigured.items():
         logger.warning(f"{service}: {'; '.join(problems)}")
-    for service, note in finding.configuration.notes.items():
+    for service, note in result.configuration.notes.items():
         logger.info(f"{service}: {note}")
-    if finding.expiring:
-        logger.info(f"{finding.expiring} rows of the allow-list end soon")
-    for service, found in finding.services.items():
+    if result.expiring:
+        logger.info(f"{result.expiring} rows of the allow-list end soon")
+    for service, found in result.services.items():
         _log_service(service, found, logger)
-    for doing, error in finding.failed.items():
+    for doing, error in result.failed.items():
         logger.error(f"could not sweep {doing}: {type(error).__name__}: {error}", exc_info=error)
 
 
-def emit(finding: SweepResult, stack: str) -> None:
+def emit(result: SweepResult, stack: str) -> None:
     """Write the metrics of one sweep; gauges of the whole stack only if it looked at everything."""
-    metrics.emit(stack, _counts(finding))
-    if finding.whole:
-        statuses = sum((found.statuses for found in finding.services.values()), Counter[Status]())
+    metrics.emit(stack, _counts(result))
+    if result.whole:
+        statuses = sum((found.statuses for found in result.services.values()), Counter[Status]())
         for status in SHOWN:
             metrics.emit(stack, {"Connections": statuses[status]}, Status=status)
 
@@ -50,21 +50,21 @@ def _log_service(service: str, found: ComparisonResult, logger: Logger) -> None:
         logger.error(f"nobody can tell where {account} stands in its organisation: {why}")
 
 
-def _counts(finding: SweepResult) -> dict[str, float]:
+def _counts(result: SweepResult) -> dict[str, float]:
     some = {
-        "Failures": len(finding.failed) + finding.sum(lambda found: len(found.unplaced)),
-        "Cuts": finding.sum(lambda found: len(found.cut)),
-        "TrippedBreakers": finding.sum(lambda found: bool(found.withheld)),
+        "Failures": len(result.failed) + result.sum(lambda found: len(found.unplaced)),
+        "Cuts": result.sum(lambda found: len(found.cut)),
+        "TrippedBreakers": result.sum(lambda found: bool(found.withheld)),
     }
-    counts: dict[str, float] = {"InvalidRows": len(finding.malformed)}
+    counts: dict[str, float] = {"InvalidRows": len(result.malformed)}
     counts |= {name: count for name, count in some.items() if count}
-    if finding.whole:
+    if result.whole:
         counts |= {
             "TrippedBreakers": some["TrippedBreakers"],
-            "PendingRequests": finding.sum(lambda found: found.pending),
-            "StaleRequests": finding.sum(lambda found: found.stale),
-            "RefusedConnections": finding.sum(lambda found: found.refused),
-            "UnwantedConnections": finding.sum(lambda found: found.unwanted),
-            "MisconfiguredGates": len(finding.configuration.misconfigured),
+            "PendingRequests": result.sum(lambda found: found.pending),
+            "StaleRequests": result.sum(lambda found: found.stale),
+            "RefusedConnections": result.sum(lambda found: found.refused),
+            "UnwantedConnections": result.sum(lambda found: found.unwanted),
+            "MisconfiguredGates": len(result.configuration.misconfigured),
         }
     return counts

@@ -37,8 +37,8 @@ class SweepResult:
         return sum(map(count, self.services.values()))
 
     @contextmanager
-    def kept(self, doing: str) -> Iterator[None]:
-        """Keep what goes wrong while something is done, so that the rest is done all the same."""
+    def catching(self, doing: str) -> Iterator[None]:
+        """Note what goes wrong while something is done, so that the rest is done all the same."""
         try:
             yield
         except Exception as error:
@@ -54,7 +54,7 @@ class Sweeper:
     """
 
     comparer: Comparer
-    upkeep: ServiceConfigurator
+    configurator: ServiceConfigurator
     validator: Validator
     expiring: ExpiringRows
     lease: Lease
@@ -62,24 +62,24 @@ class Sweeper:
 
     def sweep(self, holder: str, attempt: int = 0) -> SweepResult:
         """Look at every managed service and at the whole table."""
-        finding = SweepResult()
-        with self._alone(holder, Bell(origin="sweep", attempt=attempt), finding) as mine:
+        result = SweepResult()
+        with self._alone(holder, Bell(origin="sweep", attempt=attempt), result) as mine:
             if mine:
-                self._whole(finding)
-        return finding
+                self._whole(result)
+        return result
 
     def edited(self, changes: Mapping[RowKey, Item | None], holder: str) -> SweepResult:
         """Look at what an edit touched: rows written, or deleted (None). One of `*` touches every service."""
-        finding = SweepResult()
-        with finding.kept("the validation of the allow-list"):
-            finding.malformed = self.validator.edited(changes)
+        result = SweepResult()
+        with result.catching("the validation of the allow-list"):
+            result.malformed = self.validator.edited(changes)
         # A row with keys of no known form may have been meant for another service than it says.
         touched = {key.service for key in changes} | {meant for key in changes if (meant := meant_by(key))}
-        managed = self.upkeep.services.managed().keys()
+        managed = self.configurator.services.managed().keys()
         services = frozenset(managed if EVERY in touched else managed & touched)
         if services:
-            self._look(Bell(services=services, origin="allow-list edited"), holder, finding)
-        return finding
+            self._look(Bell(services=services, origin="allow-list edited"), holder, result)
+        return result
 
     def look(self, bells: Iterable[Bell], holder: str) -> SweepResult:
         """Look at the services that bells name: asked for by an earlier sweep, or by a change of a service itself."""
@@ -87,24 +87,24 @@ class Sweeper:
         attempt = max(bell.attempt for bell in asked)
         if any(bell.origin.startswith(CLOUDTRAIL_ORIGIN) or not bell.services for bell in asked):
             return self.sweep(holder, attempt)
-        finding, named = SweepResult(), frozenset[str]().union(*(bell.services for bell in asked))
-        services = named & self.upkeep.services.managed().keys()
+        result, named = SweepResult(), frozenset[str]().union(*(bell.services for bell in asked))
+        services = named & self.configurator.services.managed().keys()
         if services:
-            self._look(Bell(services=services, origin="sweep", attempt=attempt), holder, finding)
-        return finding
+            self._look(Bell(services=services, origin="sweep", attempt=attempt), holder, result)
+        return result
 
-    def _look(self, bell: Bell, holder: str, finding: SweepResult) -> None:
-        with self._alone(holder, bell, finding) as mine:
+    def _look(self, bell: Bell, holder: str, result: SweepResult) -> None:
+        with self._alone(holder, bell, result) as mine:
             if mine:
                 rows = self.comparer.allow_list.covering(bell.services)
-                self._compare(bell.services, rows, bell.origin, finding)
+                self._compare(bell.services, rows, bell.origin, result)
 
     @contextmanager
-    def _alone(self, holder: str, bell: Bell, finding: SweepResult) -> Iterator[bool]:
+    def _alone(self, holder: str, bell: Bell, result: SweepResult) -> Iterator[bool]:
         """Hold the lease, if nobody else does; otherwise send a bell for the same look a little later."""
         mine = self.lease.take(holder)
         if not mine:
-            finding.postponed = True
+            result.postponed = True
             self.looks.send([replace(bell, attempt=bell.attempt + 1)])
         try:
             yield mine
@@ -112,21 +112,21 @@ class Sweeper:
             if mine:
                 self.lease.give_back(holder)
 
-    def _whole(self, finding: SweepResult) -> None:
-        finding.whole = True
-        managed = self.upkeep.services.managed()
+    def _whole(self, result: SweepResult) -> None:
+        result.whole = True
+        managed = self.configurator.services.managed()
         before = self.validator.remembered(managed)
         rows = self.comparer.allow_list.whole_table()
-        with finding.kept("the upkeep of the gates"):
-            finding.configuration = self.upkeep.keep(managed, rows)
-            finding.failed |= finding.configuration.failed
-        with finding.kept("the validation of the allow-list"):
-            finding.malformed = self.validator.whole(rows, before)
-        with finding.kept("the rows that end soon"):
-            finding.expiring = self.expiring.whole(rows)
-        self._compare(managed, rows, "sweep", finding)
+        with result.catching("the configuration of the endpoint services"):
+            result.configuration = self.configurator.keep(managed, rows)
+            result.failed |= result.configuration.failed
+        with result.catching("the validation of the allow-list"):
+            result.malformed = self.validator.whole(rows, before)
+        with result.catching("the rows that end soon"):
+            result.expiring = self.expiring.whole(rows, result.malformed)
+        self._compare(managed, rows, "sweep", result)
 
-    def _compare(self, services: Iterable[str], rows: Rows, origin: str, finding: SweepResult) -> None:
+    def _compare(self, services: Iterable[str], rows: Rows, origin: str, result: SweepResult) -> None:
         """Service by service, each with the rows that cover it."""
         by_service: defaultdict[str, dict[RowKey, Item]] = defaultdict(dict)
         units: defaultdict[str, dict[RowKey, Item]] = defaultdict(dict)
@@ -134,12 +134,12 @@ class Sweeper:
             by_service[key.service][key] = item
             if is_unit(key):
                 units[key.service][key] = item
-        kept = self.comparer.census.kept(services)
+        kept = self.comparer.contexts.states(services)
         for service in sorted(services):
-            with finding.kept(service):
+            with result.catching(service):
                 mine = ChainMap(by_service[service], by_service[EVERY])
                 covering = Covering(service, mine, units[service] | units[EVERY])
-                finding.services[service] = found = self.comparer.compare(service, covering, kept[service], origin)
+                result.services[service] = found = self.comparer.compare(service, covering, kept[service], origin)
                 if found.again is not None:
                     later = int(found.again.total_seconds()) + 1
                     self.looks.send([Bell(services=frozenset({service}), origin="sweep")], later)
