@@ -35,7 +35,7 @@ class ExpiringRows:
         now = self.now()
         soon = {
             json.dumps([*row.key, row.expires_at.isoformat()]): (row, row.expires_at)
-            for row in map(parse, rows.values())
+            for row in (parse(item) for item in rows.values() if "expires_at" in item)
             if isinstance(row, Rule) and row.expires_at and now < row.expires_at <= now + self.within
             if str(row.key) not in malformed
         }
