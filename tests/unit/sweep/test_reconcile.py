@@ -1,5 +1,6 @@
 """What is connected equals what the table says: cut after the grace, within the breaker, and never by mistake."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 from linkgate.aws.errors import Refusal
 from linkgate.ledger.breaker import cuts_name
 from linkgate.ledger.slots import CLAIMS
-from linkgate.model import Outcome, State, Status
+from linkgate.model import Connection, Outcome, State, Status
+from linkgate.policy.decide import Rows
 from linkgate.sweep.sweeper import SweepResult
 
 from tests.application import SERVICE, Application
@@ -245,6 +247,23 @@ def test_more_cuts_than_the_breaker_lets_through_are_none_and_are_told_once() ->
     assert [sentence.partition(":")[0] for sentence in kept(finding)] == ["20 cuts wait for a release"]
     name = cuts_name(SERVICE)
     assert app.breaker.read([name])[name].tripped.endpoints == set(map(endpoint_id, range(20)))
+
+
+def test_a_release_that_is_taken_back_before_the_cut_lets_nobody_past_the_breaker() -> None:
+    app = crowd(2, max_cuts="0", grace="0s")
+    app.allow_list.put(SERVICE, "@release", endpoints=endpoint_id(0))
+    app.allow_list.delete(SERVICE, account(0))
+    rows_for = app.allow_list.rows_for
+
+    def taken_back(connections: Iterable[Connection]) -> Rows:
+        app.allow_list.delete(SERVICE, "@release")
+        return rows_for(connections)
+
+    app.allow_list.rows_for = taken_back  # type: ignore[method-assign]
+    for _ in range(2):
+        app.sweeper.sweep("a sweep")
+        app.work(10)
+    assert (cut(app), app.state(endpoint_id(0))) == ([], State.AVAILABLE)
 
 
 def test_a_release_cuts_exactly_the_ones_it_names() -> None:

@@ -6,5 +6,5 @@
 4. Record each decision in the ledger, before anybody acts.
 5. Act: tell EC2 to accept or reject, a hundred connections of a service in a call.
 6. Record what EC2 answered, after the events are published: a repeated event harms less than a lost one.
-7. Send bells for whatever could not be answered yet (retry), and for those whom a freed slot may serve.
+7. Send bells for whatever could not be answered yet (batch, retry), and for those whom a freed slot may serve.
 """

@@ -61,11 +61,10 @@ class Batch:
         Out of patience with an error, the message itself fails: what keeps failing is not dropped in silence. A
         throttled question is asked until it is answered. Bells of one kind become one, so that the next call is full.
         """
+        patient_first = sorted(self.bells, key=lambda bell: (bell.attempt, not bell.endpoints))
         for error in set(retry.values()):
             wanted, again = frozenset(one for one, why in retry.items() if why is error), list[Bell]()
-            for bell in sorted(
-                self.bells, key=lambda bell: (bell.attempt, not bell.endpoints)
-            ):  # the most patient first
+            for bell in patient_first:
                 mine = bell.endpoints & wanted if bell.endpoints else wanted
                 if mine and lasts(bell.attempt, error):
                     services = frozenset({service}) if service else bell.services
