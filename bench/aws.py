@@ -98,9 +98,8 @@ class Aws:
         if action == "DescribeVpcEndpointServiceConfigurations":
             inner = _set("serviceConfigurationSet", map(_service, self._connections))
         elif action == "DescribeVpcEndpointConnections":
-            found = self._connections.get(asked["Filter.1.Value.1"][0]) or [
-                self._named[value[0]] for name, value in asked.items() if name.startswith("Filter.1.Value.")
-            ]
+            services = [value[0] for name, value in asked.items() if name.startswith("Filter.1.Value.")]
+            found = [one for service in services for one in self._connections.get(service, [])]
             start = int(asked.get("NextToken", ["0"])[0])
             inner = _set("vpcEndpointConnectionSet", found[start : start + 1000])
             if start + 1000 < len(found):

@@ -78,7 +78,7 @@ def measure(kind: str, number: int, times: int = TIMES) -> dict[str, Any]:
     server = context.Process(target=serve, args=(there, kind, number), daemon=True)
     server.start()
     mine = approver(here.recv())
-    bells = [Bell(frozenset({endpoint_id(one)}), origin="Connect") for one in range(number)]
+    bells = [Bell(frozenset(map(endpoint_id, range(number))), origin="Connect")]
     taken, calls = [], dict[str, int]()
     for _ in range(times + 1):
         begun = time.process_time()

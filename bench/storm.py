@@ -6,8 +6,8 @@ Buckets as EC2 has them: mutating calls 5 a second, burst 50; describing ones 20
 for the organisation. Requests come at random moments, from random accounts, for random services. What counts:
 
 * every call to AWS takes its time, and its share of the processor's (below); the clock goes on within a run;
-* as many instances of the function as the template allows, with the processor that its memory buys; each is fed by a
-  poller of its own, which fills a batch of its own from the queue that all share;
+* as many instances of the function as the template allows, with the processor that its memory buys; each is handed what
+  the queue holds, ten messages at most, at once: the event source has no window;
 * botocore asks three times before a throttle is ours; what is refused takes no token;
 * every accept echoes: EC2's notification, and CloudTrail's event for each call, are answered by the same approvers.
 
@@ -24,7 +24,7 @@ import math
 import random
 import sys
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from linkgate.approve.approver import Approver
 from linkgate.approve.context import ContextReader
-from linkgate.aws.connections import ABREAST, FILTER_VALUES
+from linkgate.aws.connections import PAGE
 from linkgate.aws.dynamodb import KEYS_PER_CALL
 from linkgate.aws.services import EndpointService
 from linkgate.errors import Throttled
@@ -56,19 +56,17 @@ from tests.infrastructure.stack import ROOT, parsed
 from tests.world import REGION, START, World, endpoint_id, service_id
 
 if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import UnsuccessfulItemTypeDef
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, UnsuccessfulItemTypeDef
 
 _TEMPLATE = parsed(ROOT / "template.yaml")
 _FUNCTION = _TEMPLATE["Globals"]["Function"] | _TEMPLATE["Resources"]["ApproveFunction"]["Properties"]
 _SOURCE = _FUNCTION["Events"]["Bells"]["Properties"]
-BATCH, WINDOW = _SOURCE["BatchSize"], timedelta(seconds=_SOURCE["MaximumBatchingWindowInSeconds"])
-APPROVERS = _SOURCE["ScalingConfig"]["MaximumConcurrency"]
+BATCH = _SOURCE["BatchSize"]
+APPROVERS = _TEMPLATE["Parameters"]["ApproveConcurrency"]["Default"]
 PROCESSOR = min(1.0, _FUNCTION["MemorySize"] / 1769)
 """How much of a processor each has: 1,769 MB buy one, and Python uses no second (Lambda developer guide)."""
-POLL, RECEIVED = 0.1, 100
-"""A poller receives so many messages at most in so many seconds (assumed; one call of SQS receives ten)."""
-PAYLOAD, MESSAGE = 6_000_000, 2_500
-"""Bytes that one invocation takes (Lambda quotas), and those of a record of SQS (events/pipe-text.json, in JSON)."""
+POLL, INVOKED = 0.1, 0.02
+"""Seconds until a poller sees a message, and until the function has what the poller holds (assumed)."""
 EC2, READ, WRITE, SEND = 0.2, 0.02, 0.05, 0.02
 """Seconds that AWS is taken to need (assumed): for EC2, a read of DynamoDB, a transaction, ten messages or events."""
 CALL, SHOWN, KEY, WRITTEN, TOLD = 0.0015, 0.00011, 0.0001, 0.00017, 0.0001
@@ -150,6 +148,18 @@ class Cloud:
         self.random = random.Random(seed)  # noqa: S311
         self.calls: Counter[str] = Counter()
         self.runs = self.busy = 0
+        self.waiting: defaultdict[str, set[str]] = defaultdict(set)
+        self.owned: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self.all: defaultdict[str, set[str]] = defaultdict(set)
+        """Endpoints by service; `owned` by service and account."""
+
+    def among(self, service: str, narrow: "Sequence[FilterTypeDef]") -> Iterable[str]:
+        """Endpoints of a service that may pass a filter."""
+        if not narrow:
+            return self.all[service]
+        if narrow[0]["Name"] == "vpc-endpoint-state":
+            return self.waiting[service]
+        return {one for owner in narrow[0]["Values"] for one in self.owned.get((service, owner), ())}
 
     @property
     def quiet(self) -> bool:
@@ -167,12 +177,11 @@ class Instance:
         """Make a call that takes AWS so long, and the processor so many seconds beside the call itself."""
         self.cloud.timeline.sleep(seconds + (CALL + work) / PROCESSOR)
 
-    def ask(self, throttle: Throttle, work: float = 0, abreast: int = 1) -> bool:
-        """Ask EC2 so many things together, as often as botocore does; whether it answered."""
+    def ask(self, throttle: Throttle, work: float = 0) -> bool:
+        """Ask EC2, as often as botocore does; whether it answered."""
         for attempt in range(ATTEMPTS):
-            self.call(EC2, work + CALL * (abreast - 1))
-            abreast -= sum(throttle.passes(self.cloud.world.now) for _ in range(abreast))
-            if not abreast:
+            self.call(EC2, work)
+            if throttle.passes(self.cloud.world.now):
                 return True
             if attempt < ATTEMPTS - 1:
                 self.cloud.timeline.sleep(self.cloud.random.random() * 2**attempt)
@@ -193,24 +202,25 @@ class SlowGates(FakeEndpointServices):
 
 
 class SlowConnections(FakeConnections):
-    """Describes two hundred endpoints a call, and several calls abreast."""
+    """Describes a page of connections a call."""
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance.cloud.world)
         self.instance = instance
 
-    def named(self, endpoints: Iterable[str]) -> list[Connection]:
-        wanted = sorted(endpoints)
-        for start in range(0, len(wanted), FILTER_VALUES * ABREAST):
-            some = len(wanted[start : start + FILTER_VALUES * ABREAST])
-            if not self.instance.ask(self.instance.cloud.describing, SHOWN * some, math.ceil(some / FILTER_VALUES)):
-                raise Throttled("RequestLimitExceeded")
-        links = [self.world.links[endpoint] for endpoint in wanted if endpoint in self.world.links]
-        return [
+    def _described(self, services: Sequence[str], *narrow: "FilterTypeDef") -> Iterator[Connection]:
+        cloud, now = self.instance.cloud, self.world.now
+        links = [self.world.links[one] for service in services for one in cloud.among(service, narrow)]
+        shown = [
             Connection(one.service, one.endpoint, one.owner, one.region, state, one.history[0][0], one.dns_names)
             for one in links
-            if (state := one.state(self.world.now))
+            if (state := one.state(now))
         ]
+        for start in range(0, max(1, len(shown)), PAGE):
+            page = shown[start : start + PAGE]
+            if not self.instance.ask(cloud.describing, SHOWN * len(page)):
+                raise Throttled("RequestLimitExceeded")
+            yield from page
 
     def _tell(self, service: str, outcome: Outcome, endpoints: Sequence[str]) -> "list[UnsuccessfulItemTypeDef]":
         cloud = self.instance.cloud
@@ -218,10 +228,11 @@ class SlowConnections(FakeConnections):
             error: Any = {"Error": {"Code": "RequestLimitExceeded", "Message": "Request limit exceeded."}}
             raise ClientError(error, "AcceptVpcEndpointConnections")
         cloud.calls[service] += 1
-        now = self.world.now
+        cloud.waiting[service] -= set(endpoints)
+        mine, now = frozenset({service}), self.world.now
         for endpoint in endpoints:
-            cloud.queue.put(Bell(frozenset({endpoint}), origin="Accept"), now + timedelta(seconds=NOTIFIED))
-        cloud.queue.put(Bell(frozenset(endpoints), origin="CloudTrail Accept"), now + timedelta(seconds=TRAILED))
+            cloud.queue.put(Bell(frozenset({endpoint}), mine, "Accept"), now + timedelta(seconds=NOTIFIED))
+        cloud.queue.put(Bell(frozenset(endpoints), mine, "CloudTrail Accept"), now + timedelta(seconds=TRAILED))
         return super()._tell(service, outcome, endpoints)
 
 
@@ -304,17 +315,14 @@ def approver(cloud: Cloud) -> Approver:
 
 
 def poll(cloud: Cloud) -> list[Bell]:
-    """A batch: what one of the event source's pollers receives until it is full or its window over."""
-    bells, most = list[Bell](), min(BATCH, PAYLOAD // MESSAGE)
-    until = datetime.max.replace(tzinfo=START.tzinfo)
-    while len(bells) < most and cloud.world.now < until and not cloud.quiet:
-        more = cloud.queue.receive(min(RECEIVED, most - len(bells)))
-        if more and not bells:
-            until = cloud.world.now + WINDOW
+    """What the event source hands over as soon as there is anything."""
+    while not cloud.quiet:
+        if bells := cloud.queue.receive(BATCH):
             cloud.busy += 1
-        bells += more
+            cloud.timeline.sleep(INVOKED)
+            return bells
         cloud.timeline.sleep(POLL)
-    return bells
+    return []
 
 
 def serve(cloud: Cloud, mine: Approver) -> None:
@@ -341,7 +349,11 @@ def arrive(cloud: Cloud, connections: int, services: int, seconds: float, accoun
         name, owner = cloud.random.choice(names), f"{cloud.random.randrange(accounts):012d}"
         cloud.world.now = START + timedelta(seconds=moment)
         cloud.world.connect(endpoint_id(number), name, owner, REGION)
-        cloud.queue.put(Bell(frozenset({endpoint_id(number)}), origin="Connect"), cloud.world.now)
+        asking = endpoint_id(number)
+        cloud.waiting[name].add(asking)
+        cloud.owned[name, owner].add(asking)
+        cloud.all[name].add(asking)
+        cloud.queue.put(Bell(frozenset({asking}), frozenset({name}), origin="Connect"), cloud.world.now)
         asked[name] += 1
     cloud.world.now = START
     return asked

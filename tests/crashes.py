@@ -24,7 +24,7 @@ class Crashes:
         self.armed = True
         edges: dict[Any, tuple[str, ...]] = {
             app.services: ("managed", "ensure_notifications"),
-            app.connections: ("named", "of", "_accept", "_reject"),
+            app.connections: ("_described", "_accept", "_reject"),
             app.allow_list: ("rows", "_query", "whole_table"),
             app.ledger.store: ("read", "query", "query_but", "write"),
             app.bus: ("publish",),

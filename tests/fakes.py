@@ -50,7 +50,7 @@ from tests.gallery import hold_to_schema
 from tests.world import Killed, World
 
 if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import UnsuccessfulItemTypeDef
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, UnsuccessfulItemTypeDef
 
 OWN_CANARY = "linkgate-own"
 
@@ -102,14 +102,10 @@ class FakeConnections(Connections):
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def named(self, endpoints: Iterable[str]) -> list[Connection]:
-        wanted = set(endpoints)
-        return [one for one in self.world.shown() if one.endpoint in wanted] if wanted else []
-
-    def of(self, service: str) -> list[Connection]:
-        if service in self.world.hidden:
-            raise self.world.hidden[service]
-        return [connection for connection in self.world.shown() if connection.service == service]
+    def _described(self, services: Sequence[str], *narrow: "FilterTypeDef") -> Iterator[Connection]:
+        for one in self.world.shown():
+            if one.service in services and all(_passes(one, some) for some in narrow):
+                yield one
 
     def _accept(self, service: str, endpoints: Sequence[str]) -> "list[UnsuccessfulItemTypeDef]":
         return self._tell(service, Outcome.ACCEPT, endpoints)
@@ -138,6 +134,11 @@ class FakeConnections(Connections):
             return "UnauthorizedOperation: You are not authorized to perform this operation."
         link.tags |= tags
         return ""
+
+
+def _passes(connection: Connection, narrow: "FilterTypeDef") -> bool:
+    seen = {"vpc-endpoint-owner": connection.owner, "vpc-endpoint-state": connection.state}[narrow["Name"]]
+    return seen in [value.lower() for value in narrow["Values"]]
 
 
 class FakeAllowList(AllowList):
@@ -176,8 +177,8 @@ class FakeAllowList(AllowList):
 class FakeTable(LedgerTable):
     """The ledger's table in memory, under the same conditions. `rival` runs once before the next write: who is faster.
 
-    Whatever touches an item of a subject in `refuses` fails. `index_lags` keeps the index as it was: it is eventually
-    consistent.
+    Whatever writes an item of a subject in `refuses` fails, and every query about a service there. `index_lags` keeps
+    the index as it was: it is eventually consistent.
     """
 
     def __init__(self) -> None:
@@ -199,6 +200,8 @@ class FakeTable(LedgerTable):
         return (item for item in self._indexed(service) if item["status"] != status)
 
     def _indexed(self, service: str) -> list[dict[str, Any]]:
+        if service in self.refuses:
+            raise self.refuses[service]
         items = (self.items if self._stale is None else self._stale).values()
         return deepcopy([item for item in items if item.get("service") == service and "status" in item])
 

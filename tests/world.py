@@ -86,8 +86,6 @@ class World:
     """How often EC2 was asked to describe connections, a page or two hundred names each."""
     silence: Exception | None = None
     """Raised by every Describe."""
-    hidden: dict[str, Exception] = field(default_factory=dict)
-    """Raised by every Describe of one service's connections."""
     broken: dict[str, Exception] = field(default_factory=dict)
     """Raised by every Accept and Reject of a service."""
     forbidden: set[str] = field(default_factory=set)
@@ -157,6 +155,11 @@ class World:
             for link, state in seen
             if state is not None
         ]
+
+    def connection(self, endpoint: str) -> Connection:
+        """What Describe shows now of one endpoint."""
+        (found,) = (one for one in self.shown() if one.endpoint == endpoint)
+        return found
 
     def act(self, service: str, outcome: Outcome, endpoint: str) -> Refusal | None:
         """Accept or reject one connection; what EC2 has against it."""

@@ -128,7 +128,8 @@ class Watch:
 
     def state(self) -> State:
         """EC2's word for the connection now; what it does not show any more is deleted."""
-        found = Connections(self.vpcs.ec2).named([self.connection.endpoint])
+        mine = self.connection
+        found = Connections(self.vpcs.ec2).named({mine.endpoint: mine.owner}, [mine.service])
         return found[0].state if found else State.DELETED
 
     def reported(self) -> Diagnosis:
@@ -158,5 +159,5 @@ def private_dns(vpcs: Vpcs) -> tuple[str, str]:
 
 def watch(vpcs: Vpcs, canary: Canary, endpoint: str) -> Watch:
     """Begin to watch an endpoint."""
-    (connection,) = Connections(vpcs.ec2).named([endpoint])
+    (connection,) = Connections(vpcs.ec2).named({endpoint: ""}, [vpcs.demo["ServiceId"]])
     return Watch(vpcs, canary, connection, private_dns(vpcs)[0])

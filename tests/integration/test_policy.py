@@ -131,11 +131,9 @@ def oldest_first(client: Client, endpoints: list[str]) -> list[str]:
 
 
 def described(client: Client, endpoints: list[str]) -> list[dict[str, Any]]:
-    wanted = [{"Name": "vpc-endpoint-id", "Values": endpoints}]
-    found: list[dict[str, Any]] = client("ec2").describe_vpc_endpoint_connections(Filters=wanted)[
-        "VpcEndpointConnections"
-    ]
-    return found
+    pages = client("ec2").get_paginator("describe_vpc_endpoint_connections").paginate()
+    shown = [one for page in pages for one in page["VpcEndpointConnections"]]
+    return [one for one in shown if one["VpcEndpointId"] in endpoints]
 
 
 def unit(organizations: Any, parent: str, name: str) -> str:

@@ -143,6 +143,8 @@ class Connection:
     connection_id: str = ""
     """`vpce-con-…`, which tags are written to; "" where EC2 does not say."""
     tags: Mapping[str, str] = field(default_factory=dict, compare=False, hash=False)
+    attachment: str = ""
+    """`tgw-attach-…`, where a transit gateway attachment is connected in place of an endpoint, which is "" then."""
 
     @property
     def waits(self) -> bool:

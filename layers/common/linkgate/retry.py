@@ -12,8 +12,8 @@ from linkgate.errors import Throttled
 
 PATIENCE = 9
 """Delayed repeats of one question, about four minutes in all."""
-SLOWEST = 3
-"""The attempt (4 seconds) beyond which a throttled question is not asked more seldom."""
+THROTTLED = 2
+"""The attempt (2 seconds) as which every throttled question is asked again: later ones would find no fuller calls."""
 LONGEST_DELAY = 900
 """Seconds; the longest that SQS holds one message back."""
 LONGEST_PAUSE = timedelta(hours=1)
@@ -36,5 +36,5 @@ def lasts(attempt: int, error: Exception | None = None) -> bool:
 
 
 def following(attempt: int, error: Exception | None = None) -> int:
-    """The attempt after this one: a throttled question does not become slower than SLOWEST."""
-    return min(attempt + 1, SLOWEST) if isinstance(error, Throttled) else attempt + 1
+    """The attempt after this one."""
+    return THROTTLED if isinstance(error, Throttled) else attempt + 1

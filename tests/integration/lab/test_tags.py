@@ -37,12 +37,12 @@ def ec2(client: Client) -> Any:
 def connected(ec2: Any, consumer: Any, service: dict[str, Any]) -> Connection:
     """The provider's view of a new endpoint."""
     endpoint = create_endpoint(consumer, service)["VpcEndpointId"]
-    (found,) = Connections(ec2).named([endpoint])
+    (found,) = Connections(ec2).named({endpoint: ""}, [service["ServiceId"]])
     return found
 
 
 def again(ec2: Any, connection: Connection) -> Connection:
-    (found,) = Connections(ec2).named([connection.endpoint])
+    (found,) = Connections(ec2).named({connection.endpoint: connection.owner}, [connection.service])
     return found
 
 

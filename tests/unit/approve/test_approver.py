@@ -261,14 +261,16 @@ def test_an_acceptance_that_was_lost_is_decided_anew_after_its_minute(
 def test_an_unmanaged_service_is_left_alone_and_named(open_app: Application) -> None:
     open_app.world.offer(SECOND, managed=False)
     open_app.allow_list.put("*", CONSUMER, effect="allow")
-    open_app.connect(A, service=SECOND)
-    report = open_app.work()
+    open_app.world.connect(A, SECOND)
+    report = open_app.approver.answer([Bell(frozenset({A}), frozenset({SECOND}), "Connect")])
     assert report.unmanaged == {SECOND}
+    assert (open_app.bells.waiting(), open_app.world.described) == ([], 0)
     assert (open_app.state(A), open_app.ledger.currents) == (State.PENDING_ACCEPTANCE, {})
 
 
-def test_a_service_of_which_ec2_shows_us_nothing_is_not_ours_to_name(open_app: Application) -> None:
-    report = open_app.approver.answer([Bell(services=frozenset({SECOND, SERVICE}))])
+def test_a_service_of_others_that_cloudtrail_tells_of_is_not_ours_to_name(open_app: Application) -> None:
+    create = "CloudTrail CreateVpcEndpoint"
+    report = open_app.approver.answer([Bell(services=frozenset({SECOND, SERVICE}), origin=create)])
     assert report.unmanaged == set()
 
 

@@ -1,19 +1,18 @@
-"""Calls of EC2 are few and full: what one run takes, in which order, and what waits."""
+"""Calls of EC2 are few and full: what one run takes, in which order, and what it sends on."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from linkgate.approve.batch import Batch
-from linkgate.approve.batching import CALLS, COMPANY, FULL, LOOKS, SOON, STORM, at_once, planned
+from linkgate.approve.batch import FULL, GROUPS, SOON, Batch, fuller, merged, planned
 from linkgate.approve.report import Report
 from linkgate.aws.connections import PER_CALL
 from linkgate.aws.errors import Refusal
 from linkgate.errors import Throttled
 from linkgate.events.bell import ENDPOINTS_PER_BELL, Bell
 from linkgate.model import Connection, Outcome, State
-from linkgate.retry import SLOWEST
+from linkgate.retry import THROTTLED
 
 from tests.application import SERVICE, Application
 from tests.fakes import FakeQueue
@@ -49,37 +48,62 @@ def named(some: Iterable[Bell]) -> list[str]:
 # ------------------------------------------------------------------ which bells one run answers
 
 
-def test_a_run_takes_no_more_than_it_looks_at_and_loses_nothing() -> None:
-    requeued = bells(LOOKS + 150)
-    taken, rest = at_once(requeued)
-    assert len(taken) == LOOKS
-    assert [len(bell.endpoints) for bell in rest] == [ENDPOINTS_PER_BELL, 50]
-    assert named(taken + rest) == named(requeued)
+def test_a_full_batch_is_sent_on_as_one_bell_and_nobody_is_asked_about_it() -> None:
+    app = Application()
+    app.approver.answer(bells(FULL, service=SERVICE))
+    (one,) = app.bells.waiting()
+    assert (named([one]), one.services, one.origin, one.attempt) == (named(bells(FULL)), MINE, "Connect", 0)
+    assert (app.bells.next_due(), app.world.described) == (app.world.now, 0)
 
 
-def test_of_what_was_put_off_a_run_takes_what_its_calls_hold_the_fullest_services_first() -> None:
-    many = bells(CALLS, PER_CALL, 1, OTHER)
-    few = bells(2, PER_CALL // 2, 1, SERVICE, first=10_000)
-    taken, rest = at_once([*few, *many])
-    assert taken == many
-    assert named(rest) == named(few)
-    assert {(one.services, one.attempt, one.origin) for one in rest} == {(MINE, 1, "Connect")}
+@pytest.mark.parametrize(
+    ("asked", "fewer"),
+    [
+        (bells(FULL - 1), 0),  # nobody waits behind these
+        (bells(FULL), 1),
+        (bells(FULL, ENDPOINTS_PER_BELL // 2), FULL // 2),
+        (bells(FULL, ENDPOINTS_PER_BELL // 2 + 1), 0),  # as full as they get
+    ],
+)
+def test_bells_are_sent_on_as_long_as_they_become_half_as_many(asked: list[Bell], fewer: int) -> None:
+    assert len(fuller(asked)) == fewer
+    assert not fewer or named(fuller(asked)) == named(asked)
 
 
-def test_of_equally_full_services_one_is_taken_whole() -> None:
-    mixed = [bell for pair in zip(bells(8, 50, 1), bells(8, 50, 1, first=10_000), strict=True) for bell in pair]
-    mixed = [replace(bell, services=frozenset({(SERVICE, OTHER)[turn % 2]})) for turn, bell in enumerate(mixed)]
-    taken, rest = at_once(mixed)
-    assert ({one.services for one in taken}, {one.services for one in rest}) == ({MINE}, {frozenset({OTHER})})
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(bells(1, first=9)[0], origin="CloudTrail AcceptVpcEndpointConnections arn:aws:iam::1:user/alice"),
+        bells(1, attempt=1, first=9)[0],
+        replace(bells(1, first=9)[0], absent=2),
+        Bell(origin="Connect"),
+        Bell(services=MINE, origin="Connect"),
+        bells(1, service=SERVICE, first=9)[0],
+    ],
+    ids=["who", "attempt", "absent", "everything", "a whole service", "of a known service"],
+)
+def test_bells_that_say_different_things_stay_two(other: Bell) -> None:
+    assert set(merged([*bells(3), other])) == {replace(bells(1)[0], endpoints=frozenset(named(bells(3)))), other}
 
 
-def test_bells_that_name_nothing_are_always_answered() -> None:
-    nothing, whole = Bell(origin="sweep"), Bell(services=MINE)
-    taken, _ = at_once([*bells(CALLS, PER_CALL, 1, OTHER), *bells(LOOKS, first=10_000), nothing, whole])
-    assert {nothing, whole} <= set(taken)
+def test_bells_of_one_kind_name_the_services_of_all() -> None:
+    (one,) = merged([*bells(1, service=SERVICE), *bells(1, service=OTHER, first=1)])
+    assert (named([one]), one.services) == (named(bells(2)), frozenset({SERVICE, OTHER}))
 
 
-@pytest.mark.parametrize(("error", "attempt"), [(Throttled("slower"), SLOWEST), (None, 8)])
+@pytest.mark.parametrize(("full", "described"), [(True, 0), (False, 1)])
+def test_under_load_what_was_just_answered_is_left_to_the_sweep(full: bool, described: int) -> None:
+    app = Application()
+    app.allow_list.put(SERVICE, "*", effect="allow")
+    app.connect(endpoint_id(1))
+    app.work(10)
+    app.world.described = 0
+    echoes = [Bell(frozenset({endpoint_id(1)}), MINE, f"Accept {number}") for number in range(FULL if full else 1)]
+    app.approver.answer(echoes)
+    assert (app.world.described, app.bells.waiting()) == (described, [])
+
+
+@pytest.mark.parametrize(("error", "attempt"), [(Throttled("slower"), THROTTLED), (None, 8)])
 def test_what_ec2_throttles_is_not_asked_ever_more_seldom(error: Exception | None, attempt: int) -> None:
     queue, asked = FakeQueue(World()), endpoint_id(1)
     Batch([Bell(frozenset({asked}), attempt=7)], Report(), queue).repeat({asked: error})
@@ -100,56 +124,14 @@ def test_full_calls_come_first_and_the_oldest_of_a_service_are_together() -> Non
     assert [one.endpoint for one in mine[0]] == [endpoint_id(number) for number in range(PER_CALL)]
 
 
-def test_a_run_makes_so_many_calls_and_rings_a_little_later_for_the_rest() -> None:
-    found = connections((CALLS + 2) * PER_CALL)
-    mine, rest = planned(found, bells(len(found)))
-    assert len(mine) == CALLS
-    assert [(len(one.endpoints), one.services, one.attempt) for one in rest] == [(PER_CALL, MINE, 1)] * 2
+@pytest.mark.parametrize(("attempt", "next_attempt"), [(None, 1), (0, 1), (7, 7)])
+def test_a_run_judges_so_many_groups_and_sends_bells_for_the_rest(attempt: int | None, next_attempt: int) -> None:
+    found = connections((GROUPS + 2) * PER_CALL)
+    mine, rest = planned(found, [Bell(services=MINE)] if attempt is None else bells(len(found), attempt=attempt))
+    assert len(mine) == GROUPS
+    assert [(len(one.endpoints), one.services, one.attempt) for one in rest] == [(PER_CALL, MINE, next_attempt)] * 2
     everybody = sorted(one.endpoint for one in found)
     assert sorted([*(one.endpoint for group in mine for one in group), *named(rest)]) == everybody
-
-
-def test_what_is_only_looked_at_takes_no_call_from_those_that_wait() -> None:
-    live = connections(LOOKS + PER_CALL, State.AVAILABLE)
-    mine, rest = planned([*live, *connections(CALLS * PER_CALL, service=OTHER)], [])
-    assert sizes(mine[-CALLS:]) == [(OTHER, True, PER_CALL)] * CALLS
-    assert [(len(one.endpoints), one.services) for one in rest] == [(PER_CALL, MINE)]
-
-
-@pytest.mark.parametrize(
-    ("few", "many", "turns", "goes"),
-    [
-        (FULL - 1, STORM, 0, False),
-        (FULL - 1, STORM, COMPANY - 1, False),
-        (FULL - 1, STORM, COMPANY, True),  # it has waited often enough
-        (FULL, STORM, 0, True),  # it is full enough
-        (STORM - 1, 0, 0, True),  # there is no storm
-        (STORM, 0, 0, False),
-    ],
-)
-def test_in_a_storm_a_call_for_few_waits_for_company_a_few_times(few: int, many: int, turns: int, goes: bool) -> None:
-    found = [*connections(few), *connections(many, service=OTHER)]
-    mine, rest = planned(found, [*bells(few, attempt=turns), *bells(1, attempt=0)])
-    rest = [bell for bell in rest if bell.services == MINE]
-    assert ((SERVICE, True, few) in sizes(mine)) is goes
-    put_off = [(few, MINE, turns + 1)]
-    assert [(len(one.endpoints), one.services, one.attempt) for one in rest] == ([] if goes else put_off)
-
-
-def test_who_is_looked_at_with_a_whole_service_waits_for_nobody() -> None:
-    mine, rest = planned(connections(STORM), [Bell(services=MINE)])
-    assert (sizes(mine), rest) == ([(SERVICE, True, STORM)], [])
-
-
-def test_of_several_bells_for_one_endpoint_the_one_that_rang_most_often_counts() -> None:
-    mine, rest = planned(connections(STORM), [*bells(STORM, attempt=COMPANY), *bells(STORM)])
-    assert (sizes(mine), rest) == ([(SERVICE, True, STORM)], [])
-
-
-def test_in_a_storm_what_is_only_looked_at_waits_for_nobody() -> None:
-    found = [*connections(1, State.AVAILABLE), *connections(STORM, service=OTHER)]
-    mine, rest = planned(found, bells(1))
-    assert (sizes(mine), rest) == ([(SERVICE, False, 1), (OTHER, True, STORM)], [])
 
 
 def test_a_call_that_is_throttled_rings_again_and_no_other_is_tried() -> None:
@@ -174,30 +156,15 @@ def test_a_call_that_is_throttled_rings_again_and_no_other_is_tried() -> None:
 def test_what_was_put_off_says_what_rang_for_it() -> None:
     app = Application()
     app.allow_list.put(SERVICE, "*", effect="allow")
-    for number in range(CALLS * PER_CALL + 1):
+    for number in range(GROUPS * PER_CALL + 1):
         app.world.connect(endpoint_id(number), SERVICE)
     app.approver.answer([Bell(origin="a look")])
     assert [(len(one.endpoints), one.origin) for one in app.bells.waiting()] == [(1, "a look")]
     assert app.bells.next_due() == app.world.now + timedelta(seconds=SOON)
 
 
-def test_what_is_too_much_for_a_run_rings_at_once_for_another() -> None:
-    app = Application()
-    app.approver.answer(bells(LOOKS + 1))
-    due = [bell for bell in app.bells.waiting() if not bell.absent]
-    assert (named(due), app.bells.next_due()) == ([endpoint_id(LOOKS)], app.world.now)
-
-
 def test_what_was_put_off_together_keeps_what_rang_for_each() -> None:
-    app = Application()
-    app.allow_list.put(SERVICE, "*", effect="review")
-    for number in range(STORM):
-        app.world.connect(endpoint_id(number), SERVICE)
     alice = "CloudTrail AcceptVpcEndpointConnections arn:aws:iam::1:user/alice"
-    app.approver.answer([*bells(STORM), replace(bells(1)[0], origin=alice), *bells(1)])
-    assert {one.origin: len(one.endpoints) for one in app.bells.waiting()} == {alice: 1, "Connect": STORM - 1}
-
-
-def test_what_had_no_room_in_a_look_at_a_whole_service_is_asked_for_as_if_for_the_first_time() -> None:
-    _, rest = planned(connections(CALLS * PER_CALL + 1), [Bell(services=MINE)])
-    assert [one.attempt for one in rest] == [1]
+    batch = Batch([*bells(3), replace(bells(1)[0], origin=alice)], Report(), FakeQueue(World()))
+    late = batch.attributed([Bell(frozenset(named(bells(3))), MINE)])
+    assert {one.origin: len(one.endpoints) for one in late} == {alice: 1, "Connect": 2}

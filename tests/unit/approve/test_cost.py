@@ -70,9 +70,9 @@ def test_a_batch_asks_dynamodb_as_often_with_ten_rows_as_with_thousands() -> Non
         with dynamodb() as resource:
             fill(rows)
             found.append(batch(resource))
-    # 40 current items; the guards of the service and of `*`; the breakers of its cuts and rejections; the limits of 40
-    # accounts; and 166 rows (4 of each connection, 2 of everybody, 2 of settings, 2 of releases): 100 keys a call. Two
-    # queries for OUs. A line is written as 2 items, with a third for the slot of an accepted one, answered in 2: 100
-    # items a call.
-    asked = {"BatchGetItem": 1 + 1 + 1 + 1 + 2, "Query": 2}
+    # 40 current items before the look, and after it; the guards of the service and of `*`; the breakers of its cuts and
+    # rejections; the limits of 40 accounts; and 166 rows (4 of each connection, 2 of everybody, 2 of settings, 2 of
+    # releases): 100 keys a call. Two queries for OUs. A line is written as 2 items, with a third for the slot of an
+    # accepted one, answered in 2: 100 items a call.
+    asked = {"BatchGetItem": 1 + 1 + 1 + 1 + 1 + 2, "Query": 2}
     assert found == [(FEW, asked | {"TransactWriteItems": 1 + 1}), (BATCH, asked | {"TransactWriteItems": 2 + 1})]

@@ -97,8 +97,7 @@ def test_the_story_makes_enough_calls_of_every_kind() -> None:
     assert {name for name, count in kinds.items() if count} >= {
         "FakeEndpointServices.managed",
         "FakeEndpointServices.ensure_notifications",
-        "FakeConnections.named",
-        "FakeConnections.of",
+        "FakeConnections._described",
         "FakeConnections._accept",
         "FakeConnections._reject",
         "FakeAllowList.rows",

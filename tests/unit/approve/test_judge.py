@@ -35,7 +35,7 @@ def judging(app: Application) -> Judge:
 
 def judge(app: Application) -> JudgmentResult:
     """One look at the service, judged and written down, and nothing acted on."""
-    shown = app.connections.of(SERVICE)
+    shown = app.world.shown()
     known = app.ledger.current(one.endpoint for one in shown)
     return judging(app).judge(SERVICE, [one for one in shown if one.waits], known, lambda _: "test")
 

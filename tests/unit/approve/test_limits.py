@@ -341,5 +341,5 @@ def test_who_waits_is_read_once_a_service_however_many_accounts_freed_a_slot() -
         return query(service, status)
 
     app.ledger.store.query = counted  # type: ignore[method-assign]
-    app.approver.answer(app.bells.take())
+    app.work()
     assert looked == [(SERVICE, Status.HELD)]

@@ -59,7 +59,7 @@ def test_each_throttled_endpoint_is_asked_for_again_by_the_bell_that_named_it(op
         open_app.world.connect(endpoint, SERVICE)
     named = [Bell(frozenset({A}), origin="one"), Bell(frozenset({B}), origin="other")]
     open_app.approver.answer([*named, Bell(services=frozenset({SERVICE}), origin="all")])
-    again = [(frozenset({A}), "one", 1), (frozenset({B}), "other", 1), (frozenset({C}), "all", 1)]
+    again = [(frozenset({A}), "one", 2), (frozenset({B}), "other", 2), (frozenset({C}), "all", 2)]
     assert [(one.endpoints, one.origin, one.attempt) for one in open_app.bells.waiting()] == again
 
 

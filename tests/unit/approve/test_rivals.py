@@ -146,7 +146,7 @@ def test_a_decision_by_somebody_faster_is_found_by_asking_again(open_app: Applic
 def test_an_answer_by_somebody_faster_is_found_by_asking_again(open_app: Application) -> None:
     def rival_after_the_act(outcome: Outcome, endpoints: Sequence[str]) -> None:
         entry = open_app.known(A).entry
-        connection = open_app.connections.named([A])[0]
+        connection = open_app.world.connection(A)
         open_app.ledger.store.rival = lambda: open_app.ledger.answered(
             connection, entry, "done", Status.ACCEPTED, State.PENDING, open_app.world.now
         )

@@ -32,7 +32,7 @@ def app() -> Application:
 
 def look(app: Application) -> dict[str, Unavailable | None]:
     """What EC2 shows of every connection, recorded; the endpoints that somebody else is busy with."""
-    shown = app.connections.of(SERVICE)
+    shown = app.world.shown()
     known = app.ledger.current(connection.endpoint for connection in shown)
     return Tracker(app.ledger, app.bus, app.world.clock).record(shown, known).retry_later
 
@@ -105,7 +105,7 @@ def contend(app: Application, endpoint: str) -> None:
 def test_a_closed_endpoint_is_told_even_if_another_write_is_contended(app: Application) -> None:
     for endpoint in (A, B):
         app.world.turn(endpoint, State.DELETED)
-    shown = app.connections.of(SERVICE)
+    shown = app.world.shown()
     known = app.ledger.current([A, B])
     contend(app, B)
     with suppress(Contended):
@@ -149,7 +149,7 @@ REASONS = {Outcome.ACCEPT: Reason.ALLOWED, Outcome.REJECT: Reason.DENIED, Outcom
 
 def left_open(app: Application, mode: Mode, outcome: Outcome) -> str:
     """A decision on A that nobody answered, a second old; its sort key."""
-    asking = replace(app.connections.named([A])[0], state=State.PENDING_ACCEPTANCE)
+    asking = replace(app.world.connection(A), state=State.PENDING_ACCEPTANCE)
     decision = Decision(outcome, REASONS[outcome], mode, "hash")
     entry = app.ledger.decided(Judgment(asking, app.known(A), decision, {}), "", app.world.now)
     app.world.advance(1)

@@ -1,6 +1,6 @@
 """EC2's endpoint connections through botocore's own shapes: every state, every way of saying no."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ DESCRIBE, ACCEPT, REJECT = (
     "accept_vpc_endpoint_connections",
     "reject_vpc_endpoint_connections",
 )
+WAITING = {"Name": "vpc-endpoint-state", "Values": ["pendingAcceptance"]}
 GONE = "InvalidVpcEndpointId.NotFound"
 CONNECTION = "vpce-con-0123456789abcdef0"
 
@@ -32,10 +33,16 @@ class Edge:
         self.connections, self.client, self.stubber = Connections(client), client, stubber
 
     def shows(
-        self, *responses: dict[str, Any], of: dict[str, Any] | None = None, more: str = "", after: str = ""
+        self,
+        *responses: dict[str, Any],
+        services: Sequence[str] = (SERVICE,),
+        narrow: dict[str, Any] | None = None,
+        more: str = "",
+        after: str = "",
     ) -> None:
-        """A page of Describe; `of` is the filter it must be asked with."""
-        asked = {"Filters": [of or {"Name": "service-id", "Values": [SERVICE]}], "MaxResults": 1000}
+        """A page of Describe, which must be asked for with these services and this further filter."""
+        filters = [{"Name": "service-id", "Values": list(services)}, *([narrow] if narrow else [])]
+        asked = {"Filters": filters, "MaxResults": 1000}
         answer = {"VpcEndpointConnections": list(responses)} | ({"NextToken": more} if more else {})
         self.stubber.add_response(DESCRIBE, answer, asked | ({"NextToken": after} if after else {}))
 
@@ -57,7 +64,13 @@ class Edge:
             {**response(), "VpcEndpointId": endpoint, "VpcEndpointState": state}
             for endpoint, state in (states or {}).items()
         ]
-        self.shows(*responses, of={"Name": "vpc-endpoint-id", "Values": list(endpoints)})
+        self.shows(*(one for one in responses if one["VpcEndpointState"] == "pendingAcceptance"), narrow=WAITING)
+        if {*endpoints} - {one for one, state in (states or {}).items() if state == "pendingAcceptance"}:
+            self.shows(*responses)
+
+    def all(self) -> list[Connection]:
+        """Every endpoint connection of the service."""
+        return self.connections.of([SERVICE])[SERVICE].connections
 
     def accept(self, *endpoints: str) -> dict[str, Refusal]:
         return self.connections.accept(SERVICE, endpoints)
@@ -90,7 +103,7 @@ def test_a_connection_is_what_ec2_describes(edge: Edge) -> None:
     expected = Connection(
         SERVICE, endpoint_id(1), CONSUMER, REGION, State.AVAILABLE, CREATED, ("regional", "zonal"), CONNECTION
     )
-    (found,) = edge.connections.of(SERVICE)
+    (found,) = edge.all()
     assert found == expected
     assert found.tags == {"a": "b", "bare": ""}
 
@@ -112,7 +125,7 @@ STATES = {
 def test_a_state_is_read_in_any_letter_case(edge: Edge, text: str) -> None:
     spellings = [text, text[0].upper() + text[1:], text.upper(), text.lower(), f" {text} "]
     edge.shows(*[response(number, VpcEndpointState=spelling) for number, spelling in enumerate(spellings)])
-    assert {connection.state for connection in edge.connections.of(SERVICE)} == {STATES[text]}
+    assert {connection.state for connection in edge.all()} == {STATES[text]}
 
 
 def test_the_states_are_those_of_botocores_model(edge: Edge) -> None:
@@ -122,7 +135,7 @@ def test_the_states_are_those_of_botocores_model(edge: Edge) -> None:
 
 def test_a_state_that_nobody_has_heard_of_is_unknown_and_neither_waits_nor_lives_nor_is_gone(edge: Edge) -> None:
     edge.shows(response(VpcEndpointState="hibernating"), {**response(2), "VpcEndpointState": ""})
-    for connection in edge.connections.of(SERVICE):
+    for connection in edge.all():
         assert connection.state is State.UNKNOWN
         assert not connection.waits
         assert not connection.state.live
@@ -131,7 +144,7 @@ def test_a_state_that_nobody_has_heard_of_is_unknown_and_neither_waits_nor_lives
 
 def test_what_ec2_leaves_out_is_empty(edge: Edge) -> None:
     edge.shows({"ServiceId": SERVICE, "VpcEndpointId": endpoint_id(1)}, response(2))
-    found, whole = edge.connections.of(SERVICE)
+    found, whole = edge.all()
     assert found == Connection(SERVICE, endpoint_id(1), "", "", State.UNKNOWN, NEVER)
     assert found.tags == {}
     assert found.created < whole.created
@@ -139,26 +152,66 @@ def test_what_ec2_leaves_out_is_empty(edge: Edge) -> None:
 
 def test_an_owner_that_lost_its_leading_zeros_gets_them_back(edge: Edge) -> None:
     edge.shows(response(VpcEndpointOwner="1234567"))
-    assert edge.connections.of(SERVICE)[0].owner == "000001234567"
+    assert edge.all()[0].owner == "000001234567"
 
 
 def test_every_page_is_read(edge: Edge) -> None:
     edge.shows(response(1), response(2), more="two")
     edge.shows(more="three", after="two")
     edge.shows(response(3), after="three")
-    assert [one.endpoint for one in edge.connections.of(SERVICE)] == [endpoint_id(1), endpoint_id(2), endpoint_id(3)]
+    assert [one.endpoint for one in edge.all()] == [endpoint_id(1), endpoint_id(2), endpoint_id(3)]
 
 
-def test_endpoints_are_looked_at_by_name_two_hundred_a_call(edge: Edge) -> None:
-    names = [endpoint_id(number) for number in range(201)]
-    edge.shows(response(0), of={"Name": "vpc-endpoint-id", "Values": names[:200]})
-    edge.shows(response(200), of={"Name": "vpc-endpoint-id", "Values": names[200:]})
-    found = edge.connections.named(reversed(names))
-    assert [connection.endpoint for connection in found] == [names[0], names[200]]
+def test_services_are_shown_together_two_hundred_a_call(edge: Edge) -> None:
+    services = [service_id(number) for number in range(201)]
+    edge.shows(response(1, ServiceId=services[0]), response(2, ServiceId=services[199]), services=services[:200])
+    edge.shows(response(3, ServiceId=services[200]), services=services[200:])
+    shown = edge.connections.of(reversed(services))
+    assert shown.keys() == set(services)
+    found = {one.service: one.endpoint for some in shown.values() for one in some.connections}
+    assert found == {services[0]: endpoint_id(1), services[199]: endpoint_id(2), services[200]: endpoint_id(3)}
+
+
+def test_a_transit_gateway_attachment_is_named_and_is_no_endpoint(edge: Edge) -> None:
+    attached = {name: value for name, value in response().items() if name != "VpcEndpointId"}
+    edge.shows(attached, response(2))
+    shown = edge.connections.of([SERVICE])[SERVICE]
+    assert ([one.endpoint for one in shown.connections], shown.attachments) == ([endpoint_id(2)], [""])
 
 
 def test_no_names_ask_nothing(edge: Edge) -> None:
-    assert edge.connections.named([]) == []
+    assert edge.connections.named({}, [SERVICE]) == []
+
+
+def owners(*accounts: str) -> dict[str, Any]:
+    return {"Name": "vpc-endpoint-owner", "Values": list(accounts)}
+
+
+def test_endpoints_are_looked_for_among_those_of_their_accounts_and_those_that_wait(edge: Edge) -> None:
+    edge.shows(response(1), response(9), narrow=owners(CONSUMER))
+    edge.shows(response(2, VpcEndpointState="pendingAcceptance"), response(8), narrow=WAITING)
+    found = edge.connections.named({endpoint_id(1): CONSUMER, endpoint_id(2): ""}, [SERVICE])
+    assert [one.endpoint for one in found] == [endpoint_id(1), endpoint_id(2)]
+
+
+def test_accounts_are_asked_for_two_hundred_a_call(edge: Edge) -> None:
+    named = {endpoint_id(number): f"{number:012d}" for number in range(201)}
+    accounts = sorted(named.values())
+    edge.shows(*map(response, range(200)), narrow=owners(*accounts[:200]))
+    edge.shows(response(200), narrow=owners(accounts[200]))
+    assert {one.endpoint for one in edge.connections.named(named, [SERVICE])} == named.keys()
+
+
+@pytest.mark.parametrize("account", [CONSUMER, ""])
+def test_what_a_narrow_look_does_not_show_is_looked_for_among_all(edge: Edge, account: str) -> None:
+    edge.shows(narrow=owners(CONSUMER) if account else WAITING)
+    edge.shows(response(2), response(1))
+    assert [one.endpoint for one in edge.connections.named({endpoint_id(1): account}, [SERVICE])] == [endpoint_id(1)]
+
+
+def test_no_page_is_read_after_the_last_endpoint_was_found(edge: Edge) -> None:
+    edge.shows(response(1), narrow=WAITING, more="two")
+    assert len(edge.connections.named({endpoint_id(1): ""}, [SERVICE])) == 1
 
 
 # ------------------------------------------------------------------ accepting and rejecting
@@ -212,9 +265,9 @@ def test_what_is_refused_but_as_wanted_is_done(edge: Edge, outcome: Outcome, cal
     assert {states[endpoint] for endpoint in states.keys() - refused.keys()} == wanted
 
 
-def test_an_endpoint_that_is_as_wanted_on_another_service_is_refused(edge: Edge) -> None:
+def test_an_endpoint_that_the_service_does_not_show_is_refused(edge: Edge) -> None:
     edge.takes(A, refusing=[{"ResourceId": A, "Error": {"Code": GONE, "Message": "not here"}}])
-    edge.shows(response(ServiceId=service_id(2)), of={"Name": "vpc-endpoint-id", "Values": [A]})
+    edge.described(A)
     assert edge.accept(A) == {A: Refusal(GONE, "not here")}
 
 

@@ -169,8 +169,8 @@ def test_an_attempt_is_a_count_or_none(attempt: object, read: int) -> None:
     assert parse(json.dumps({"detail-type": "Bell", "detail": {"attempt": attempt}})).attempt == read
 
 
-def test_many_endpoints_are_carried_by_bells_of_a_hundred() -> None:
-    ids = {f"vpce-{number:017x}" for number in range(250)}
+def test_many_endpoints_are_carried_by_bells_of_five_hundred() -> None:
+    ids = {f"vpce-{number:017x}" for number in range(1100)}
     parts = list(chunks(ids))
-    assert [len(part) for part in parts] == [100, 100, 50]
+    assert [len(part) for part in parts] == [500, 500, 100]
     assert frozenset().union(*parts) == ids

@@ -57,7 +57,7 @@ def test_an_unreadable_notification_is_logged_with_its_body(app: Application, sa
 def test_an_unmanaged_service_is_named_in_one_sentence(app: Application, said: Said) -> None:
     app.world.offer(SECOND, managed=False)
     app.world.connect(A, SECOND)
-    approve.handler(gallery.records(naming(A)), Context())
+    approve.handler(gallery.records(naming(A, SECOND)), Context())
     assert said.messages("WARNING") == [f"{SECOND} does not carry the tag linkgate = managed: nothing is done for it"]
 
 

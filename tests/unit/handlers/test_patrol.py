@@ -126,7 +126,9 @@ def test_a_round_that_could_not_look_at_everything_is_counted_and_leaves_the_ala
     accepted: Application, said: Said
 ) -> None:
     accepted.world.offer(SECOND)
-    accepted.world.hidden[SECOND] = Unavailable("no route")
+    accepted.world.connect(B, SECOND, state=State.AVAILABLE)
+    accepted.ledger.seen(accepted.world.connection(B), Status.ACCEPTED, None, accepted.world.now)
+    accepted.ledger.store.refuses[B] = Unavailable("no route")
     patrol.handler(gallery.sample("schedule"), Context())
     assert "ProbedEndpoints" not in said.metrics()
     assert (said.metrics()["Failures"], said.metrics()["UnprobedEndpoints"]) == (1, 0)

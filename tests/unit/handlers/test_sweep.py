@@ -82,9 +82,9 @@ def test_a_sweep_that_fails_is_counted_and_tried_again(app: Application, said: S
 
 @pytest.fixture
 def half_blind(app: Application) -> Application:
-    """Two services, of which EC2 shows the connections of one."""
+    """Two services, of which the ledger answers about one."""
     app.world.offer(SECOND)
-    app.world.hidden[SECOND] = Unavailable("no route")
+    app.ledger.store.refuses[SECOND] = Unavailable("no route")
     app.world.connect(A, SERVICE)
     return app
 

@@ -47,7 +47,7 @@ def numbers(assessments: list[Assessment]) -> tuple[float, list[str], float]:
 def join(app: Application, endpoint: str, owner: str = CONSUMER, status: Status = Status.ACCEPTED) -> None:
     """An endpoint that was accepted a while ago."""
     app.world.connect(endpoint, SERVICE, owner, state=State.AVAILABLE)
-    app.ledger.seen(app.connections.named([endpoint])[0], status, None, app.world.now)
+    app.ledger.seen(app.world.connection(endpoint), status, None, app.world.now)
 
 
 def regional(endpoint: str = A) -> str:

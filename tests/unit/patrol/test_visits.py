@@ -112,7 +112,7 @@ def test_endpoints_of_several_services_and_bells_are_visited_together(app: Appli
     second = service_id(2)
     app.world.offer(second)
     app.world.connect(B, second, state=State.AVAILABLE)
-    app.ledger.seen(app.connections.named([B])[0], Status.ACCEPTED, None, app.world.now)
+    app.ledger.seen(app.world.connection(B), Status.ACCEPTED, None, app.world.now)
     app.world.described = 0
     app.visit(Bell(frozenset({A})), Bell(frozenset({B})))
     assert [app.known(endpoint).status for endpoint in (A, B)] == [Status.VERIFIED] * 2

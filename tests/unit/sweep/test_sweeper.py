@@ -183,13 +183,13 @@ def test_a_sweep_acts_on_nothing_itself(app: Application) -> None:
     assert (app.world.asked, app.ledger.currents) == ([], {})
 
 
-def test_a_bell_names_its_service_and_a_hundred_endpoints_at_most(app: Application) -> None:
-    for number in range(250):
+def test_a_bell_names_its_service_and_five_hundred_endpoints_at_most(app: Application) -> None:
+    for number in range(1100):
         app.world.connect(endpoint_id(number), SERVICE)
     finding = app.sweeper.sweep("a sweep")
     bells = app.bells.take()
-    assert rung_by(finding) == 250
-    assert [len(bell.endpoints) for bell in bells] == [100, 100, 50]
+    assert rung_by(finding) == 1100
+    assert [len(bell.endpoints) for bell in bells] == [500, 500, 100]
     assert {bell.services for bell in bells} == {frozenset({SERVICE})}
 
 
@@ -229,7 +229,7 @@ def test_an_edit_looks_at_the_services_that_it_touches(
 def test_what_fails_at_one_service_does_not_stop_the_others(
     two_services: Application, broken: str, whole: bool
 ) -> None:
-    two_services.world.hidden[broken] = RuntimeError("nobody thought of it")
+    two_services.ledger.store.refuses[broken] = RuntimeError("nobody thought of it")
     sweeper, every = two_services.sweeper, RowKey("*", CONSUMER)
     finding = (
         sweeper.sweep("a sweep") if whole else sweeper.edited({every: two_services.allow_list.table[every]}, "an edit")

@@ -1,6 +1,6 @@
 """One batch of bells, in the steps of `approver`:
 
-1. Look: what EC2 shows of all that the bells name; what is too much for one run is sent again (batching).
+1. Look: what EC2 shows of all that the bells name. A full batch is sent on as fewer, fuller bells instead (batch).
 2. Record what happened to connections that wait for nobody: live, rejected, gone (tracker).
 3. Decide on those that wait, the oldest first (judge), by the rows, the ledger and how their accounts stand (context).
 4. Record each decision in the ledger, before anybody acts.

@@ -6,13 +6,12 @@ again by a fresh delayed bell; only what keeps failing fails its message.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
-from linkgate.approve.batch import Batch
-from linkgate.approve.batching import SOON, at_once, planned
+from linkgate.approve.batch import SOON, Batch, fuller, planned
 from linkgate.approve.context import ContextReader
 from linkgate.approve.judge import Judge
 from linkgate.approve.report import Report
@@ -22,7 +21,7 @@ from linkgate.aws.connections import Connections
 from linkgate.aws.errors import INDIVISIBLE, THROTTLES, Refusal
 from linkgate.aws.services import EndpointServices
 from linkgate.errors import Throttled, Unavailable
-from linkgate.events.bell import ENDPOINTS_PER_BELL, Bell
+from linkgate.events.bell import CLOUDTRAIL_ORIGIN, ENDPOINTS_PER_BELL, Bell
 from linkgate.events.bus import Bus
 from linkgate.events.catalog import RECREATE, decision_event, final_event, tripped_event
 from linkgate.events.queue import BellQueue
@@ -33,6 +32,8 @@ from linkgate.model import Connection, Outcome, Reason, State, Status
 from linkgate.retry import pause
 
 FEWER = Throttled("EC2 asks for fewer calls")
+RECENT = timedelta(minutes=5)
+"""The time between two sweeps (template.yaml, SweepRate)."""
 ABSENT_LOOKS = 3
 """Looks in a row, some seconds apart, that must not show an endpoint before it counts as gone: EC2's view may lag."""
 
@@ -56,17 +57,21 @@ class Approver:
         One service's trouble is not another's.
         """
         report = Report(unreadable=sum(not bell.readable for bell in bells))
-        mine, rest = at_once(bells)
-        self.bells.send(rest, 0)
-        batch = Batch(mine, report, self.bells)
+        if fewer := fuller(bells):
+            self.bells.send(fewer, 0)
+            return report
+        batch = Batch(bells, report, self.bells)
         try:
             managed = self.services.managed()
-            found = self._look(batch.bells, managed)
+            named = self._named(batch, managed.keys())
+            found = self._look(bells, named, managed)
         except Unavailable as error:
             batch.repeat_all(error)
             return report
-        report.unmanaged = {connection.service for connection in found} - managed.keys()
-        groups, late = planned((connection for connection in found if connection.service in managed), batch.bells)
+        # CloudTrail also tells of endpoints that this account has on the services of others.
+        notified = (bell for bell in bells if not bell.origin.startswith(CLOUDTRAIL_ORIGIN))
+        report.unmanaged = {service for bell in notified for service in bell.services} - managed.keys()
+        groups, late = planned(found, bells)
         self.bells.send(batch.attributed(late), SOON)
         for group in groups:
             service, endpoints = group[0].service, {connection.endpoint for connection in group}
@@ -80,18 +85,31 @@ class Approver:
                 about.repeat(dict.fromkeys(endpoints, error))
             except Exception as error:  # whatever it is, only the bells of this service fail
                 about.fail(service, error)
-        self._missing(batch, {one.endpoint for one in found})
+        self._missing(batch, named.keys() - {one.endpoint for one in found})
         return report
 
-    def _look(self, bells: Iterable[Bell], managed: Iterable[str]) -> list[Connection]:
-        """What EC2 shows now of all that the bells name, each connection once."""
-        whole = {service for bell in bells if not bell.endpoints for service in bell.services} & set(managed)
-        if any(bell.everything for bell in bells):
-            whole = set(managed)
-        named = {endpoint for bell in bells for endpoint in bell.endpoints}
-        found = [connection for service in sorted(whole) for connection in self.connections.of(service)]
-        named -= {connection.endpoint for connection in found}
-        return found + self.connections.named(named)
+    def _named(self, batch: Batch, managed: Set[str]) -> dict[str, str]:
+        """Every endpoint of a managed service that is to be looked at now; its account, "" where it may wait.
+
+        Each act of ours is notified and trailed: under load those that were just answered are left to the sweep.
+        """
+        bells = [bell for bell in batch.bells if not bell.services or bell.services & managed]
+        named = {endpoint: "" for bell in bells for endpoint in bell.endpoints}
+        known = self.ledger.current(named)
+        # One that waits has no narrower place to be looked for than among all that wait.
+        named |= {one.endpoint: one.owner for one in known.values() if one.status is not Status.HELD}
+        recently = self.now() - RECENT
+        left = {one.endpoint for one in known.values() if one.answered_since(recently)} if batch.full else set()
+        return {endpoint: owner for endpoint, owner in named.items() if endpoint not in left}
+
+    def _look(self, bells: Iterable[Bell], named: Mapping[str, str], managed: Collection[str]) -> list[Connection]:
+        """What EC2 shows now of all that the bells name of managed services, each connection once."""
+        services = set[str]().union(*(bell.services or managed for bell in bells)) & set(managed)
+        whole = set[str]().union(*(bell.services or managed for bell in bells if not bell.endpoints)) & set(managed)
+        found = [one for shown in self.connections.of(whole).values() for one in shown.connections] if whole else []
+        shown = {one.endpoint for one in found}
+        rest = {endpoint: owner for endpoint, owner in named.items() if endpoint not in shown}
+        return found + self.connections.named(rest, services - whole)
 
     def _judge(self, service: str, group: Sequence[Connection], batch: Batch) -> None:
         """Look at connections of one service, decide, record, act, record."""
@@ -191,10 +209,10 @@ class Approver:
         state = connection.state
         ledger.answered(connection, line.entry, answer, status, state, self.now(), before, final=True)
 
-    def _missing(self, batch: Batch, found: set[str]) -> None:
+    def _missing(self, batch: Batch, missing: Collection[str]) -> None:
         """Endpoints that EC2 does not show: gone if the ledger knows them, otherwise perhaps not visible yet."""
         longest_last = sorted(batch.bells, key=lambda bell: bell.absent)  # the longest missed counts
-        looks = {endpoint: bell.absent + 1 for bell in longest_last for endpoint in bell.endpoints - found}
+        looks = {one: bell.absent + 1 for bell in longest_last for one in bell.endpoints if one in missing}
         try:
             known = self.ledger.current(looks).values()
         except Unavailable as error:

@@ -1,16 +1,29 @@
-"""The bells that one run answers: who made each request, and how what cannot be answered yet is asked again."""
+"""The bells that one run answers: what it takes of them, who made each request, and how the rest is asked again.
+
+EC2 counts calls and not connections, so few and full ones are wanted. The function takes few bells at once, so that a
+lone one is answered without waiting for others; under load bells become fuller from run to run, since one carries up to
+a hundred endpoints. The numbers are chosen by bench.storm; docs/decisions.md says how much hangs on each of them.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from linkgate.approve.batching import merged
+from linkgate.approve.context import age
 from linkgate.approve.report import Report
+from linkgate.aws.connections import PER_CALL
 from linkgate.errors import Unavailable
-from linkgate.events.bell import Bell, who
+from linkgate.events.bell import Bell, chunks, who
 from linkgate.events.queue import BellQueue
 from linkgate.model import Connection
 from linkgate.retry import following, lasts
+
+FULL = 10
+"""Bells that one run takes at most: the event source's BatchSize. So many say that more are waiting."""
+GROUPS = 20
+"""Groups of connections that one run judges, a call of EC2 for each, so that it ends before its timeout."""
+SOON = 1
+"""Seconds until another run judges the rest."""
 
 
 @dataclass(slots=True)
@@ -41,6 +54,11 @@ class Batch:
 
     def _origin(self, endpoint: str) -> str:
         return self._origins.get(endpoint, self.bells[0].origin if self.bells else "")
+
+    @property
+    def full(self) -> bool:
+        """Whether more bells are waiting, as far as this batch can tell."""
+        return len(self.bells) >= FULL
 
     def attributed(self, late: Iterable[Bell]) -> Iterator[Bell]:
         """Bells for another run, each with the origin of its endpoints."""
@@ -84,6 +102,48 @@ class Batch:
         self.report.failed |= dict.fromkeys(whole - lasting, error)
         naming = Batch([bell for bell in self.bells if bell.endpoints], self.report, self.queue)
         naming.repeat(dict.fromkeys((endpoint for bell in naming.bells for endpoint in bell.endpoints), error))
+
+
+def fuller(bells: Sequence[Bell]) -> list[Bell]:
+    """A full batch as at most half as many bells, to be sent on at once; [] where it is to be answered itself."""
+    fewer = list(merged(bells)) if len(bells) >= FULL else []
+    return fewer if len(fewer) <= len(bells) // 2 else []
+
+
+def merged(bells: Iterable[Bell]) -> Iterator[Bell]:
+    """Bells of one kind as one, in parts that a message carries; what names no endpoint or no service stays so."""
+    kinds: defaultdict[tuple[Bell, bool, bool], list[Bell]] = defaultdict(list)
+    for bell in bells:
+        kind = replace(bell, endpoints=frozenset(), services=frozenset())
+        kinds[kind, bool(bell.endpoints), bool(bell.services)].append(bell)
+    for (kind, named, _), some in kinds.items():
+        endpoints = sorted(frozenset[str]().union(*(bell.endpoints for bell in some)))
+        services = frozenset[str]().union(*(bell.services for bell in some))
+        for part in chunks(endpoints) if named else [frozenset[str]()]:
+            yield replace(kind, endpoints=part, services=services)
+
+
+def planned(found: Iterable[Connection], bells: Iterable[Bell]) -> tuple[list[list[Connection]], list[Bell]]:
+    """Connections of a service, a hundred together, in the order in which to judge them, and bells for all others.
+
+    Those that wait come last: connections accepted out of band take their slot first. Of them full groups come before
+    small ones, and the oldest of a service are together.
+    """
+    kinds = defaultdict[tuple[str, bool], list[Connection]](list)
+    for one in sorted(found, key=age):
+        kinds[one.service, one.waits].append(one)
+    groups = [some[at : at + PER_CALL] for some in kinds.values() for at in range(0, len(some), PER_CALL)]
+    groups.sort(key=lambda group: (group[0].waits, -len(group), age(group[0])))
+    tried = {endpoint: bell.attempt for bell in bells for endpoint in bell.endpoints}
+    rest = [
+        Bell(
+            frozenset(one.endpoint for one in group),
+            frozenset({group[0].service}),
+            attempt=max(1, *(tried.get(one.endpoint, 0) for one in group)),
+        )
+        for group in groups[GROUPS:]
+    ]
+    return groups[:GROUPS], rest
 
 
 def _repeated(bell: Bell, error: Exception | None, absent: bool = False) -> Bell:

@@ -1,7 +1,7 @@
 """EC2's endpoint connections: what they are now, and the calls that accept, reject and tag them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,12 @@ from linkgate.model import Connection, State
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import TagTypeDef, UnsuccessfulItemTypeDef, VpcEndpointConnectionTypeDef
+    from mypy_boto3_ec2.type_defs import (
+        FilterTypeDef,
+        TagTypeDef,
+        UnsuccessfulItemTypeDef,
+        VpcEndpointConnectionTypeDef,
+    )
 
 Act = Callable[[str, Sequence[str]], "list[UnsuccessfulItemTypeDef]"]
 
@@ -21,15 +26,30 @@ PER_CALL = 100
 """Connections that are judged and named in a call together; EC2 documents no maximum, this keeps answers small."""
 FILTER_VALUES = 200
 """Values that one filter of a Describe may carry (EC2 API reference, "Filters")."""
-ABREAST = 8
-"""Describes that are under way together: a run may look at thousands, and EC2 takes its time for each call."""
 PAGE = 1000
+WAITING = "pendingAcceptance"
+"""EC2's word for a connection that waits, as its filter `vpc-endpoint-state` takes it."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """The time of a request of which EC2 says none: older than any other, so that it is not forgotten."""
 
 
+@dataclass(slots=True)
+class Shown:
+    """What EC2 shows of one service: its endpoint connections, and the ids of what else is connected.
+
+    `attachments` are transit gateway attachments (of Gateway Load Balancer services alone): they have no endpoint, so
+    Linkgate counts and names them, and leaves them alone.
+    """
+
+    connections: list[Connection] = field(default_factory=list)
+    attachments: list[str] = field(default_factory=list)
+
+
 class Connections:
     """The endpoint connections of the account's services in this Region.
+
+    They are described by service and picked out here: EC2 documents a filter by endpoint, but was seen to refuse it
+    (`InvalidFilter: The filter vpc-endpoint-id is invalid`, terraform-provider-aws, internal/service/ec2/find.go).
 
     Raises Throttled when EC2 asks for fewer calls, Unavailable when it cannot be reached, and lets every other
     ClientError through: that is a wrong deployment (a missing permission), which waiting does not mend.
@@ -38,17 +58,39 @@ class Connections:
     def __init__(self, ec2: "EC2Client") -> None:
         self._ec2 = ec2
 
-    def named(self, endpoints: Iterable[str]) -> list[Connection]:
-        """The connections of these endpoint ids, whatever their service; those EC2 does not show are left out."""
-        with ThreadPoolExecutor(ABREAST) as pool:
-            asked = pool.map(
-                lambda some: self._described("vpc-endpoint-id", some), parts(sorted(endpoints), FILTER_VALUES)
-            )
-            return [connection for some in asked for connection in some]
+    def of(self, services: Iterable[str]) -> dict[str, Shown]:
+        """Everything that is connected to some services, in any state, by service."""
+        shown = {service: Shown() for service in services}
+        for one in self._described(sorted(shown)):
+            if one.endpoint:
+                shown[one.service].connections.append(one)
+            else:
+                shown[one.service].attachments.append(one.attachment)
+        return shown
 
-    def of(self, service: str) -> list[Connection]:
-        """Every connection of one service, in any state."""
-        return self._described("service-id", [service])
+    def named(self, owners: Mapping[str, str], services: Iterable[str]) -> list[Connection]:
+        """The connections of these endpoint ids among those of some services; those EC2 does not show are left out.
+
+        `owners` gives the account of each endpoint, "" where nobody knows it: then it is a new one, and likely to wait.
+        A service may have thousands of connections, so EC2 is asked for these accounts and for those that wait first.
+        What that does not show is looked for among all of them: a filter that EC2 understands otherwise than documented
+        costs a call, and hides nobody.
+        """
+        among, missing, found = sorted(set(services)), set(owners), list[Connection]()
+        accounts = sorted({owners[endpoint] for endpoint in missing} - {""})
+        narrow: list[FilterTypeDef] = [
+            {"Name": "vpc-endpoint-owner", "Values": some} for some in parts(accounts, FILTER_VALUES)
+        ]
+        if "" in owners.values():
+            narrow.append({"Name": "vpc-endpoint-state", "Values": [WAITING]})
+        for filters in (*([one] for one in narrow), []):
+            for one in self._described(among, *filters) if missing else ():
+                if one.endpoint in missing:
+                    missing.remove(one.endpoint)
+                    found.append(one)
+                if not missing:
+                    break
+        return found
 
     def accept(self, service: str, endpoints: Sequence[str]) -> dict[str, Refusal]:
         """Accept connections of one service; returns what EC2 refused, by endpoint id.
@@ -82,7 +124,8 @@ class Connections:
 
         refused = refusals(asked, endpoints)
         doubtful = [endpoint for endpoint, why in refused.items() if why.code not in INDIVISIBLE]
-        done = {one.endpoint for one in self.named(doubtful) if one.service == service and one.state in wanted}
+        shown = self.named(dict.fromkeys(doubtful, ""), [service])
+        done = {one.endpoint for one in shown if one.state in wanted}
         return {endpoint: why for endpoint, why in refused.items() if endpoint not in done}
 
     def _accept(self, service: str, endpoints: Sequence[str]) -> "list[UnsuccessfulItemTypeDef]":
@@ -93,10 +136,13 @@ class Connections:
         answer = self._ec2.reject_vpc_endpoint_connections(ServiceId=service, VpcEndpointIds=list(endpoints))
         return answer.get("Unsuccessful", [])
 
-    def _described(self, name: str, values: Sequence[str]) -> list[Connection]:
-        asked = {"Filters": [{"Name": name, "Values": values}], "PaginationConfig": {"PageSize": PAGE}}
-        found = listed(self._ec2.get_paginator("describe_vpc_endpoint_connections"), "VpcEndpointConnections", **asked)
-        return list(map(_connection, found))
+    def _described(self, services: Sequence[str], *narrow: "FilterTypeDef") -> Iterator[Connection]:
+        """What is connected to some services, a filter's worth of them in each Describe; attachments among it."""
+        for some in parts(services, FILTER_VALUES):
+            filters = [{"Name": "service-id", "Values": some}, *narrow]
+            paginator = self._ec2.get_paginator("describe_vpc_endpoint_connections")
+            asked = {"Filters": filters, "PaginationConfig": {"PageSize": PAGE}}
+            yield from map(_connection, listed(paginator, "VpcEndpointConnections", **asked))
 
 
 def _unsuccessful(endpoints: Sequence[str], items: "Iterable[UnsuccessfulItemTypeDef]") -> dict[str, Refusal]:
@@ -110,7 +156,7 @@ def _unsuccessful(endpoints: Sequence[str], items: "Iterable[UnsuccessfulItemTyp
 def _connection(response: "VpcEndpointConnectionTypeDef") -> Connection:
     return Connection(
         service=response["ServiceId"],
-        endpoint=response["VpcEndpointId"],
+        endpoint=response.get("VpcEndpointId", ""),
         # Owners are digits; a JSON number on the way would have lost leading zeros.
         owner=response["VpcEndpointOwner"].zfill(12) if response.get("VpcEndpointOwner") else "",
         region=response.get("VpcEndpointRegion", ""),
@@ -119,4 +165,5 @@ def _connection(response: "VpcEndpointConnectionTypeDef") -> Connection:
         dns_names=tuple(entry["DnsName"] for entry in response.get("DnsEntries", []) if "DnsName" in entry),
         connection_id=response.get("VpcEndpointConnectionId", ""),
         tags={tag["Key"]: tag.get("Value", "") for tag in response.get("Tags", []) if "Key" in tag},
+        attachment=str(response.get("TransitGatewayAttachmentId", "")),
     )

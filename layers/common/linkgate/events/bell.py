@@ -15,7 +15,7 @@ SERVICE_ID = re.compile(r"vpce-svc-[0-9a-f]{8,17}(?![0-9a-z])")
 CLOUDTRAIL = "AWS API Call via CloudTrail"
 CLOUDTRAIL_ORIGIN = "CloudTrail"
 BELL = "Bell"
-ENDPOINTS_PER_BELL = 100
+ENDPOINTS_PER_BELL = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,11 @@ class EndpointRecord:
 
     def fresh_at(self, now: datetime) -> bool:
         """Whether EC2 took an answer so recently that a look may be older than it."""
-        return self.settled and self.status is not Status.HELD and _after(self.answered_at, now - LEASE)
+        return self.answered_since(now - LEASE)
+
+    def answered_since(self, moment: datetime) -> bool:
+        """Whether EC2 took an answer of ours after a moment."""
+        return self.settled and self.status is not Status.HELD and _after(self.answered_at, moment)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,13 +43,10 @@ class Patrol:
 
     def round(self, left: Left) -> Run:
         """Probe the endpoints of every managed service; one service's trouble is not another's."""
-        run, services, connections = Run(left), self.services.managed(), list[Connection]()
-        for service in services:
-            try:
-                connections += self.connections.of(service)
-                run.services[service] = []
-            except Exception as error:
-                run.failed[service] = error
+        run, services = Run(left), self.services.managed()
+        shown = self.connections.of(services) if services else {}
+        connections = [one for some in shown.values() for one in some.connections]
+        run.services |= {service: [] for service in services}
         for one in self.probing.assess(self._candidates(services, connections), run):
             run.services[one.candidate.connection.service].append(one)
         for service, assessments in run.services.items():
@@ -64,18 +61,18 @@ class Patrol:
 
         A visit that fails says nothing about health yet, since AWS's data path follows its state; rounds do.
         """
-        run = Run(left)
-        shown = {one.endpoint: one for one in self.connections.named({one for bell in bells for one in bell.endpoints})}
-        available = [one for one in shown.values() if one.state is State.AVAILABLE]
-        services = self.services.managed() if available else {}
-        candidates = self._candidates(services, [one for one in available if one.service in services])
+        run, services = Run(left), self.services.managed()
+        known = self.ledger.current(endpoint for bell in bells for endpoint in bell.endpoints)
+        owners = {one.endpoint: one.owner for one in known.values() if one.service in services}
+        shown = {one.endpoint: one for one in self.connections.named(owners, services)}
+        candidates = self._candidates(services, [one for one in shown.values() if one.state is State.AVAILABLE])
         reached = [one for one in candidates if one.targets]
         assessments = self.probing.assess(reached, run)
         recorded = self.recorder.record([one for one in assessments if one.healthy], run)
         again = {one.connection.endpoint for one in reached} - recorded
         again |= {one.endpoint for one in shown.values() if one.state is State.PENDING}
         for bell in bells:
-            later = (bell.endpoints & again) | (bell.endpoints - shown.keys())
+            later = bell.endpoints & (again | (owners.keys() - shown.keys()))
             if later and lasts(bell.attempt):
                 self.queue.send([bell.again(later)])
         return run

@@ -10,7 +10,7 @@ from linkgate.errors import Unavailable
 from linkgate.health.causes import UNKNOWN
 from linkgate.health.diagnosis import Diagnosis, diagnose, diagnose_closed
 from linkgate.health.evidence import Evidence, gather
-from linkgate.model import State
+from linkgate.model import Connection, State
 from linkgate.patrol.assessment import Assessment
 from linkgate.patrol.canaries import Canaries, Group
 from linkgate.patrol.run import Run
@@ -38,16 +38,17 @@ class Probing:
             seen_at = str(one.known.health.get("private_seen_at", "")) if one.known else ""
             endpoint = one.connection.endpoint
             evidence[endpoint] = gather(one.connection, verdicts.get(endpoint, ()), seen_at, self.now())
-        states = self._states([endpoint for endpoint, found in evidence.items() if found.doubtful])
+        states = self._states([one.connection for one in candidates if evidence[one.connection.endpoint].doubtful])
         return [_assessed(one, evidence[one.connection.endpoint], states) for one in candidates]
 
-    def _states(self, endpoints: Sequence[str]) -> dict[str, State]:
+    def _states(self, doubtful: Sequence[Connection]) -> dict[str, State]:
         """EC2's states by now: a connection rejected a second ago is not to be blamed on a security group."""
+        owners, services = {one.endpoint: one.owner for one in doubtful}, {one.service for one in doubtful}
         try:
-            now = {one.endpoint: one.state for one in self.connections.named(endpoints)}
+            now = {one.endpoint: one.state for one in self.connections.named(owners, services)}
         except Unavailable:
             return {}  # what EC2 showed before the probes stands
-        return {endpoint: now.get(endpoint, State.DELETED) for endpoint in endpoints}
+        return {endpoint: now.get(endpoint, State.DELETED) for endpoint in owners}
 
 
 def _assessed(candidate: Candidate, evidence: Evidence, states: dict[str, State]) -> Assessment:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from linkgate.approve.context import ContextReader, LedgerState, View, age
 from linkgate.aws.allowlist import AllowList
-from linkgate.aws.connections import Connections
+from linkgate.aws.connections import Connections, Shown
 from linkgate.errors import Contended, Unavailable
 from linkgate.events.bell import Bell, chunks
 from linkgate.events.bus import Bus
@@ -25,6 +25,16 @@ from linkgate.sweep.tags import due
 
 TAGS_PER_LOOK = 20
 """Connections tagged in one look at a service: a call each, of which EC2 lets an account make a few a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the ledger knows of a service's endpoints and of who holds its slots, and what EC2 showed after that."""
+
+    service: str
+    known: Mapping[str, EndpointRecord]
+    slots: Mapping[str, frozenset[str]]
+    shown: Shown
 
 
 @dataclass(slots=True)
@@ -45,6 +55,8 @@ class ComparisonResult:
     """Accounts whose place in the organisation nobody could tell, and why."""
     statuses: Counter[Status] = field(default_factory=Counter)
     """How many endpoints stand where, as the ledger knew before this look."""
+    attachments: list[str] = field(default_factory=list)
+    """Transit gateway attachments, which Linkgate leaves alone."""
     again: timedelta | None = None
     """When to look again, where a grace runs."""
 
@@ -61,14 +73,11 @@ class Comparer:
     bells: BellQueue
     now: Callable[[], datetime]
 
-    def compare(self, service: str, rows: Covering, kept: LedgerState, origin: str) -> ComparisonResult:
+    def compare(self, look: Look, rows: Covering, kept: LedgerState, origin: str) -> ComparisonResult:
         """Send bells for endpoints that the ledger does not show as they are, reconcile and tag those that are live."""
-        # The ledger before connections: who holds a slot was seen by then.
-        known, slots = self.ledger.whole(service)
-        shown, found = (
-            self.connections.of(service),
-            ComparisonResult(statuses=Counter(one.status for one in known.values())),
-        )
+        service, known, slots, shown = look.service, look.known, look.slots, look.shown.connections
+        found = ComparisonResult(statuses=Counter(one.status for one in known.values()))
+        found.attachments = look.shown.attachments
         self._heal(service, known, slots, {one.endpoint for one in shown if not one.state.gone})
         owners = {one.owner for one in shown if not one.state.gone}
         view = View(known, rows, self.contexts.of(service, owners, rows.common, kept, slots))

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from linkgate.approve.context import ContextReader, View
 from linkgate.aws.allowlist import AllowList
+from linkgate.aws.calls import parts
 from linkgate.aws.connections import PER_CALL, Connections
 from linkgate.aws.errors import THROTTLES, Refusal
 from linkgate.errors import Contended
@@ -65,17 +66,17 @@ class Reconciler:
         if acts:
             found.withheld = self._withheld(view, ordinary - view.context.released, settings.max_cuts, len(live))
         reported = found.withheld if acts else ordinary
-        due = list[str]()
+        due = list[tuple[str, str]]()
         for one in unwanted:
             known = view.known[one.connection.endpoint]
             if known.endpoint in reported:
                 self._report(one, known)
             elif _due(one, known, settings.grace, self.now()):
-                due.append(known.endpoint)
+                due.append((known.endpoint, one.connection.owner))
             elif not known.unwanted_since:
                 found.look_again(settings.grace)  # where the grace began earlier, an earlier look asked for another
-        for start in range(0, len(due), PER_CALL):
-            self._cut(view.context.service, due[start : start + PER_CALL], settings.max_cuts.of(len(live)), found)
+        for some in parts(due, PER_CALL):
+            self._cut(view.context.service, dict(some), settings.max_cuts.of(len(live)), found)
         return found
 
     def _unwanted(
@@ -135,9 +136,9 @@ class Reconciler:
         self.contexts.breaker.trip(name, before, Tripped(withheld, budget))
         return withheld
 
-    def _cut(self, service: str, endpoints: Sequence[str], budget: int, found: Reconciled) -> None:
-        """Look once more, decide, record, act, record."""
-        shown = [one for one in self.connections.named(endpoints) if one.service == service and one.state.live]
+    def _cut(self, service: str, owners: Mapping[str, str], budget: int, found: Reconciled) -> None:
+        """Look once more at endpoints of these owners, decide, record, act, record."""
+        shown = [one for one in self.connections.named(owners, [service]) if one.state.live]
         rows = self.allow_list.rows_for(shown)
         view = self.contexts.view(service, shown, rows, self.ledger.current(one.endpoint for one in shown))
         settings, spent, opened = view.settings, view.context.state.cuts.spent, list[Judgment]()

@@ -42,6 +42,8 @@ def _log_service(service: str, found: ComparisonResult, logger: Logger) -> None:
     logger.info(
         f"swept {service}", pending=found.pending, requeued=found.requeued, unwanted=found.unwanted, cut=found.cut
     )
+    if found.attachments:
+        logger.info(f"left alone on {service}: transit gateway attachments", attachments=found.attachments)
     for withheld in found.withheld:
         logger.warning(f"the breaker of {service} is tripped: {withheld}")
     for endpoint, why in found.refusals.items():

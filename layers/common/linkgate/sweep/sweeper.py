@@ -5,16 +5,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from linkgate.aws.calls import parts
 from linkgate.events.bell import CLOUDTRAIL_ORIGIN, Bell
 from linkgate.events.queue import BellQueue
 from linkgate.model import RowKey
 from linkgate.policy.decide import Covering, Rows
 from linkgate.policy.rows import EVERY, Item, is_unit, meant_by
-from linkgate.sweep.compare import Comparer, ComparisonResult
+from linkgate.sweep.compare import Comparer, ComparisonResult, Look
 from linkgate.sweep.expiring import ExpiringRows
 from linkgate.sweep.lease import Lease
 from linkgate.sweep.services import ServiceConfigurator, ServicesResult
 from linkgate.sweep.validator import Validator
+
+TOGETHER = 10
+"""Services that one Describe shows: a call for each would be most of a sweep of a hundred services."""
 
 
 @dataclass(slots=True)
@@ -135,11 +139,24 @@ class Sweeper:
             if is_unit(key):
                 units[key.service][key] = item
         kept = self.comparer.contexts.states(services)
-        for service in sorted(services):
+        for some in parts(sorted(services), TOGETHER):
+            for look in self._looks(some, result):
+                service = look.service
+                with result.catching(service):
+                    mine = ChainMap(by_service[service], by_service[EVERY])
+                    covering = Covering(service, mine, units[service] | units[EVERY])
+                    result.services[service] = found = self.comparer.compare(look, covering, kept[service], origin)
+                    if found.again is not None:
+                        later = int(found.again.total_seconds()) + 1
+                        self.looks.send([Bell(services=frozenset({service}), origin="sweep")], later)
+
+    def _looks(self, services: Iterable[str], result: SweepResult) -> list[Look]:
+        """What the ledger knows of some services, and then what EC2 shows: who holds a slot was seen by then."""
+        kept = {}
+        for service in services:
             with result.catching(service):
-                mine = ChainMap(by_service[service], by_service[EVERY])
-                covering = Covering(service, mine, units[service] | units[EVERY])
-                result.services[service] = found = self.comparer.compare(service, covering, kept[service], origin)
-                if found.again is not None:
-                    later = int(found.again.total_seconds()) + 1
-                    self.looks.send([Bell(services=frozenset({service}), origin="sweep")], later)
+                kept[service] = self.comparer.ledger.whole(service)
+        with result.catching(", ".join(kept)):
+            shown = self.comparer.connections.of(kept)
+            return [Look(service, *kept[service], shown[service]) for service in kept]
+        return []
