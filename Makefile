@@ -44,7 +44,7 @@ check: setup-dev ## ruff, strict mypy, import-linter, cfn-lint, sam validate
 lock: ## renew the lock files in requirements/ and layers/common/ (needs uv)
 	@for name in requirements/dev requirements/lab requirements/sam layers/common/requirements; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
-	    $$([ $$name = requirements/dev ] || [ $$name = requirements/sam ] || echo --constraints requirements/dev.txt) \
+	    $$([ $$name != requirements/lab ] || echo --constraints requirements/dev.txt) \
 	    --quiet --output-file $$name.txt $$name.in; done
 
 clean: ## remove what the other targets made

@@ -143,6 +143,26 @@ def conditional_topics(stack: Stack) -> list[str]:
     ]
 
 
+def deputies(stack: Stack) -> list[str]:
+    """Statements that let a service act for any account: who knows our ARN could have it act on ours.
+
+    IAM user guide, "The confused deputy problem". Lambda's own role is passed to a function of this account alone, and
+    EventBridge sends no condition key to topics and their keys.
+    """
+    trusts = [
+        (name, one)
+        for name, role in stack.of("AWS::IAM::Role").items()
+        for one in statements(role["AssumeRolePolicyDocument"])
+    ]
+    keys = [(name, one) for name, key in stack.of("AWS::KMS::Key").items() for one in statements(key["KeyPolicy"])]
+    return [
+        f"{name}: {service} may act for anybody"
+        for name, statement in [*resource_statements(stack), *keys, *trusts]
+        for service in services(statement)
+        if service not in ("lambda.amazonaws.com", EVENTS) and "aws:Source" not in str(statement.get("Condition"))
+    ]
+
+
 def silenced_topics(stack: Stack) -> list[str]:
     """Topics whose key keeps a publisher out (SNS developer guide, "Key management")."""
     problems = []
@@ -159,7 +179,7 @@ def silenced_topics(stack: Stack) -> list[str]:
     return problems
 
 
-CHECKS = [refused, shared_policies, other_targets, loose_ends, strangers, conditional_topics, silenced_topics]
+CHECKS = [refused, deputies, shared_policies, other_targets, loose_ends, strangers, conditional_topics, silenced_topics]
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -238,8 +258,16 @@ SPOILED = [
     ),
     Spoiled(strangers, "TrailRule", GONE, "${TrailRule.Arn} sends nothing to ${BellQueue.Arn}"),
     Spoiled(
+        deputies,
+        f"NotificationTopicPolicy.{POLICY}.Condition",
+        GONE,
+        "NotificationTopicPolicy: vpce.amazonaws.com may act for anybody",
+    ),
+    Spoiled(deputies, "TopicKey.KeyPolicy.Statement.1.Condition", GONE, "TopicKey: vpce.amazonaws.com may act"),
+    Spoiled(deputies, "PipeRole.AssumeRolePolicyDocument.Statement.0.Condition", GONE, "PipeRole: pipes.amazonaws.com"),
+    Spoiled(
         conditional_topics,
-        "TopicKey.KeyPolicy.Statement.1.Condition",
+        "TopicKey.KeyPolicy.Statement.2.Condition",
         {"StringEquals": {"aws:SourceAccount": "111111111111"}},
         "TopicKey has a condition",
     ),

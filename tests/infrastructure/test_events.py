@@ -48,12 +48,12 @@ def unmatched_rules(stack: Stack) -> list[str]:
 
 
 def empty_messages(stack: Stack) -> list[str]:
-    """Transformed messages made of fields that no detail has."""
+    """Messages made of fields that no detail has, or by a template, into which EventBridge puts quotes unescaped."""
     return [
         f"{name} tells {path}, which no event has"
         for name, rule in stack.of("AWS::Events::Rule").items()
         for target in rule["Targets"]
-        for path in target.get("InputTransformer", {}).get("InputPathsMap", {}).values()
+        if (path := target.get("InputPath", "a template" if "InputTransformer" in target else ""))
         if not path.startswith("$.detail.") or path.removeprefix("$.detail.") not in words()
     ]
 
@@ -93,9 +93,15 @@ SPOILED = [
     ),
     Spoiled(
         empty_messages,
-        "HealthRule.Targets.0.InputTransformer.InputPathsMap.summary",
+        "HealthRule.Targets.0.InputPath",
         "$.detail.sumary",
         "which no event has",
+    ),
+    Spoiled(
+        empty_messages,
+        "HealthRule.Targets.0",
+        {"Arn": "${AlarmTopic}", "InputTransformer": {"InputTemplate": '"<summary>"'}},
+        "HealthRule tells a template",
     ),
 ]
 

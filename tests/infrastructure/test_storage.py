@@ -43,7 +43,8 @@ def careless_tables(stack: Stack) -> list[str]:
             "encrypted": table.get("SSESpecification", {}).get("SSEEnabled") is True,
             "protected as the parameter says": table.get("DeletionProtectionEnabled")
             == stack.parameters["DeletionProtection"],
-            "retained": (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")) == ("Retain", "Retain"),
+            "retained": (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy"))
+            == ("RetainExceptOnCreate", "Retain"),
         }
         problems += [f"{name} is not {what}" for what, holds in seen.items() if not holds]
     return problems

@@ -209,6 +209,20 @@ def test_a_deny_of_an_ou_keeps_a_rejected_connection_out_without_a_bell_at_every
     assert app.sweeper.sweep("a sweep").sum(lambda found: found.requeued) == 0
 
 
+@pytest.mark.parametrize("code", ["OperationInProgress", "InternalError", "UnauthorizedOperation", "Busy"])
+def test_a_rejected_connection_that_ec2_cannot_accept_just_now_is_asked_for_again(code: str) -> None:
+    app = enforced(default="reject")
+    app.world.accepts_rejected = True
+    app.connect(A)
+    app.work(100)
+    app.world.refusals[A] = [Refusal(code, "not now") for _ in range(3)]
+    app.edit(SERVICE, CONSUMER, effect="allow")
+    app.work(100)
+    assert (app.known(A).final, app.state(A)) == (False, State.REJECTED)
+    settle(app, 4)
+    assert app.state(A) is State.AVAILABLE
+
+
 def test_a_permission_that_is_missing_does_not_fill_the_ledger() -> None:
     app = enforced(default="reject")
     app.connect(A)

@@ -1,12 +1,14 @@
 """Endpoint services: which are managed, what is wrong with them, whether they notify, and who may ask."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.stub import Stubber
 from linkgate.aws.errors import Refusal
 from linkgate.aws.services import EVENTS, PRINCIPALS_PER_CALL, EndpointService, EndpointServices, lost
+from linkgate.errors import Throttled
 from linkgate.model import RowKey
 from linkgate.policy.principals import Change
 
@@ -57,6 +59,14 @@ def test_managed_services_are_those_with_the_tag_from_every_page(ec2: Ec2) -> No
         SERVICE: EndpointService(SERVICE, True, "Available", "verified", "api.example.com"),
         OTHER: EndpointService(OTHER, False, "", ""),
     }
+
+
+@pytest.mark.parametrize(("kind", "gateway"), [("Interface", False), ("GatewayLoadBalancer", True)])
+def test_a_service_behind_gateway_load_balancers_is_known(ec2: Ec2, kind: str, gateway: bool) -> None:
+    client, stubber = ec2
+    configuration = {"ServiceId": SERVICE, "ServiceType": [{"ServiceType": kind}]}
+    stubber.add_response(SERVICES, {"ServiceConfigurations": [configuration]}, MANAGED)
+    assert EndpointServices(client).managed()[SERVICE].gateway is gateway
 
 
 @pytest.mark.parametrize(
@@ -132,6 +142,14 @@ def test_a_notification_that_is_disabled_or_carries_too_little_is_said_and_not_d
     assert ensured(ec2, broken) == {SERVICE: "its connection notification is disabled or does not carry every event"}
 
 
+def test_a_throttle_while_notifications_are_made_is_no_problem_of_the_service(ec2: Ec2) -> None:
+    client, stubber = ec2
+    stubber.add_response(NOTES, {"ConnectionNotificationSet": []}, {})
+    stubber.add_client_error(CREATE, "RequestLimitExceeded", "slower", http_status_code=503)
+    with pytest.raises(Throttled):
+        EndpointServices(client).ensure_notifications([SERVICE], TOPIC)
+
+
 def test_a_service_whose_notification_ec2_refuses_is_named_and_the_others_get_theirs(ec2: Ec2) -> None:
     client, stubber = ec2
     stubber.add_response(NOTES, {"ConnectionNotificationSet": []}, {})
@@ -189,6 +207,17 @@ def test_the_principals_of_a_service_are_read_from_every_page(ec2: Ec2) -> None:
     stubber.add_response(PERMISSIONS, answers[0], asked)
     stubber.add_response(PERMISSIONS, answers[1], {**asked, "NextToken": "more"})
     assert EndpointServices(client).principals(SERVICE) == {"*", ROOTS[1]}
+
+
+def test_a_principal_that_may_connect_transit_gateways_alone_is_none_of_ours() -> None:
+    kinds = {"": "vpc-endpoint", "both": "vpc-endpoint", "gateways": "transit-gateway-attachment"}
+    answer = {
+        "AllowedPrincipals": [{"Principal": "old"}]
+        + [{"Principal": name, "PermissionType": kind} for name, kind in kinds.items()]
+    }
+    pages = SimpleNamespace(paginate=lambda **_: [answer])
+    ec2: Any = SimpleNamespace(get_paginator=lambda _: pages)  # the tests' botocore has not heard of the field
+    assert EndpointServices(ec2).principals(SERVICE) == {"old", "", "both"}
 
 
 def test_no_change_asks_nothing(ec2: Ec2) -> None:

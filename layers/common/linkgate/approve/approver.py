@@ -18,7 +18,7 @@ from linkgate.approve.report import Report
 from linkgate.approve.tracker import Tracker
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
-from linkgate.aws.errors import INDIVISIBLE, THROTTLES, Refusal
+from linkgate.aws.errors import THROTTLES, Refusal
 from linkgate.aws.services import EndpointServices
 from linkgate.errors import Throttled, Unavailable
 from linkgate.events.bell import CLOUDTRAIL_ORIGIN, ENDPOINTS_PER_BELL, Bell
@@ -196,9 +196,9 @@ class Approver:
             self._refused(line, why, report, ledger)
 
     def _refused(self, line: Judgment, why: Refusal, report: Report, ledger: Ledger) -> None:
-        """Keep a refusal: asked again after a growing pause; of a connection once rejected it is the last word."""
+        """Keep a refusal: asked again after a growing pause, unless it is final and nothing waits for an answer."""
         connection, before = line.connection, line.before
-        if connection.waits or why.code in INDIVISIBLE:
+        if connection.waits or not why.final:
             tries = 1 + (before.tries if before and before.entry == line.entry else 0)
             ledger.refused(connection.endpoint, line.entry, str(why), tries, self.now() + pause(tries))
             report.refused[connection.endpoint] = why

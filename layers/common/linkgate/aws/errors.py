@@ -29,6 +29,16 @@ class Refusal:
         fields = error if isinstance(error, dict) else {}
         return cls(str(fields.get("Code", "")), str(fields.get("Message", "")))
 
+    @property
+    def final(self) -> bool:
+        """Whether the state of the connection is what EC2 has against it, or there is none: asking again is idle.
+
+        Everything else passes, or is somebody's to mend: an operation in progress, a throttle, an error of EC2's own, a
+        permission. The codes are not documented: EC2's others of this kind are InvalidState, IncorrectState,
+        InvalidVpcEndpointState and Invalid….NotFound.
+        """
+        return self.code.endswith(("State", ".NotFound"))
+
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
 

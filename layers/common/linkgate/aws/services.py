@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 TAG, MANAGED = "linkgate", "managed"
 EVENTS = ("Accept", "Connect", "Delete", "Reject")
 """Every event that EC2's connection notifications know."""
+ENDPOINTS = "vpc-endpoint"
+"""EC2's word for a permission to connect endpoints; where it says nothing, there is no other."""
 PRINCIPALS_PER_CALL = 50
 """Principals that one call adds or removes; how many EC2 takes is not documented."""
 PAGE = 1000
@@ -35,6 +37,9 @@ class EndpointService:
     private_dns_state: str
     private_dns_name: str = ""
     """The name that consumers may enable in their VPCs, possibly with a wildcard; "" where there is none."""
+    gateway: bool = False
+    """Behind Gateway Load Balancers: EC2 documents connection notifications for interface endpoints alone, and there is
+    no name to probe, so that its connections are found by sweeps and are unprobed."""
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with its configuration, one sentence each."""
@@ -72,18 +77,25 @@ class EndpointServices:
     def ensure_notifications(self, services: Iterable[str], topic: str) -> dict[str, str]:
         """Make every service notify the topic of every event; returns why not, by service id, where one still does not.
 
-        Raises Throttled and Unavailable.
+        Raises Throttled and Unavailable; what was made until then stays.
         """
         complete = self._notified(topic)
         return {service: why for service in services if (why := self._ensured(service, complete.get(service), topic))}
 
     def principals(self, service: str) -> frozenset[str]:
-        """Who may ask for a connection to a service: ARNs, or `*` for everybody."""
+        """Who may ask for an endpoint's connection to a service: ARNs, or `*` for everybody.
+
+        What is allowed to transit gateway attachments alone (PermissionType) is none of ours.
+        """
         asked = {"ServiceId": service, "PaginationConfig": {"PageSize": PAGE}}
         allowed = listed(
             self._ec2.get_paginator("describe_vpc_endpoint_service_permissions"), "AllowedPrincipals", **asked
         )
-        return frozenset(one["Principal"] for one in allowed if "Principal" in one)
+        return frozenset(
+            one["Principal"]
+            for one in allowed
+            if "Principal" in one and one.get("PermissionType", ENDPOINTS) == ENDPOINTS
+        )
 
     def permit(self, service: str, change: Change) -> dict[str, Refusal]:
         """Add and remove principals; returns what EC2 refused, by principal. Raises Throttled and Unavailable.
@@ -119,9 +131,10 @@ class EndpointServices:
         if complete is not None:
             return "" if complete else "its connection notification is disabled or does not carry every event"
         try:
-            self._ec2.create_vpc_endpoint_connection_notification(
-                ServiceId=service, ConnectionNotificationArn=topic, ConnectionEvents=list(EVENTS)
-            )
+            with ec2_errors():  # what passes by itself is no misconfiguration
+                self._ec2.create_vpc_endpoint_connection_notification(
+                    ServiceId=service, ConnectionNotificationArn=topic, ConnectionEvents=list(EVENTS)
+                )
         except ClientError as error:
             return f"it has no connection notification, and EC2 makes none: {error}"
         return ""
@@ -133,5 +146,6 @@ def _endpoint_service(response: "ServiceConfigurationTypeDef") -> EndpointServic
         acceptance_required=response.get("AcceptanceRequired", False),
         state=response.get("ServiceState", ""),
         private_dns_state=response.get("PrivateDnsNameConfiguration", {}).get("State", ""),
+        gateway=any(one.get("ServiceType") == "GatewayLoadBalancer" for one in response.get("ServiceType", [])),
         private_dns_name=response.get("PrivateDnsName", ""),
     )

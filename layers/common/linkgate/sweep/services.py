@@ -42,7 +42,8 @@ class ServiceConfigurator:
     def keep(self, managed: Mapping[str, EndpointService], rows: Rows) -> ServicesResult:
         """Look at every service; `rows` is the whole table. What fails for one service does not touch the others."""
         found = ServicesResult()
-        unnotified = self.services.ensure_notifications(managed, self.topic)
+        notifying = [service for service, one in managed.items() if not one.gateway]
+        unnotified = self.services.ensure_notifications(notifying, self.topic)
         for service, endpoint_service in managed.items():
             wrong = endpoint_service.problems() + ((unnotified[service],) if service in unnotified else ())
             try:
