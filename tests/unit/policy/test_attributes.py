@@ -38,8 +38,7 @@ NOON = datetime(2026, 12, 31, 12, tzinfo=UTC)
     ],
 )
 def test_a_time_is_iso_8601_with_a_zone_or_epoch_seconds_also_as_text(value: object) -> None:
-    read = rule(starts_at=value, expires_at=value)
-    for moment in (read.starts_at, read.expires_at):
+    for moment in (rule(starts_at=value).starts_at, rule(expires_at=value).expires_at):
         assert moment is not None
         assert (moment, moment.tzinfo) == (NOON, UTC)
 

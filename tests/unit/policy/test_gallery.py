@@ -58,6 +58,15 @@ PROBLEMS = {
     "limit-negative": ("limit", f"limit is -1: {WHOLE}"),
     "limit-on-deny": ("limit", "limit is set on a row with effect deny: expected it with effect allow only"),
     "limit-on-review": ("limit", "limit is set on a row with effect review: expected it with effect allow only"),
+    "expires_at-before": (
+        "expires_at",
+        "expires_at is 2026-11-01T00:00:00+00:00: expected a time after starts_at, 2026-12-31T00:00:00+00:00",
+    ),
+    "expires_at-same": (
+        "expires_at",
+        "expires_at is 2026-12-31T00:00:00+00:00: expected a time after starts_at, 2026-12-31T00:00:00+00:00",
+    ),
+    "expires_at-week": ("expires_at", f'expires_at is "2026-W53-4T23:00:00Z": {TIME}'),
     "limit-type": ("limit", f'limit is "two": {WHOLE}'),
     "starts_at-zone": ("starts_at", f'starts_at is "2026-12-31T23:00:00": {TIME}'),
     "starts_at-early": ("starts_at", f"starts_at is 1420070399: {TIME}"),
@@ -69,6 +78,7 @@ PROBLEMS = {
     "regions-case": ("regions", f'regions is "EU-WEST-1": {REGIONS}'),
     "regions-zone": ("regions", f'regions is ["eu-west-1a"]: {REGIONS}'),
     "regions-empty": ("regions", f'regions is "eu-west-1,": {REGIONS}'),
+    "regions-number": ("regions", f'regions is "eu-west-0": {REGIONS}'),
     "regions-type": ("regions", f"regions is [1]: {REGIONS}"),
     "regions-none": ("regions", f"regions is []: {REGIONS}"),
     "people-type": ("owner", f'owner is {{"team": "payments"}}: {TEXT}'),
@@ -102,15 +112,26 @@ PROBLEMS = {
     ),
     "settings-probe-option-form": (
         "probe",
-        'probe is ["https://:443/#status"]: expected options behind # such as status=204&body=ok',
+        'probe is ["https://:443/#status"]: expected options behind # such as status=204&body=ok, '
+        "and % only in %25 and the like",
+    ),
+    "settings-probe-option-percent": (
+        "probe",
+        'probe is ["https://:443/#body=100%"]: expected options behind # such as status=204&body=ok, '
+        "and % only in %25 and the like",
+    ),
+    "settings-probe-twice": (
+        "probe",
+        'probe is ["https://:443/#status=200", "https://:443/#status=204"]: '
+        "expected each URL once, with all of its options",
     ),
     "settings-probe-status": (
         "probe",
-        "probe is [\"https://:443/healthz#status=99\"]: expected a status from 100 to 599, not '99'",
+        "probe is [\"https://:443/healthz#status=99\"]: expected a status from 200 to 599, not '99'",
     ),
     "settings-probe-status-word": (
         "probe",
-        "probe is [\"http://:80/#status=ok\"]: expected a status from 100 to 599, not 'ok'",
+        "probe is [\"http://:80/#status=ok\"]: expected a status from 200 to 599, not 'ok'",
     ),
     "settings-probe-status-on-tls": (
         "probe",

@@ -48,12 +48,26 @@ NO_ROLE = Lineage(unknown=Reason.MALFORMED_ROW, why="no role")
 # ------------------------------------------------------------------ random policies
 
 times = st.sampled_from(["2026-11-23T02:59:59Z", "2026-11-23T03:00:00Z", "2026-11-23T03:00:01Z"])
+
+
+def opens(row: Item) -> bool:
+    """Whether the window of a row has a start before its end; another is malformed."""
+    return str(row.get("starts_at", "")) < str(row.get("expires_at", "~"))
+
+
 conditions = {"starts_at": times, "expires_at": times, "regions": st.sampled_from([REGION, "us-east-1"])}
-allows = st.fixed_dictionaries({"effect": st.just("allow")}, optional={**conditions, "limit": st.integers(0, 2)})
-denies = st.fixed_dictionaries({"effect": st.just("deny")}, optional={**conditions, "cut": st.just("now")})
-reviews = st.fixed_dictionaries({"effect": st.just("review")}, optional=conditions)
+allows = st.fixed_dictionaries(
+    {"effect": st.just("allow")}, optional={**conditions, "limit": st.integers(0, 2)}
+).filter(opens)
+denies = st.fixed_dictionaries({"effect": st.just("deny")}, optional={**conditions, "cut": st.just("now")}).filter(
+    opens
+)
+reviews = st.fixed_dictionaries({"effect": st.just("review")}, optional=conditions).filter(opens)
 broken: st.SearchStrategy[Item] = st.sampled_from(
-    [{"effect": "permit"}, {"effect": "allow", "limit": -1}, {"effect": "deny", "expires": NOW}, {}]
+    [
+        *({"effect": "permit"}, {"effect": "allow", "limit": -1}, {"effect": "deny", "expires": NOW}, {}),
+        {"effect": "deny", "cut": "now", "starts_at": "2026-11-23T03:00:00Z", "expires_at": "2026-11-23T03:00:00Z"},
+    ]
 )
 kinds: list[st.SearchStrategy[Item]] = [*[allows] * 7, reviews, denies, broken]
 rules = st.sampled_from(kinds).flatmap(lambda kind: kind)

@@ -1,14 +1,15 @@
 """Reading one attribute of a row: a value of DynamoDB is read, or Unreadable says what was expected.
 
-Bare numbers given as strings and surrounding blanks are accepted, since the console produces them. Standard library
-only.
+Bare numbers given as strings and surrounding blanks are accepted, since the console produces them. Every form is spelt
+here to its last character, since what a library reads differs between its versions. docs/allow-list.md has each in a
+line. Standard library only.
 """
 
 import base64
 import json
 import re
 from collections.abc import Callable, Mapping, Set
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TypeVar
 
@@ -17,6 +18,8 @@ from linkgate.policy.probes import FORM, Probe
 
 Word = TypeVar("Word", bound=str)
 EARLIEST, LATEST = datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+BLANKS = " \t\r\n"
+"""What may surround a value."""
 LONGEST_TEXT = 2000
 DEEPEST = 40
 """DynamoDB nests 32 levels."""
@@ -78,7 +81,7 @@ def _scalar(value: object) -> str | None:
     """A text without surrounding blanks, or a number as text; None for anything else."""
     if isinstance(value, Decimal | int) and not isinstance(value, bool):
         return str(plain(value))
-    return value.strip() if isinstance(value, str) else None
+    return value.strip(BLANKS) if isinstance(value, str) else None
 
 
 def text(value: object) -> str:
@@ -94,7 +97,7 @@ def word(*words: Word) -> Callable[[object], Word]:
     *some, last = known
 
     def read(value: object) -> Word:
-        lowered = value.strip().lower() if isinstance(value, str) else ""
+        lowered = value.strip(BLANKS).lower() if isinstance(value, str) else ""
         if lowered not in known:
             raise Unreadable(f"{', '.join(some)} or {last}" if some else last)
         return known[lowered]
@@ -114,21 +117,47 @@ def whole(value: object) -> int:
     return int(_match("[0-9]{1,9}", value, "a whole number from 0 to 999999999")[0])
 
 
-_SECONDS = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
+_TIME = re.compile(
+    "([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.]([0-9]{1,9}))?)?"
+    "(?:Z|([+-])([0-9]{2}):([0-5][0-9]))"
+)
+_EPOCH = re.compile("([0-9]{10})(?:[.]([0-9]{1,9}))?")
 
 
 def moment(value: object) -> datetime:
-    """ISO 8601 with a zone, or epoch seconds, within the years 2015 to 2100."""
+    """ISO 8601 with a zone, or epoch seconds, within the years 2015 to 2100; UTC, cut to microseconds."""
     expected = "an ISO 8601 time with a zone such as 2026-12-31T23:00:00Z, or epoch seconds, between 2015 and 2100"
     text = _scalar(value) or ""
     try:
-        epoch = _SECONDS.fullmatch(text)
-        moment = datetime.fromtimestamp(float(text), UTC) if epoch else datetime.fromisoformat(text)
-    except (OverflowError, OSError, ValueError):
+        moment = time(text) if "-" in text else _since_1970(text)
+    except (OverflowError, ValueError):
         raise Unreadable(expected) from None
-    if moment.tzinfo is None or not EARLIEST <= moment < LATEST:
+    if not EARLIEST <= moment < LATEST:
         raise Unreadable(expected)
-    return moment.astimezone(UTC)
+    return moment
+
+
+def time(text: str) -> datetime:
+    """A day, T or a blank, hours and minutes, perhaps seconds and a fraction, Z or ±hh:mm; ValueError for all else."""
+    match = _TIME.fullmatch(text)
+    if not match:
+        raise ValueError("a time such as 2026-12-31T23:00:00Z")
+    *date, second, fraction, sign, hours, minutes = match.groups()
+    ahead = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    zone = timezone(-ahead if sign == "-" else ahead)
+    year, month, day, hour, minute = map(int, date)
+    return datetime(year, month, day, hour, minute, int(second or 0), _micro(fraction), zone).astimezone(UTC)
+
+
+def _since_1970(text: str) -> datetime:
+    match = _EPOCH.fullmatch(text)
+    if not match:
+        raise ValueError("epoch seconds")
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(match[1]), microseconds=_micro(match[2]))
+
+
+def _micro(fraction: str | None) -> int:
+    return int((fraction or "")[:6].ljust(6, "0"))
 
 
 LONGEST_SPAN = 3653 * 86400
@@ -157,14 +186,16 @@ def _entries(value: object, form: Callable[[str], object], expected: str) -> fro
     """The entries of a string set, a list of strings, or comma-separated text: one at least, each of a form."""
     parts = value.split(",") if isinstance(value, str) else value
     entries = parts if isinstance(parts, list | tuple | Set) else ()
-    stripped = frozenset(entry.strip() if isinstance(entry, str) else "" for entry in entries)
+    stripped = frozenset(entry.strip(BLANKS) if isinstance(entry, str) else "" for entry in entries)
     if not stripped or not all(map(form, stripped)):
         raise Unreadable(f"{expected}, {_SEVERAL}")
     return stripped
 
 
-_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
-_ENDPOINT = re.compile(r"vpce-[0-9a-f]{8}([0-9a-f]{9})?")
+REGION = "[a-z]{2,}(?:-[a-z]+)+-[1-9][0-9]?"
+"""Words and a number, whatever AWS calls its next Region; no zone."""
+_REGION = re.compile(REGION)
+_ENDPOINT = re.compile("vpce-[0-9a-f]{8}([0-9a-f]{9})?")
 
 
 def regions(value: object) -> frozenset[str]:
@@ -178,7 +209,8 @@ def endpoints(value: object) -> frozenset[str]:
 MOST_PROBES = 10
 """Probes of a service: each probes every name of every endpoint each minute."""
 _FUNCTION = (
-    "arn:aws[a-z-]*:lambda:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]{1,128})?"
+    rf"arn:aws(-[a-z]+)*:lambda:{REGION}:[0-9]{{12}}:function:[A-Za-z0-9_-]{{1,64}}"
+    r"(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?"
 )
 
 
@@ -197,4 +229,7 @@ def probes(value: object) -> tuple[str, ...]:
             Probe.parse(text)
         except ValueError as error:
             raise Unreadable(str(error) if str(error) != FORM else f"{FORM}, {_SEVERAL}") from None
+    if len({text.partition("#")[0] for text in found}) < len(found):
+        # Never all good, or one too many; a verdict is known by its URL.
+        raise Unreadable("each URL once, with all of its options")
     return found

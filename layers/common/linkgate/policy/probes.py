@@ -3,16 +3,18 @@
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
 
 FORM = "probe URLs without a host such as tcp://:443 or https://:443/healthz"
 LONGEST_BODY = 500
+WANTED = "options behind # such as status=204&body=ok, and % only in %25 and the like"
 
 _PROBE = re.compile(r"((?:tcp|tls)://:([0-9]{1,5})|https?://:([0-9]{1,5})(?:/[!\"$-~]*)?)(?:#(.*))?", re.DOTALL)
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))+", re.IGNORECASE)
+_HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})+")
+_OPTION = re.compile("([a-z_]+)=((?:[^%&]|%[0-9A-Fa-f]{2})*)", re.DOTALL)
+_ENCODED = re.compile(b"%(..)")
 _BODY = re.compile(rf"(?!\*+\Z).{{1,{LONGEST_BODY}}}", re.DOTALL)
 _OPTIONS = {
-    "status": (("http", "https"), re.compile("[1-5][0-9]{2}"), "a status from 100 to 599"),
+    "status": (("http", "https"), re.compile("[2-5][0-9]{2}"), "a status from 200 to 599"),
     "body": (("http", "https"), _BODY, f"a body of 1 to {LONGEST_BODY} characters that are not all *"),
     "server_name": (("tls", "http", "https"), _HOST, "a server_name such as api.example.com"),
 }
@@ -35,7 +37,8 @@ class Probe:
     def parse(cls, text: str) -> "Probe":
         """Read one probe as people write it; ValueError says what was expected.
 
-        Options stand behind `#` as in a query: https://:443/healthz#status=204&body=ok*ready&server_name=api.example.com
+        Options stand behind `#`: https://:443/healthz#status=204&body=ok*ready&server_name=api.example.com. As %XX may
+        be written what has a meaning of its own; whatever else stands there, `+` too, is itself.
         """
         match = _PROBE.fullmatch(text)
         if match is None or not 0 < int(match[2] or match[3]) < 65536:
@@ -60,14 +63,12 @@ class Probe:
 def _options(text: str | None, scheme: str) -> dict[str, Any]:
     if text is None:
         return {}
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True)
-    except ValueError:
-        pairs = []
-    if not pairs:
-        raise ValueError("options behind # such as status=204&body=ok")
     values: dict[str, Any] = {}
-    for name, value in pairs:
+    for pair in text.split("&"):
+        match = _OPTION.fullmatch(pair)
+        if match is None:
+            raise ValueError(WANTED)
+        name, value = match[1], _decoded(match[2])
         if name not in _OPTIONS or name in values:
             raise ValueError(f"options status, body and server_name behind #, once each, not {name[:40]!r}")
         schemes, form, words = _OPTIONS[name]
@@ -77,3 +78,11 @@ def _options(text: str | None, scheme: str) -> dict[str, Any]:
             raise ValueError(f"{words}, not {value[:40]!r}")
         values[name] = int(value) if name == "status" else value
     return values
+
+
+def _decoded(text: str) -> str:
+    """A value without its %XX, which are UTF-8."""
+    try:
+        return _ENCODED.sub(lambda match: bytes.fromhex(match[1].decode()), text.encode()).decode()
+    except UnicodeError:
+        raise ValueError(WANTED) from None
