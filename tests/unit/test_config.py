@@ -43,12 +43,24 @@ def test_decisions_are_kept_for_ever_unless_days_are_said(days: str, expected: t
     assert Settings.from_env({"LEDGER_RETENTION_DAYS": days}, ()).retention == expected
 
 
+@pytest.mark.parametrize("days", ["-1", "1.5", "1_0", "+7", "\u0667", "a week"])
+def test_days_that_are_none_are_named_by_their_variable(days: str) -> None:
+    with pytest.raises(SettingsError, match=r"^LEDGER_RETENTION_DAYS is .*: expected days such as 14, or 0$"):
+        _ = Settings(ledger_retention_days=days).retention
+    with pytest.raises(SettingsError, match=r"^EXPIRING_SOON_DAYS is "):
+        _ = Settings(expiring_soon_days=days).expiring_soon
+
+
+def test_days_beyond_a_century_are_a_century() -> None:
+    assert Settings(ledger_retention_days="999999999").retention == timedelta(days=36500)
+
+
 def test_the_default_probes_are_read_from_one_text() -> None:
     found = Settings(default_probe="tcp://:443, https://:443/healthz#status=204").probes
-    assert found == (Probe("tcp://:443"), Probe("https://:443/healthz", status=204))
+    assert found == (Probe("https://:443/healthz", status=204), Probe("tcp://:443"))
 
 
-@pytest.mark.parametrize("text", ["", "tcp", "tcp://:443,", "tcp://:443#status=200"])
+@pytest.mark.parametrize("text", ["", "tcp", "tcp://:443,", "tcp://:443#status=200", "tcp://:443,tcp://:443#x=1"])
 def test_a_default_probe_that_cannot_be_read_is_named_by_its_variable(text: str) -> None:
     with pytest.raises(SettingsError, match=r"^DEFAULT_PROBE is '.*': expected "):
         _ = Settings(default_probe=text).probes

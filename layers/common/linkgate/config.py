@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from linkgate.errors import SettingsError
+from linkgate.policy import attributes
 from linkgate.policy.probes import Probe
+
+MOST_DAYS = 36500
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +36,19 @@ class Settings:
 
     @property
     def retention(self) -> timedelta | None:
-        """How long the ledger keeps decisions; None: for ever."""
-        days = int(self.ledger_retention_days or 0)
-        return timedelta(days=days) if days else None
+        """How long the ledger keeps decisions; None: for ever; raises SettingsError."""
+        return _days("LEDGER_RETENTION_DAYS", self.ledger_retention_days or "0") or None
 
     @property
     def expiring_soon(self) -> timedelta:
         """How long before a row ends that is published; raises SettingsError."""
-        if not (self.expiring_soon_days.isascii() and self.expiring_soon_days.isdigit()):
-            raise SettingsError(f"EXPIRING_SOON_DAYS is {self.expiring_soon_days!r}: expected days such as 14, or 0")
-        return timedelta(days=min(int(self.expiring_soon_days), 3650))
+        return _days("EXPIRING_SOON_DAYS", self.expiring_soon_days)
 
     @property
     def probes(self) -> tuple[Probe, ...]:
         """What proves that an endpoint answers, unless its service's settings say otherwise; raises SettingsError."""
         try:
-            return tuple(Probe.parse(part.strip()) for part in self.default_probe.split(","))
+            return tuple(map(Probe.parse, attributes.probes(self.default_probe)))
         except ValueError as error:
             raise SettingsError(f"DEFAULT_PROBE is {self.default_probe!r}: expected {error}") from None
 
@@ -63,3 +63,12 @@ class Settings:
                 "deploy template.yaml as it is, it sets all of them"
             )
         return cls(**values)
+
+
+def _days(variable: str, text: str) -> timedelta:
+    """A number of days, a century at most."""
+    try:
+        days = attributes.whole(text)
+    except attributes.Unreadable:
+        raise SettingsError(f"{variable} is {text!r}: expected days such as 14, or 0") from None
+    return timedelta(days=min(days, MOST_DAYS))

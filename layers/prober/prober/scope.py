@@ -1,10 +1,10 @@
 """The scope is what a canary may probe: names, ports and addresses, which its own stack says and no event widens."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import SplitResult
 
 VARIABLES = ("CANARY_NAMES", "CANARY_PORTS", "CANARY_CIDRS")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -35,22 +35,20 @@ class Scope:
         if "" in suffixes:  # every name ends in nothing
             raise ValueError(f"CANARY_NAMES is {names!r}: expected names such as vpce.amazonaws.com")
         try:
-            known_ports = frozenset(int(part) for part in ports.split(",") if part.strip())
+            known_ports = frozenset(_port(part.strip()) for part in ports.split(",") if part.strip())
         except ValueError:
             raise ValueError(f"CANARY_PORTS is {ports!r}: expected ports such as 80,443") from None
         try:
-            networks = tuple(ipaddress.ip_network(part.strip()) for part in cidrs.split(",") if part.strip())
+            networks = tuple(_network(part.strip()) for part in cidrs.split(",") if part.strip())
         except ValueError as error:
             raise ValueError(f"CANARY_CIDRS is {cidrs!r}: {error}") from None
         return cls(suffixes, known_ports, networks)
 
-    def forbid(self, url: SplitResult, port: int | None) -> str:
-        """Why a URL may not be probed; "" if it may."""
-        host = (url.hostname or "").rstrip(".")
-        if url.scheme not in ("tcp", "tls", "http", "https"):
-            return f"scheme {url.scheme[:20]!r} is not tcp, tls, http or https"
-        if "@" in url.netloc:
-            return "a URL with credentials is not probed"
+    def forbid(self, scheme: str, host: str, port: int | None) -> str:
+        """Why a URL may not be probed; "" if it may. `host` is in small letters."""
+        host = host.rstrip(".")
+        if scheme not in ("tcp", "tls", "http", "https"):
+            return f"scheme {scheme[:20]!r} is not tcp, tls, http or https"
         if not any(host == suffix or host.endswith("." + suffix) for suffix in self.suffixes):
             return f"name {host[:253]!r} does not end in {' or '.join(self.suffixes)}"
         if port not in self.ports:
@@ -60,3 +58,16 @@ class Scope:
     def includes(self, address: str) -> bool:
         """Whether an address lies in one of the networks."""
         return any(ipaddress.ip_address(address) in network for network in self.networks)
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 65536:
+        raise ValueError("a port is 1 to 65535")
+    return int(text)
+
+
+def _network(text: str) -> Network:
+    """An address, `/` and a number of bits: no netmask, and no single address."""
+    if not re.fullmatch("[0-9A-Fa-f.:]+/[0-9]{1,3}", text):
+        raise ValueError("a CIDR is an address, / and a number of bits")
+    return ipaddress.ip_network(text)

@@ -3,15 +3,26 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
-from urllib.parse import SplitResult, urlsplit
+from typing import NamedTuple, Self
 
 from prober.clock import Failed
 from prober.scope import Scope
 
 DEFAULT_TIMEOUT, SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 3.0, 0.1, 10.0
 LONGEST_URL, LONGEST_BODY_PATTERN = 2000, 1000
-_HOST = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_][a-z0-9_-]{0,62}(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?", re.IGNORECASE)
+_LABEL = "[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
+_HOST = re.compile(rf"(?=.{{1,253}}\.?\Z){_LABEL}(\.{_LABEL})*\.?")
+_URL = re.compile(r"([a-z]+)://([^/?#]*)([/?][^#]*)?")
+_AUTHORITY = re.compile(r"([^:\[\]]*|\[[^\[\]]*\])(?::([0-9]{1,5}))?")
+
+
+class Url(NamedTuple):
+    """What a URL says; no `port`: it says none. `path` begins with a slash and has the query."""
+
+    scheme: str
+    host: str
+    port: int | None
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +58,15 @@ class Target:
         """A target as patrol sends it; raises Failed with `probe_error` and the reason in words."""
         if not isinstance(target, Mapping):
             raise Failed("probe_error", f"a target is an object, not {type(target).__name__}")
-        url, port = _url(target.get("url"))
-        if problem := scope.forbid(url, port):
+        url = _url(target.get("url"))
+        if problem := scope.forbid(url.scheme, url.host, url.port):
             raise Failed("probe_error", problem)
-        host = _host("name", url.hostname)
+        host = _host("name", url.host)
         read = cls(
             scheme=url.scheme,
             host=host,
-            port=port or 0,
-            path=(url.path or "/") + (f"?{url.query}" if url.query else ""),
+            port=url.port or 0,
+            path=url.path,
             server_name=_host("server_name", target.get("server_name") or host).rstrip("."),
             closed=_closed(target.get("expect", "open")),
             status=_status(target.get("expect_status")),
@@ -67,19 +78,23 @@ class Target:
         return read
 
 
-def _url(value: object) -> tuple[SplitResult, int | None]:
+def _url(value: object) -> Url:
+    """A scheme, `://`, a name, `:`, a port and perhaps a path and a query, as they stand there: no %XX is decoded, no
+    name made punycode."""
     if not isinstance(value, str):
         raise Failed("probe_error", f"a url is a text, not {type(value).__name__}")
     if len(value) > LONGEST_URL:
         raise Failed("probe_error", f"a url of {len(value)} characters, more than {LONGEST_URL}")
-    # Before urlsplit, which drops line breaks silently.
     if not value.isascii() or not value.isprintable() or " " in value:
         raise Failed("probe_error", f"url {value[:200]!a} has blanks, line breaks or characters beyond ASCII")
-    try:
-        url = urlsplit(value)
-        return url, url.port
-    except ValueError as error:
-        raise Failed("probe_error", f"url {value[:200]!r} cannot be read: {error}") from None
+    match = _URL.fullmatch(value)
+    if match and "@" in match[2]:
+        raise Failed("probe_error", "a URL with credentials is not probed")
+    authority = match and _AUTHORITY.fullmatch(match[2])
+    if not match or not authority or int(authority[2] or 0) > 65535:
+        raise Failed("probe_error", f"url {value[:200]!r} cannot be read: expected one such as https://name:443/path")
+    port, path = int(authority[2]) if authority[2] else None, match[3] or "/"
+    return Url(match[1], authority[1].lower(), port, path if path.startswith("/") else f"/{path}")
 
 
 def _host(what: str, value: object) -> str:

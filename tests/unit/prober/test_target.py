@@ -2,10 +2,15 @@
 
 import json
 import math
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prober.clock import Failed
 from prober.scope import Scope
+from prober.target import Target
 from prober.verdict import Verdict, report
 
 from tests.unit.listeners import HOST, accepting, answering, listening
@@ -44,6 +49,8 @@ def test_no_list_of_targets_gets_one_verdict(targets: object) -> None:
         ({"server_name": "a..b"}, "is not a host name"),
         ({"server_name": "*.example"}, "is not a host name"),
         ({"server_name": "b\u00fccher.example"}, "is not a host name"),
+        ({"server_name": "or\u017fers.example"}, "is not a host name"),
+        ({"server_name": "\u212a.example"}, "is not a host name"),
         ({"server_name": "a:443"}, "is not a host name"),
         ({"server_name": "a" * 64}, "is not a host name"),
         ({"server_name": ".".join(["a" * 60] * 5)}, "is not a host name"),
@@ -77,6 +84,53 @@ def test_nonsense_that_nobody_can_repeat_is_a_verdict_and_the_others_are_probed(
         bad, good = probe_all([target | {wish: long}, target], on(listener.port))
     assert bad.cause == "probe_error"
     assert good.good
+
+
+@pytest.mark.parametrize(
+    ("behind", "asked"),
+    [
+        ("", "/"),
+        ("/", "/"),
+        ("/a%2Fb%zz+c;d=e//", "/a%2Fb%zz+c;d=e//"),
+        ("?", "/?"),
+        ("/x?", "/x?"),
+        ("/?a=/b?c", "/?a=/b?c"),
+    ],
+)
+def test_what_stands_behind_the_port_is_asked_for_as_it_stands(behind: str, asked: str) -> None:
+    with listening(answering(OK)) as listener:
+        (found,) = probe_all([{"url": f"http://{HOST}:{listener.port}{behind}"}], on(listener.port))
+    assert found.good
+    assert listener.requests[0].startswith(f"GET {asked} HTTP/1.1\r\n".encode())
+
+
+HOSTS = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,9}(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,9}){0,3}", fullmatch=True)
+PATHS = st.just("") | st.from_regex('[/?][!-"$-~]{0,9}', fullmatch=True)
+
+
+@given(st.sampled_from(["tcp", "tls", "http", "https"]), HOSTS, st.integers(1, 65535), PATHS)
+def test_a_url_of_a_scheme_a_name_a_port_and_a_path_is_read(scheme: str, host: str, port: int, path: str) -> None:
+    found = Target.read({"url": f"{scheme}://{host}:{port}{path}"}, Scope((host.lower(),), frozenset({port}), ()))
+    assert (found.scheme, found.host, found.port) == (scheme, host.lower(), port)
+    assert found.path == (path if path.startswith("/") else f"/{path}")
+
+
+URL = r"(tcp|tls|https?)://[A-Za-z0-9_-]{1,9}(\.[A-Za-z0-9_-]{1,9})*:[0-9]{1,5}([/?][!-\"$-~]*)?"
+WILD = (
+    r"(tcp|tls|https?|HTTP|x)?:?/{1,3}([a-z]?@)?(\[?)[a-zA-Z.%\\\u017f_-]{0,4}(\]?)"
+    r":?[+]?[0-9_\u0663]{0,4}([/?#][ -~]{0,3})?|http://a:\d{1,6}([/?#][ -~]{0,3})?"
+)
+
+
+@settings(max_examples=500)
+@given(st.from_regex(WILD, fullmatch=True) | st.text(max_size=20))
+def test_no_other_url_is_read(text: str) -> None:
+    everything = Scope(tuple(dict.fromkeys(["", *"abcdefghijklmnopqrstuvwxyz._-"])), frozenset(range(1, 65536)), ())
+    try:
+        Target.read({"url": text}, everything)
+    except Failed:
+        return
+    assert re.fullmatch(URL, text, re.ASCII)
 
 
 def test_a_name_is_held_to_its_form_also_if_another_one_is_asked_for() -> None:
