@@ -18,6 +18,7 @@ UNITS = {
     "PendingRequests": MetricUnit.Count,
     "StaleRequests": MetricUnit.Count,
     "InvalidRows": MetricUnit.Count,
+    "UnusedRows": MetricUnit.Count,
     "UnwantedConnections": MetricUnit.Count,
     "Cuts": MetricUnit.Count,
     "TrippedBreakers": MetricUnit.Count,

@@ -220,6 +220,17 @@ class MalformedRow:
         return f"row {self.key}: {self.problem}"
 
 
+class UnusedRow(NamedTuple):
+    """A row of which an attribute means nothing where it stands; `problem` is a sentence for the row's editor."""
+
+    key: RowKey
+    attribute: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"row {self.key}: {self.problem}"
+
+
 class Budget(NamedTuple):
     """How many acts a breaker lets through: a number, or a percentage of live connections."""
 

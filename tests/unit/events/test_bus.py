@@ -130,7 +130,13 @@ def test_a_decision_that_an_earlier_run_acted_on_is_published_as_done(outcome: O
 KINDS = {
     *DECISIONS.values(),
     *("Endpoint Connection Closed", "Endpoint Verified", "Endpoint Unhealthy", "Endpoint Recovered"),
-    *("Allow List Row Invalid", "Endpoint Service Misconfigured", "Breaker Tripped", "Expiring Soon"),
+    *(
+        "Allow List Row Invalid",
+        "Allow List Row Unused",
+        "Endpoint Service Misconfigured",
+        "Breaker Tripped",
+        "Expiring Soon",
+    ),
 }
 
 

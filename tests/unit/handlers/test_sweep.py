@@ -48,9 +48,23 @@ def test_the_schedule_looks_at_everything_and_counts_it(app: Application, said: 
         "RefusedConnections": 0,
         "UnwantedConnections": 0,
         "TrippedBreakers": 0,
+        "UnusedRows": 0,
         "MisconfiguredGates": 1,
     }
     assert said.messages("WARNING") == [f"{SERVICE}: AcceptanceRequired is off: EC2 accepts every connection by itself"]
+
+
+def test_a_sweep_counts_and_names_rows_of_services_that_nobody_manages(app: Application, said: Said) -> None:
+    for number in range(25):
+        app.allow_list.put(SECOND, f"{number:012}", effect="deny")
+    sweep.handler(gallery.sample("schedule"), Context())
+    assert (said.metrics()["UnusedRows"], said.metrics()["InvalidRows"]) == (25, 0)
+    warnings = said.messages("WARNING")
+    assert len(warnings) == 21
+    assert warnings[0].startswith(
+        f"allow-list, row {SECOND}/000000000000: service is '{SECOND}', which is not managed here"
+    )
+    assert warnings[20] == "allow-list, 25 rows mean nothing, of which 20 are named"
 
 
 def edited(name: str, keys: dict[str, Any], **image: Any) -> dict[str, Any]:

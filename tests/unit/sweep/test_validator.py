@@ -9,7 +9,8 @@ from linkgate.errors import Unavailable
 from linkgate.ledger.sets import block_name
 from linkgate.model import RowKey
 from linkgate.policy.rows import Item, key_of
-from linkgate.sweep.validator import MOST_PUBLISHED, PUBLISHED, Validator
+from linkgate.sweep.once import MOST_PUBLISHED
+from linkgate.sweep.validator import PUBLISHED, Validator
 
 from tests import gallery
 from tests.application import SERVICE, Application

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from linkgate.events.bus import Event
 from linkgate.health.causes import CAUSES
-from linkgate.model import Decision, Effect, MalformedRow, Mode, Outcome, Rule, Status
+from linkgate.model import Decision, Effect, MalformedRow, Mode, Outcome, Rule, Status, UnusedRow
 
 RECREATE = "EC2 accepts a rejected connection no more: the consumer must recreate the endpoint"
 
@@ -92,6 +92,12 @@ def invalid_row_event(row: MalformedRow) -> Event:
     """A row of the allow-list cannot be read."""
     detail = {"row": str(row.key), "attribute": row.attribute, "problem": row.problem}
     return Event("Allow List Row Invalid", detail | {"summary": f"The allow-list's {row}."})
+
+
+def unused_row_event(row: UnusedRow) -> Event:
+    """A row of the allow-list means nothing where it stands; it holds nobody up."""
+    detail = {"row": str(row.key), "attribute": row.attribute, "problem": row.problem}
+    return Event("Allow List Row Unused", detail | {"summary": f"The allow-list's {row}."})
 
 
 def expiring_event(row: Rule, ends: datetime, now: datetime, otherwise: tuple[str, str]) -> Event:

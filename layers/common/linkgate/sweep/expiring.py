@@ -11,11 +11,10 @@ from linkgate.ledger.sets import NamedSets
 from linkgate.model import Outcome, Reconcile, Rule, ServiceSettings
 from linkgate.policy.decide import Rows, settings_for
 from linkgate.policy.rows import EVERY, parse
+from linkgate.sweep.once import Once
 
 PUBLISHED = "expiring-rows"
 """The set of rows that an event was published about: each row's key with the date at which it ends."""
-MOST_PUBLISHED = 2000
-"""Rows remembered at most: DynamoDB keeps 400 KB in one item, and a member is some 100 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +38,8 @@ class ExpiringRows:
             if isinstance(row, Rule) and row.expires_at and now < row.expires_at <= now + self.within
             if str(row.key) not in malformed
         }
-        published = self.sets.read([PUBLISHED]).get(PUBLISHED, frozenset())
-        new = sorted(soon.keys() - published)[: max(0, MOST_PUBLISHED - len(published & soon.keys()))]
-        # Published before it is remembered: an event twice harms less than none.
-        found = [soon[member] for member in new]
-        self.bus.publish([expiring_event(row, ends, now, _otherwise(row, rows)) for row, ends in found])
-        self.sets.remove(PUBLISHED, published - soon.keys())
-        self.sets.add(PUBLISHED, new)
+        events = {member: expiring_event(row, ends, now, _otherwise(row, rows)) for member, (row, ends) in soon.items()}
+        Once(self.sets, self.bus, PUBLISHED).publish(events)
         return len(soon)
 
 

@@ -12,11 +12,18 @@ from linkgate.sweep.sweeper import SweepResult
 SHOWN = tuple(status for status in Status if status is not Status.CLOSED)
 """Whose connections are counted: of closed ones there are ever more."""
 
+LONGEST_LIST = 20
+"""Rows that mean nothing and that a sweep names in its log."""
+
 
 def log(result: SweepResult, logger: Logger) -> None:
     """Log what is wrong, and what was seen and done on each service."""
     for problem in result.malformed.values():
         logger.warning(f"allow-list, {problem}")
+    for row in result.unused[:LONGEST_LIST]:
+        logger.warning(f"allow-list, {row}")
+    if len(result.unused) > LONGEST_LIST:
+        logger.warning(f"allow-list, {len(result.unused)} rows mean nothing, of which {LONGEST_LIST} are named")
     for service, problems in result.configuration.misconfigured.items():
         logger.warning(f"{service}: {'; '.join(problems)}")
     for service, note in result.configuration.notes.items():
@@ -67,6 +74,7 @@ def _counts(result: SweepResult) -> dict[str, float]:
             "StaleRequests": result.sum(lambda found: found.stale),
             "RefusedConnections": result.sum(lambda found: found.refused),
             "UnwantedConnections": result.sum(lambda found: found.unwanted),
+            "UnusedRows": len(result.unused),
             "MisconfiguredGates": len(result.configuration.misconfigured),
         }
     return counts

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from linkgate.aws.calls import parts
 from linkgate.events.bell import CLOUDTRAIL_ORIGIN, Bell
 from linkgate.events.queue import BellQueue
-from linkgate.model import RowKey
+from linkgate.model import RowKey, UnusedRow
 from linkgate.policy.decide import Covering, Rows
 from linkgate.policy.rows import EVERY, Item, is_unit, meant_by
 from linkgate.sweep.compare import Comparer, ComparisonResult, Look
@@ -30,6 +30,7 @@ class SweepResult:
     services: dict[str, ComparisonResult] = field(default_factory=dict)
     configuration: ServicesResult = field(default_factory=ServicesResult)
     malformed: dict[str, str] = field(default_factory=dict)
+    unused: list[UnusedRow] = field(default_factory=list)
     expiring: int = 0
     """Rows that end soon."""
     postponed: bool = False
@@ -126,6 +127,8 @@ class Sweeper:
             result.failed |= result.configuration.failed
         with result.catching("the validation of the allow-list"):
             result.malformed = self.validator.whole(rows, before)
+        with result.catching("the rows that mean nothing"):
+            result.unused = self.validator.unused(rows, managed)
         with result.catching("the rows that end soon"):
             result.expiring = self.expiring.whole(rows, result.malformed)
         self._compare(managed, rows, "sweep", result)

@@ -1,21 +1,25 @@
-"""Rows of the allow-list that cannot be read: published once, and remembered where they block."""
+"""Rows of the allow-list that cannot be read or mean nothing: published once, the first remembered where they block."""
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from linkgate.approve.context import ROLE_MISSING
 from linkgate.events.bus import Bus
-from linkgate.events.catalog import invalid_row_event
+from linkgate.events.catalog import invalid_row_event, unused_row_event
 from linkgate.ledger.sets import NamedSets, block_name, written
-from linkgate.model import MalformedRow, RowKey, Rule
+from linkgate.model import MalformedRow, RowKey, Rule, UnusedRow
 from linkgate.policy.decide import Rows
 from linkgate.policy.rows import EVERY, Item, Row, blocks, is_unit, meant_by, parse
+from linkgate.policy.unused import unused
+from linkgate.sweep.once import MOST_PUBLISHED, Once
 
 PUBLISHED = "invalid-rows"
 """The set of problems that an event was published about: a digest of the row's key and one of the sentence."""
-MOST_PUBLISHED = 2000
+UNUSED = "unused-rows"
+"""The set of rows that mean nothing and that an event was published about: each row's key and the attribute."""
 MOST_BLOCKS = 100
 """Problems published, and rows remembered for each service, at most: DynamoDB keeps 400 KB in one item. All are counted
 and logged; of the rows that block a service one is as good as many."""
@@ -62,6 +66,13 @@ class Validator:
             self.sets.remove(name, known - wanted)
         published = before.get(PUBLISHED, frozenset())
         return self._publish(rows.values(), published, published)
+
+    def unused(self, rows: Rows, managed: Collection[str]) -> list[UnusedRow]:
+        """Read the whole table for what means nothing: published once, and it blocks nobody."""
+        found = list(unused(rows, managed))
+        events = {json.dumps([*row.key, row.attribute]): unused_row_event(row) for row in found}
+        Once(self.sets, self.bus, UNUSED).publish(events)
+        return found
 
     def _publish(self, items: Iterable[Item], published: frozenset[str], mine: Collection[str]) -> dict[str, str]:
         """Publish new problems; those of `mine`, which are about these rows, are forgotten once mended."""
