@@ -1,10 +1,15 @@
 """Every rule listens where something is said, for words that somebody says."""
 
 import ast
+import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from linkgate.events import bell, bus
+from ministack.services import eventbridge  # type: ignore[import-untyped]
 
+from tests import gallery
 from tests.infrastructure.calls import operations
 from tests.infrastructure.source import modules
 from tests.infrastructure.stack import GONE, Check, Spoiled, Stack, named
@@ -41,7 +46,8 @@ def unmatched_rules(stack: Stack) -> list[str]:
             ]
         problems += [
             f"{name} waits for {event}, which EC2 does not know"
-            for event in pattern.get("detail", {}).get("eventName", [])
+            for detail in (pattern.get("detail", {}), *pattern.get("detail", {}).get("$or", []))
+            for event in detail.get("eventName", [])
             if event not in operations("ec2").values()
         ]
     return problems
@@ -73,6 +79,46 @@ def test_what_our_functions_put_on_the_bus_becomes_no_bell(stack: Stack) -> None
     assert not [rule for rule in senders if bus.SOURCE in rule["EventPattern"]["source"]]
 
 
+def heard(stack: Stack, event: Mapping[str, Any]) -> bool:
+    """Whether TrailRule matches an event, as EventBridge's TestEventPattern says in the lab."""
+    pattern = stack.of("AWS::Events::Rule")["TrailRule"]["EventPattern"]
+    *_, body = eventbridge._test_event_pattern({"Event": json.dumps(event), "EventPattern": json.dumps(pattern)})
+    return bool(json.loads(body)["Result"])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("cloudtrail-create", True),
+        ("cloudtrail-create-refused", False),
+        *((f"cloudtrail-{name}", True) for name in ("accept", "accept-refused", "reject")),
+        *((f"cloudtrail-delete-{name}", True) for name in ("one", "several")),
+    ],
+)
+def test_what_is_done_to_connections_is_a_bell_and_endpoints_of_aws_services_are_none(
+    stack: Stack, name: str, expected: bool
+) -> None:
+    assert heard(stack, gallery.sample(name)) is expected
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [
+        ("com.amazonaws.vpce.eu-west-1.vpce-svc-0123456789abcdef0", True),
+        ("cn.com.amazonaws.vpce.cn-north-1.vpce-svc-0123456789abcdef0", True),
+        ("com.amazonaws.eu-west-1.s3", False),
+        ("com.amazonaws.eu-west-1.vpce", False),
+        ("aws.sagemaker.eu-west-1.studio", False),
+    ],
+)
+def test_an_endpoint_is_a_bell_where_its_service_is_an_endpoint_service(
+    stack: Stack, service: str, expected: bool
+) -> None:
+    event = gallery.sample("cloudtrail-create")
+    event["detail"]["requestParameters"]["CreateVpcEndpointRequest"]["ServiceName"] = service
+    assert heard(stack, event) is expected
+
+
 SPOILED = [
     Spoiled(unmatched_rules, "AcceptedRule.EventBusName", GONE, "AcceptedRule waits for linkgate on None"),
     Spoiled(unmatched_rules, "TrailRule.EventBusName", "${EventBus}", "it speaks on "),
@@ -87,7 +133,7 @@ SPOILED = [
     ),
     Spoiled(
         unmatched_rules,
-        "TrailRule.EventPattern.detail.eventName",
+        "TrailRule.EventPattern.detail.$or.0.eventName",
         ["AcceptVpcEndpointConnection"],
         "which EC2 does not know",
     ),

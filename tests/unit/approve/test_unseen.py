@@ -9,6 +9,7 @@ from linkgate.model import Outcome, State, Status
 
 from tests.application import SERVICE, Application
 from tests.unit.approve.answers import ACCEPTED, CLOSED, HELD, REJECTED, A, B, assert_acted_once
+from tests.world import service_id
 
 
 def test_what_rang_for_each_connection_is_written_into_its_line(open_app: Application) -> None:
@@ -39,6 +40,44 @@ def test_an_endpoint_that_is_never_visible_is_left_in_the_end(open_app: Applicat
     assert [bool(report.given_up) for report in reports] == [False] * 9 + [True]
     assert not any(report.failed for report in reports)
     assert open_app.ledger.currents == {}
+
+
+CREATED, DELETED = "CloudTrail CreateVpcEndpoint ada", "CloudTrail DeleteVpcEndpoints ada"
+
+
+@pytest.mark.parametrize(
+    "bell",
+    [
+        Bell(frozenset({A}), origin=CREATED),
+        Bell(origin=CREATED),
+        Bell(frozenset({A}), frozenset({service_id(9)}), "Endpoint Connection Notification"),
+        Bell(services=frozenset({service_id(9)})),
+        Bell(frozenset({A, B}), origin=DELETED),
+    ],
+)
+def test_an_endpoint_of_a_service_that_is_none_of_ours_costs_no_look_and_no_repeat(
+    open_app: Application, bell: Bell
+) -> None:
+    report = open_app.approver.answer([bell])
+    assert (open_app.world.described, open_app.bells.queue) == (0, [])
+    assert (report.given_up, report.failed, open_app.ledger.currents) == (set(), {}, {})
+
+
+def test_beside_a_foreign_bell_the_others_are_answered(open_app: Application) -> None:
+    open_app.world.connect(B, SERVICE)
+    foreign = Bell(frozenset({A}), frozenset({service_id(9)}))
+    open_app.approver.answer([Bell(frozenset({A}), origin=CREATED), foreign, Bell(frozenset({B}))])
+    assert set(open_app.ledger.currents) == {B}
+    assert open_app.bells.queue == []
+
+
+def test_a_deletion_of_an_endpoint_that_the_ledger_knows_closes_it(open_app: Application) -> None:
+    open_app.connect(A)
+    open_app.work(10)
+    del open_app.world.links[A]
+    open_app.send(A, B, origin=DELETED)
+    open_app.work(60)
+    assert open_app.known(A).status is Status.CLOSED
 
 
 def test_a_postponed_question_keeps_what_rang(open_app: Application) -> None:

@@ -58,6 +58,25 @@ def test_the_endpoint_that_an_api_call_came_through_does_not_ring() -> None:
     assert not any("vpce-0fffffffffffffff0" in parse(gallery.text(name)).endpoints for name in through)
 
 
+@pytest.mark.parametrize("request_", ["ServiceName", "ResourceConfigurationArn", "ServiceNetworkArn"])
+@pytest.mark.parametrize("refused", [False, True])
+def test_an_endpoint_that_asks_for_no_endpoint_service_is_foreign_and_rings_for_nothing(
+    request_: str, refused: bool
+) -> None:
+    event = gallery.sample("cloudtrail-create-refused" if refused else "cloudtrail-create")
+    asked = event["detail"]["requestParameters"]["CreateVpcEndpointRequest"]
+    del asked["ServiceName"]
+    asked[request_] = "com.amazonaws.eu-west-1.s3"
+    text = json.dumps(event).replace(SERVICE, "s3")
+    assert (parse(text).foreign, parse(text).everything, parse(text).readable) == (True, False, True)
+
+
+def test_only_an_endpoint_that_is_created_can_be_foreign() -> None:
+    assert [name for name in SAMPLES if parse(gallery.text(name)).foreign] == ["cloudtrail-create-refused"]
+    deletions = ["cloudtrail-delete-one", "cloudtrail-delete-several"]
+    assert [name for name in SAMPLES if parse(gallery.text(name)).deletion] == deletions
+
+
 @pytest.mark.parametrize("bell", [Bell(frozenset({ENDPOINT})), Bell(services=frozenset({SERVICE}))])
 def test_a_bell_that_names_anything_does_not_ring_for_everything(bell: Bell) -> None:
     assert not bell.everything

@@ -57,6 +57,9 @@ class Approver:
         One service's trouble is not another's.
         """
         report = Report(unreadable=sum(not bell.readable for bell in bells))
+        bells = [bell for bell in bells if not bell.foreign]
+        if not bells:
+            return report
         if fewer := fuller(bells):
             self.bells.send(fewer, 0)
             return report
@@ -91,7 +94,8 @@ class Approver:
     def _named(self, batch: Batch, managed: Set[str]) -> dict[str, str]:
         """Every endpoint of a managed service that is to be looked at now; its account, "" where it may wait.
 
-        Each act of ours is notified and trailed: under load those that were just answered are left to the sweep.
+        One that was deleted and that the ledger never knew is nothing to look for: it may be of AWS's own services. Each
+        act of ours is notified and trailed: under load those that were just answered are left to the sweep.
         """
         bells = [bell for bell in batch.bells if not bell.services or bell.services & managed]
         named = {endpoint: "" for bell in bells for endpoint in bell.endpoints}
@@ -99,7 +103,9 @@ class Approver:
         # One that waits has no narrower place to be looked for than among all that wait.
         named |= {one.endpoint: one.owner for one in known.values() if one.status is not Status.HELD}
         recently = self.now() - RECENT
+        deleted = {endpoint for bell in bells if bell.deletion for endpoint in bell.endpoints}
         left = {one.endpoint for one in known.values() if one.answered_since(recently)} if batch.full else set()
+        left |= deleted - known.keys()
         return {endpoint: owner for endpoint, owner in named.items() if endpoint not in left}
 
     def _look(self, bells: Iterable[Bell], named: Mapping[str, str], managed: Collection[str]) -> list[Connection]:

@@ -14,6 +14,7 @@ ENDPOINT_ID = re.compile(r"vpce-[0-9a-f]{8,17}(?![0-9a-z])")
 SERVICE_ID = re.compile(r"vpce-svc-[0-9a-f]{8,17}(?![0-9a-z])")
 CLOUDTRAIL = "AWS API Call via CloudTrail"
 CLOUDTRAIL_ORIGIN = "CloudTrail"
+CREATE, DELETE = "CreateVpcEndpoint", "DeleteVpcEndpoints"
 BELL = "Bell"
 ENDPOINTS_PER_BELL = 500
 
@@ -37,7 +38,20 @@ class Bell:
     @property
     def everything(self) -> bool:
         """Whether it names nothing: then every managed service is looked at."""
-        return not self.endpoints and not self.services
+        return not self.endpoints and not self.services and not self.foreign
+
+    @property
+    def foreign(self) -> bool:
+        """Whether somebody created an endpoint of AWS's own services, of a resource or a service network.
+
+        Whoever asks for an endpoint service names its id.
+        """
+        return self.origin.startswith(f"{CLOUDTRAIL_ORIGIN} {CREATE}") and not self.services
+
+    @property
+    def deletion(self) -> bool:
+        """Whether somebody deleted its endpoints: one that the ledger never knew is nothing to look for."""
+        return self.origin.startswith(f"{CLOUDTRAIL_ORIGIN} {DELETE}")
 
     def again(self, endpoints: frozenset[str], absent: bool = False) -> "Bell":
         """The same bell for some endpoints, to be sent later; `absent` if this look did not show them."""
@@ -82,7 +96,7 @@ def parse(body: str) -> Bell:
         spoken = json.dumps([detail.get("requestParameters"), detail.get("responseElements")])
         found = _find(spoken, f"{CLOUDTRAIL_ORIGIN} {detail.get('eventName', '')} {_caller(detail)}".strip())
         # A call that was refused may have nothing to name.
-        return replace(found, readable=found.readable or bool(detail.get("errorCode")))
+        return replace(found, readable=found.readable or found.foreign or bool(detail.get("errorCode")))
     return _find(json.dumps(detail) if detail is not None else body, kind or "unknown message")
 
 
