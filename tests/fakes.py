@@ -5,7 +5,7 @@ never which calls were made.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
 from linkgate.aws.errors import Refusal
 from linkgate.aws.services import EndpointService, EndpointServices
-from linkgate.errors import Contended
+from linkgate.errors import Contended, Damaged
 from linkgate.events import bell
 from linkgate.events.bell import Bell
 from linkgate.events.bus import VERSION, Bus, Event
@@ -219,6 +219,7 @@ class FakeTable(LedgerTable):
             item = self.items.get(write.place, {})
             if not all(_holds(condition, item) for condition in write.conditions):
                 raise Contended("the ledger changed meanwhile")
+            _require_sets(item, write)
         for write in writes:
             _change(self.items.setdefault(write.place, _new(write.place)), write)
 
@@ -237,15 +238,23 @@ def _holds(condition: Condition, item: Mapping[str, Any]) -> bool:
         case Present(name):
             return name in item
         case Before(_, text):
-            return there is None or there < text
+            return there is None or (isinstance(there, str) and there < text)
         case Room(_, member, limit):
             return there is None or member in there or len(there) < limit
+
+
+def _require_sets(item: Mapping[str, Any], write: Write) -> None:
+    for name in (*write.add, *write.drop):
+        if not (isinstance(item.get(name, set()), Set) and all(isinstance(one, str) for one in item.get(name, set()))):
+            raise Damaged("An operand in the update expression has an incorrect data type")
 
 
 def _change(item: dict[str, Any], write: Write) -> None:
     item.update(deepcopy(dict(write.values)))
     for name, members in write.add.items():
         item[name] = set(item.get(name, ())) | members
+    for name in write.forget:
+        item.pop(name, None)
     for name, members in write.drop.items():
         item[name] = set(item.get(name, ())) - members
         if not item[name]:

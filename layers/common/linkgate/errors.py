@@ -5,6 +5,7 @@
   x Unavailable         AWS cannot answer now: worth another try, later
     - Throttled         EC2 asks for fewer calls
     - Contended         another approver decides on the same connection at this moment
+    - Damaged           an item of the ledger has not the form that is written: somebody else changed it
 """
 
 
@@ -26,3 +27,7 @@ class Throttled(Unavailable):
 
 class Contended(Unavailable):
     """Another approver recorded a decision on this connection after it was read here."""
+
+
+class Damaged(Unavailable):
+    """An attribute of a stored item has another type than is written here, so it cannot be changed."""

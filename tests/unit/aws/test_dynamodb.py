@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from linkgate.aws.dynamodb import dynamodb_errors
-from linkgate.errors import Contended, SettingsError, Unavailable
+from linkgate.errors import Contended, Damaged, SettingsError, Unavailable
 
 
 def refused(code: str, *reasons: str) -> Exception:
@@ -71,3 +71,14 @@ def test_a_transaction_that_somebody_else_disturbed_is_contended(error: Exceptio
 )
 def test_what_no_later_look_mends_passes_through(error: Exception) -> None:
     assert meaning(error) is error
+
+
+def test_a_stored_set_that_is_none_is_damaged_alone_and_in_a_transaction() -> None:
+    words = "An operand in the update expression has an incorrect data type"
+    alone: Any = {"Error": {"Code": "ValidationException", "Message": words}}
+    together: Any = {
+        "Error": {"Code": "TransactionCanceledException", "Message": "no"},
+        "CancellationReasons": [{"Code": "None"}, {"Code": "ValidationError", "Message": words}],
+    }
+    for response in (alone, together):
+        assert isinstance(meaning(ClientError(response, "TransactWriteItems")), Damaged)

@@ -1,10 +1,12 @@
 """Named sets in the ledger's table, on moto's DynamoDB and in memory."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
+from linkgate.errors import Damaged
 from linkgate.ledger.sets import NamedSets, block_name, unwritten, written
-from linkgate.ledger.table import ItemKey, LedgerTable
+from linkgate.ledger.table import ItemKey, LedgerTable, Write
 from linkgate.model import RowKey
 
 from tests.fakes import FakeTable
@@ -51,6 +53,37 @@ def test_a_set_that_loses_its_last_member_is_left_out(sets: NamedSets) -> None:
     sets.remove("one", ["a"])
     sets.add("one", ["b"])
     assert sets.read(["one"]) == {"one": {"b"}}
+
+
+@pytest.mark.parametrize("value", ["text", Decimal(5), {"a": "b"}, ["a"], {Decimal(1)}, None, True])
+def test_a_set_that_is_none_has_one_member_that_nobody_wrote_and_is_written_anew(
+    sets: NamedSets, store: LedgerTable, value: object
+) -> None:
+    for name in ("one", "other", "third"):
+        store.write(Write(ItemKey(name), {"members": value}))
+    (member,) = sets.read(["one"])["one"]
+    assert member not in ("a", "b", "text")
+    sets.add("one", ["a"])
+    sets.remove("other", ["a"])
+    sets.keep("third", frozenset({member}), frozenset())
+    assert sets.read(["one", "other", "third"]) == {"one": {"a"}}
+
+
+def test_a_damaged_set_holds_up_no_other_change(store: LedgerTable) -> None:
+    store.write(Write(ItemKey("one"), {"members": "text"}))
+    changes = [
+        [Write(ItemKey(name), add={"members": frozenset({"a"})})] for name in ("other", "one", "third", "fourth")
+    ]
+    assert [type(one) for one in store.write_each(changes)] == [type(None), Damaged, type(None), type(None)]
+    with pytest.raises(Damaged):
+        store.write(*(write for change in changes for write in change))
+
+
+def test_what_is_to_be_forgotten_is_gone_and_the_rest_stays(store: LedgerTable) -> None:
+    store.write(Write(ItemKey("one"), {"a": 1, "b": 2, "c": 3}))
+    store.write(Write(ItemKey("one"), forget=["a", "b"]))
+    store.write(Write(ItemKey("one"), {"d": 4}, forget=["c", "x"]))
+    assert store.read([ItemKey("one")]) == [{"endpoint_id": "one", "entry": "current", "d": 4}]
 
 
 def test_to_add_or_remove_nobody_writes_nothing(sets: NamedSets, store: LedgerTable) -> None:

@@ -94,8 +94,8 @@ class Approver:
     def _named(self, batch: Batch, managed: Set[str]) -> dict[str, str]:
         """Every endpoint of a managed service that is to be looked at now; its account, "" where it may wait.
 
-        One that was deleted and that the ledger never knew is nothing to look for: it may be of AWS's own services. Each
-        act of ours is notified and trailed: under load those that were just answered are left to the sweep.
+        One that was deleted and that the ledger never knew is nothing to look for: it may be of AWS's own services.
+        Each act of ours is notified and trailed: under load those that were just answered are left to the sweep.
         """
         bells = [bell for bell in batch.bells if not bell.services or bell.services & managed]
         named = {endpoint: "" for bell in bells for endpoint in bell.endpoints}
@@ -120,6 +120,8 @@ class Approver:
     def _judge(self, service: str, group: Sequence[Connection], batch: Batch) -> None:
         """Look at connections of one service, decide, record, act, record."""
         known = self.ledger.current(connection.endpoint for connection in group)
+        batch.report.damaged |= known.unreadable
+        group = [one for one in group if one.endpoint not in known.unreadable]
         tracker = Tracker(self.ledger, self.bus, self.now)
         seen = tracker.record([one for one in group if not one.waits], known, batch.origin)
         rejected = [one for one in group if one.state is State.REJECTED]
@@ -220,16 +222,18 @@ class Approver:
         longest_last = sorted(batch.bells, key=lambda bell: bell.absent)  # the longest missed counts
         looks = {one: bell.absent + 1 for bell in longest_last for one in bell.endpoints if one in missing}
         try:
-            known = self.ledger.current(looks).values()
+            records = self.ledger.current(looks)
         except Unavailable as error:
             batch.repeat(dict.fromkeys(looks, error))
             return
+        known = records.values()
+        batch.report.damaged |= records.unreadable
         gone = [one for one in known if looks[one.endpoint] >= ABSENT_LOOKS and not one.leased_at(self.now())]
         seen = Tracker(self.ledger, self.bus, self.now).gone(gone)
         batch.repeat(seen.retry_later)
         self._serve(seen.freed)
         done = {one.endpoint for one in known if one in gone or one.status is Status.CLOSED}
-        batch.repeat(dict.fromkeys(looks.keys() - done), absent=True)
+        batch.repeat(dict.fromkeys(looks.keys() - done - records.unreadable.keys()), absent=True)
 
 
 def _result(line: Judgment) -> tuple[Status, State]:

@@ -19,6 +19,8 @@ class Report:
     unmanaged: set[str] = field(default_factory=set)
     refused: dict[str, Refusal] = field(default_factory=dict)
     given_up: set[str] = field(default_factory=set)
+    damaged: dict[str, str] = field(default_factory=dict)
+    """Endpoints whose items of the ledger cannot be read, and why: nothing is done for them."""
     failed: dict[Bell, Exception] = field(default_factory=dict)
     throttled: bool = False
 
@@ -27,7 +29,7 @@ class Report:
         """Metrics of the whole stack; what did not happen is left out."""
         counts: dict[str, float] = {
             "Decisions": len(self.lines),
-            "Failures": len(self.failed),
+            "Failures": len(self.failed) + len(self.damaged),
             "UnreadableNotifications": self.unreadable,
         }
         return {name: count for name, count in counts.items() if count}
@@ -55,6 +57,8 @@ def log(report: Report, logger: Logger, unreadable: Iterable[str]) -> None:
         logger.warning(f"{service} does not carry the tag linkgate = managed: nothing is done for it")
     for endpoint, why in report.refused.items():
         logger.error(f"EC2 refused to act on {endpoint}: {why}; the sweep will ask again")
+    for endpoint, problem in report.damaged.items():
+        logger.error(f"the ledger's item of {endpoint} cannot be read, so it is left alone: {problem}")
     for endpoint in sorted(report.given_up):
         logger.warning(f"EC2 still does not show {endpoint}, or others are busy with it: left to the sweep")
     for error in report.failed.values():

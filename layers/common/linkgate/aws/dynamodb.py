@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from linkgate.aws.calls import parts
-from linkgate.errors import Contended, SettingsError, Unavailable
+from linkgate.errors import Contended, Damaged, SettingsError, Unavailable
 
 BUSY = frozenset({"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"})
 CHANGED = frozenset(
@@ -17,6 +17,8 @@ LOST = frozenset(
     {"None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 )
 """Reasons for a cancelled transaction that a later look mends; what is wrong with the item itself is none of them."""
+MISTYPED = "incorrect data type"
+"""What DynamoDB says of a set that is none: seen in its messages, not documented."""
 KEYS_PER_CALL = 100
 """Keys that one BatchGetItem takes (DynamoDB API reference)."""
 TRIES = 6
@@ -57,6 +59,8 @@ def dynamodb_errors(table: str) -> Iterator[None]:
             raise Unavailable(f"table {table}: {error}") from error
         if code in CHANGED or (code == "TransactionCanceledException" and _cancelled(error) <= LOST):
             raise Contended(f"table {table} changed meanwhile: {error}") from error
+        if MISTYPED in _messages(error):
+            raise Damaged(f"table {table} holds an item of another form: {error}") from error
         raise
     except BotoCoreError as error:
         raise Unavailable(f"table {table}: {error}") from error
@@ -71,3 +75,9 @@ def conflicting(error: ClientError) -> bool:
 def _cancelled(error: ClientError) -> set[str]:
     """Why a transaction was cancelled: a code for each of its items, "None" where nothing was wrong."""
     return {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])}
+
+
+def _messages(error: ClientError) -> str:
+    """What DynamoDB says, of a cancelled transaction about each of its items."""
+    about = (str(reason.get("Message", "")) for reason in error.response.get("CancellationReasons", []))
+    return " ".join([str(error), *about])

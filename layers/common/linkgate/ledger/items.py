@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,10 +22,12 @@ from linkgate.model import (
     State,
     Status,
 )
-from linkgate.policy.attributes import plain
+from linkgate.policy.attributes import is_number, plain, shown, time
 from linkgate.policy.decide import Rows, decide, read_for
 from linkgate.policy.rows import key_of
 
+VERSION = 1
+"""Of the form of these items; an item without one is of version 1. What is newer is read and changed by newer code."""
 LEASE = timedelta(seconds=60)
 """How long a run may take between writing a decision and its answer: the approver's timeout."""
 UNPROBED: Mapping[str, Any] = {"recent": "", "verified_at": "", "health": {}}
@@ -34,6 +36,10 @@ BY_HAND = "by_hand"
 """The reason of what was done out of band."""
 LONGEST_FACTS = 200_000
 """Characters; an item of DynamoDB holds 400 KB."""
+
+
+class UnreadableItem(ValueError):
+    """A stored item is not as this version writes it; the message says what was read and what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +236,7 @@ def replay(facts: str) -> Decision:
     stored = json.loads(facts)
     connection = stored["connection"] | {
         "state": State.read(stored["connection"]["state"]),
-        "created": datetime.fromisoformat(stored["connection"]["created"]),
+        "created": time(stored["connection"]["created"]),
         "dns_names": tuple(stored["connection"]["dns_names"]),
     }
     # Facts of before the rename have the rows without a match under `strays`.
@@ -245,32 +251,106 @@ def replay(facts: str) -> Decision:
         breaker=context["breaker"],
     )
     rows = {key_of(item): item for item in stored["rows"]}
-    return decide(Connection(**connection), rows, datetime.fromisoformat(stored["now"]), standing)
+    return decide(Connection(**connection), rows, time(stored["now"]), standing)
+
+
+class Records(dict[str, EndpointRecord]):
+    """What the ledger knows, by endpoint. `unreadable` says of what is not here why not: nobody acts on it."""
+
+    def __init__(self, items: Iterable[Mapping[str, Any]] = ()) -> None:
+        super().__init__()
+        self.unreadable: dict[str, str] = {}
+        for item in items:
+            try:
+                self[item["endpoint_id"]] = read(item)
+            except UnreadableItem as error:
+                self.unreadable[item["endpoint_id"]] = str(error)
 
 
 def read(item: Mapping[str, Any]) -> EndpointRecord:
-    """A `current` item as DynamoDB gives it; what an older version did not write is as if it never happened."""
-    said = ("owner", "region", "outcome", "reason", "row", "policy_hash", "mode", "ticket", "refusal")
-    times = ("open_until", "requested_at", "decided_at", "answered_at", "accepted_at", "verified_at")
-    values: dict[str, Any] = {name: str(item.get(name, "")) for name in (*said, "by_hand", "tags_refused")}
-    values |= {name: _moment(item.get(name)) for name in times}
+    """A `current` item as DynamoDB gives it; what an older version did not write is as if it never happened.
+
+    Raises UnreadableItem.
+    """
+    _require(item, "version", VERSION, _is_ours, f"{VERSION} at most: newer code wrote it")
+    values = {name: _require(item, name, default, right, words) for name, default, right, words in _READ}
+    values |= {name: _time(item, name) for name in _TIMES}
     return EndpointRecord(
         endpoint=item["endpoint_id"],
-        service=item["service"],
-        status=Status(item["status"]),
-        state=State.read(item["state"]),
-        entry=item.get("decision", ""),
-        settled=item.get("settled", True),
-        claimed=item.get("claimed", False),
-        final=item.get("final", False),
-        tries=int(item.get("tries", 0)),
-        recent=item.get("recent", ""),
-        health=item.get("health", {}),
-        unwanted_since=_moment(item.get("unwanted_at")),
+        service=_require(item, "service", None, _is_name, "an id"),
+        status=Status(_require(item, "status", None, _among(Status), "a status")),
+        state=State(_require(item, "state", None, _among(State), "a state")),
+        entry=_require(item, "decision", "", _is_text, "a sort key"),
+        tries=int(_require(item, "tries", 0, is_number, "a number")),
+        unwanted_since=_time(item, "unwanted_at"),
         **values,
     )
 
 
-def _moment(text: str | None) -> datetime | None:
+def _require(item: Mapping[str, Any], name: str, default: object, right: Callable[[Any], object], words: str) -> Any:
+    """One attribute of an item, its default where it is absent; UnreadableItem where it is not right."""
+    value = item.get(name, default)
+    if not right(value):
+        raise UnreadableItem(f"{name} is {shown(value)}: expected {words}")
+    return value
+
+
+def _is_ours(value: object) -> bool:
+    return is_number(value) and value in range(1, VERSION + 1)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _among(words: Iterable[str], *more: str) -> Callable[[object], bool]:
+    known = frozenset({*map(str, words), *more})
+    return lambda value: isinstance(value, str) and value in known
+
+
+def _is_moment(value: object) -> bool:
+    try:
+        return isinstance(value, str) and (not value or bool(time(value)))
+    except (ValueError, OverflowError):
+        return False
+
+
+def _is_rounds(value: object) -> bool:
+    return isinstance(value, str) and not value.strip("01")
+
+
+def _is_health(value: object) -> bool:
+    """Of what patrol keeps, that by which it goes in the next round."""
+    if not isinstance(value, Mapping):
+        return False
+    times = (value.get(name, "") for name in ("checked_at", "private_seen_at"))
+    return _is_text(value.get("cause", "")) and all(map(_is_moment, times))
+
+
+_TIMES = ("open_until", "requested_at", "decided_at", "answered_at", "accepted_at", "verified_at")
+_TEXTS = ("owner", "region", "reason", "row", "policy_hash", "ticket", "refusal", "by_hand", "tags_refused")
+_READ: Sequence[tuple[str, object, Callable[[Any], object], str]] = (
+    *((name, "", _is_text, "a text") for name in _TEXTS),
+    ("outcome", "", _among(Outcome, ""), "an outcome"),
+    ("mode", "", _among(Mode, ""), "a mode"),
+    ("settled", True, _is_flag, "true or false"),
+    ("claimed", False, _is_flag, "true or false"),
+    ("final", False, _is_flag, "true or false"),
+    ("recent", "", _is_rounds, "rounds such as 110"),
+    ("health", {}, _is_health, "what a round found, with times"),
+)
+"""Attributes that are kept as they are stored: the name, what stands for an absent one, and what is right."""
+
+
+def _time(item: Mapping[str, Any], name: str) -> datetime | None:
     """The time that `stamp` wrote."""
-    return datetime.fromisoformat(text) if text else None
+    text = _require(item, name, "", _is_moment, "a time in UTC")
+    return time(text) if text else None

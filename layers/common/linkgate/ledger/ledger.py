@@ -13,20 +13,24 @@ from linkgate.errors import Unavailable
 from linkgate.ledger.items import (
     LEASE,
     UNPROBED,
+    VERSION,
     EndpointRecord,
     Judgment,
+    Records,
     decision_id,
     line,
     out_of_band_act,
-    read,
     stamp,
 )
-from linkgate.ledger.sets import MEMBERS
-from linkgate.ledger.slots import CLAIMS, leave, take
+from linkgate.ledger.sets import MEMBERS, is_set, members
+from linkgate.ledger.slots import is_limit, leave, take
 from linkgate.ledger.table import Absent, Condition, Is, ItemKey, LedgerTable, Present, Write
 from linkgate.model import Connection, Outcome, State, Status
 
 A = TypeVar("A")
+
+NOT_NEWER = Is("version", VERSION, or_absent=True)
+"""On every change of a `current` item: what newer code wrote stays as it is."""
 
 EXPIRES = "expires"
 """The attribute that the table's time to live reads (template.yaml)."""
@@ -42,22 +46,27 @@ class Ledger:
         self._store = store
         self._retention = retention
 
-    def current(self, endpoints: Iterable[str]) -> dict[str, EndpointRecord]:
+    def current(self, endpoints: Iterable[str]) -> Records:
         """What is known of these endpoints, consistently read; those never seen are absent."""
-        return {known.endpoint: known for known in map(read, self._store.read(map(ItemKey, endpoints)))}
+        return Records(self._store.read(map(ItemKey, endpoints)))
 
     def of(self, service: str, status: Status) -> list[EndpointRecord]:
         """Every endpoint of a service in one status, by the index (eventually consistent)."""
-        return [read(item) for item in self._store.query(service, status)]
+        return list(Records(self._store.query(service, status)).values())
 
-    def whole(self, service: str) -> tuple[dict[str, EndpointRecord], dict[str, frozenset[str]]]:
-        """Every endpoint of a service that is not closed, and by account who holds a slot; by the index."""
-        known, claims = {}, {}
-        for item in self._store.query_but(service, Status.CLOSED):
-            if item["status"] == CLAIMS:
-                claims[str(item["owner"])] = frozenset(item.get(MEMBERS, ()))
-            else:
-                known[str(item["endpoint_id"])] = read(item)
+    def whole(self, service: str) -> tuple[Records, dict[str, frozenset[str]]]:
+        """Every endpoint of a service that is not closed, and by account who holds a slot; by the index.
+
+        Slots that cannot be read are among what is unreadable, by the name of their set.
+        """
+        items = list(self._store.query_but(service, Status.CLOSED))
+        known = Records(item for item in items if not is_limit(item["endpoint_id"]))
+        claims = {}
+        for item in items:
+            if is_limit(item["endpoint_id"]):
+                claims[item["endpoint_id"].rpartition("#")[2]] = members(item)
+                if not is_set(item.get(MEMBERS, frozenset())):
+                    known.unreadable[item["endpoint_id"]] = "it holds no set of endpoints"
         return known, claims
 
     def together(self, acts: Iterable[Callable[["Ledger"], A]]) -> list[A | Unavailable]:
@@ -183,7 +192,7 @@ class Ledger:
         """Say who acted out of band, once that is known."""
         self._store.write(
             Write(ItemKey(known.endpoint, known.by_hand), {"who": who}, [Is("who", "")]),
-            Write(ItemKey(known.endpoint), {"by_hand": ""}, [Is("by_hand", known.by_hand)]),
+            Write(ItemKey(known.endpoint), {"by_hand": ""}, [NOT_NEWER, Is("by_hand", known.by_hand)]),
         )
 
     def closed(self, known: EndpointRecord, now: datetime) -> None:
@@ -198,12 +207,12 @@ class Ledger:
     def mark_unwanted(self, known: EndpointRecord, since: datetime | None) -> None:
         """Keep since when a live connection is no longer wanted; None: it is again."""
         condition = Is("unwanted_at", stamp(known.unwanted_since), or_absent=not known.unwanted_since)
-        self._store.write(Write(ItemKey(known.endpoint), {"unwanted_at": stamp(since)}, [condition]))
+        self._store.write(Write(ItemKey(known.endpoint), {"unwanted_at": stamp(since)}, [NOT_NEWER, condition]))
 
     def untagged(self, known: EndpointRecord) -> None:
         """Keep that EC2 refused the tags of the last decision."""
         condition = Is("decision", known.entry)
-        self._store.write(Write(ItemKey(known.endpoint), {"tags_refused": known.entry}, [condition]))
+        self._store.write(Write(ItemKey(known.endpoint), {"tags_refused": known.entry}, [NOT_NEWER, condition]))
 
     def probed(
         self, known: EndpointRecord, status: Status, recent: str, health: Mapping[str, object], now: datetime
@@ -212,7 +221,7 @@ class Ledger:
         values: dict[str, Any] = {"status": status, "recent": recent, "health": health, "updated_at": stamp(now)}
         if status is Status.VERIFIED and not known.verified_at:
             values["verified_at"] = stamp(now)
-        conditions = [Is("status", known.status), Is("recent", known.recent, or_absent=True)]
+        conditions = [NOT_NEWER, Is("status", known.status), Is("recent", known.recent, or_absent=True)]
         self._store.write(Write(ItemKey(known.endpoint), values, conditions))
 
     def healed(self, known: EndpointRecord, holders: frozenset[str]) -> None:
@@ -235,6 +244,7 @@ class _Collected(LedgerTable):
 
 def _shown(connection: Connection, status: Status) -> dict[str, Any]:
     return {
+        "version": VERSION,
         "service": connection.service,
         "owner": connection.owner,
         "region": connection.region,
@@ -245,7 +255,7 @@ def _shown(connection: Connection, status: Status) -> dict[str, Any]:
 
 
 def _open(entry: str) -> list[Condition]:
-    return [Is("decision", entry), Is("settled", False)]
+    return [NOT_NEWER, Is("decision", entry), Is("settled", False)]
 
 
 def _answer(endpoint: str, entry: str, answer: str, now: datetime, *conditions: Condition) -> Write:
@@ -258,6 +268,7 @@ def _as_read(known: EndpointRecord | None) -> list[Condition]:
     if known is None:
         return [Absent("entry")]
     return [
+        NOT_NEWER,
         Is("status", known.status),
         Is("decision", known.entry) if known.entry else Absent("decision"),
         Is("claimed", known.claimed, or_absent=not known.claimed),

@@ -4,16 +4,33 @@ A set is an item of its own, so that one conditional update adds a member, also 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
 
+from linkgate.errors import Damaged
 from linkgate.ledger.table import ItemKey, LedgerTable, Write
 from linkgate.model import RowKey
+from linkgate.policy.attributes import shown
 
 MEMBERS = "members"
 
 
+def members(item: Mapping[str, Any], name: str = MEMBERS) -> frozenset[str]:
+    """The members of a stored set. One that is damaged has one member, which nobody wrote: what it is.
+
+    So a row is blocked rather than let in, and a slot taken rather than free, until the set is written anew.
+    """
+    found = item.get(name, frozenset())
+    return frozenset(found) if is_set(found) else frozenset({shown(found)})
+
+
+def is_set(found: object) -> bool:
+    """Whether it is a set of texts, as is written here."""
+    return isinstance(found, Set) and all(isinstance(one, str) for one in found)
+
+
 class NamedSets:
-    """Named sets. Those that do not exist are empty."""
+    """Named sets. Those that do not exist are empty; one that is damaged is written anew by the next change."""
 
     def __init__(self, store: LedgerTable) -> None:
         self._store = store
@@ -21,21 +38,32 @@ class NamedSets:
     def read(self, names: Iterable[str]) -> dict[str, frozenset[str]]:
         """The members of some sets, consistently read; empty ones are left out."""
         items = self._store.read(ItemKey(name) for name in names)
-        return {item["endpoint_id"]: frozenset(item[MEMBERS]) for item in items if item.get(MEMBERS)}
+        return {item["endpoint_id"]: found for item in items if (found := members(item))}
 
     def by_owner(self, service: str, status: str) -> dict[str, frozenset[str]]:
         """The sets that the index lists under a service and a status, by account; a moment old."""
-        return {item["owner"]: frozenset(item.get(MEMBERS, ())) for item in self._store.query(service, status)}
+        return {str(item.get("owner", "")): members(item) for item in self._store.query(service, status)}
 
     def add(self, name: str, members: Iterable[str]) -> None:
         """Make some names members of a set."""
         if some := frozenset(members):
-            self._store.write(Write(ItemKey(name), add={MEMBERS: some}))
+            try:
+                self._store.write(Write(ItemKey(name), add={MEMBERS: some}))
+            except Damaged:
+                self.reset(name, some)
 
     def remove(self, name: str, members: Iterable[str]) -> None:
         """Make some names members no longer."""
         if some := frozenset(members):
-            self._store.write(Write(ItemKey(name), drop={MEMBERS: some}))
+            try:
+                self._store.write(Write(ItemKey(name), drop={MEMBERS: some}))
+            except Damaged:
+                self.reset(name)
+
+    def reset(self, name: str, members: frozenset[str] = frozenset()) -> None:
+        """Make a set hold these members, whatever it was."""
+        anew = Write(ItemKey(name), values={MEMBERS: members}) if members else Write(ItemKey(name), forget=[MEMBERS])
+        self._store.write(anew)
 
     def keep(self, name: str, before: frozenset[str], members: frozenset[str]) -> None:
         """Make a set that was `before` hold these members and no others."""
@@ -56,5 +84,9 @@ def written(key: RowKey) -> str:
 
 
 def unwritten(member: str) -> RowKey:
-    """The row's key that a member means."""
-    return RowKey(*json.loads(member))
+    """The row's key that a member means; one that nobody wrote is the consumer of a row of no service."""
+    try:
+        service, consumer = json.loads(member)
+    except (ValueError, TypeError):
+        service, consumer = "", member
+    return RowKey(str(service), str(consumer))

@@ -12,9 +12,17 @@ CLAIMS = "CLAIMS"
 """The status under which the index lists the slots of a service."""
 
 
+LIMIT = "limit#"
+
+
 def limit_name(service: str, owner: str) -> str:
     """The set of an account's endpoints that are live on a service, or accepted and about to be."""
-    return f"limit#{service}#{owner}"
+    return f"{LIMIT}{service}#{owner}"
+
+
+def is_limit(name: str) -> bool:
+    """Whether an item of the ledger is such a set."""
+    return name.startswith(LIMIT)
 
 
 def take(service: str, owner: str, endpoint: str, limit: int | None = None) -> Write:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from linkgate.aws.dynamodb import TRIES, by_keys, conflicting, dynamodb_errors
-from linkgate.errors import Contended, Unavailable
+from linkgate.errors import Contended, Damaged, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
@@ -80,7 +80,7 @@ Condition = Is | Absent | Present | Before | Room
 class Write:
     """A change of one item, made if every condition holds: attributes set, members added to and taken from sets.
 
-    An item that does not exist is made. A set that loses its last member is gone.
+    An item that does not exist is made. A set that loses its last member is gone, and so is what is to `forget`.
     """
 
     place: ItemKey
@@ -88,6 +88,7 @@ class Write:
     conditions: Sequence[Condition] = ()
     add: Mapping[str, frozenset[str]] = field(default_factory=dict)
     drop: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    forget: Sequence[str] = ()
 
 
 class LedgerTable:
@@ -182,8 +183,8 @@ class LedgerTable:
 
 
 def _down(found: Sequence[Unavailable | None]) -> bool:
-    """Whether DynamoDB could not take the last two; who was faster than us says nothing of it."""
-    return len(found) > 1 and all(one is not None and not isinstance(one, Contended) for one in found[-2:])
+    """Whether DynamoDB could not take the last two; a faster writer and a damaged item say nothing of it."""
+    return len(found) > 1 and all(one and not isinstance(one, Contended | Damaged) for one in found[-2:])
 
 
 def _packed(changes: Iterable[Sequence[Write]]) -> Iterator[list[Sequence[Write]]]:
@@ -216,10 +217,13 @@ def _update(write: Write) -> dict[str, Any]:
         )
         if values
     ]
+    if write.forget:
+        clauses.append(f"REMOVE {', '.join(map(words.name, write.forget))}")
     update: dict[str, Any] = {"Key": _key(write.place), "UpdateExpression": " ".join(clauses)}
     if write.conditions:
         update["ConditionExpression"] = " AND ".join(words.condition(one) for one in write.conditions)
-    return update | {"ExpressionAttributeNames": words.names, "ExpressionAttributeValues": words.values}
+    values = {"ExpressionAttributeValues": words.values} if words.values else {}  # DynamoDB takes no empty ones
+    return update | {"ExpressionAttributeNames": words.names} | values
 
 
 class _Words:

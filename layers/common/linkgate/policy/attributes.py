@@ -84,6 +84,12 @@ def _scalar(value: object) -> str | None:
     return value.strip(BLANKS) if isinstance(value, str) else None
 
 
+def is_number(value: object) -> bool:
+    """Whether it is a whole number that is not negative, as DynamoDB's client gives it."""
+    number = isinstance(value, Decimal | int) and not isinstance(value, bool)
+    return number and re.fullmatch("[0-9]{1,9}", str(plain(value))) is not None
+
+
 def text(value: object) -> str:
     text = _scalar(value)
     if text is None or len(text) > LONGEST_TEXT:

@@ -13,8 +13,8 @@ from linkgate.errors import Contended, Unavailable
 from linkgate.events.bell import Bell, chunks
 from linkgate.events.bus import Bus
 from linkgate.events.queue import BellQueue
-from linkgate.ledger.breaker import Tripped, rejects_name
-from linkgate.ledger.items import EndpointRecord, abandoned, accepts_again
+from linkgate.ledger.breaker import Tripped, cuts_name, rejects_name
+from linkgate.ledger.items import EndpointRecord, Records, abandoned, accepts_again
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.slots import limit_name
 from linkgate.model import Connection, Decision, Mode, Reason, ServiceSettings, State, Status
@@ -32,7 +32,7 @@ class Look:
     """What the ledger knows of a service's endpoints and of who holds its slots, and what EC2 showed after that."""
 
     service: str
-    known: Mapping[str, EndpointRecord]
+    known: Records
     slots: Mapping[str, frozenset[str]]
     shown: Shown
 
@@ -51,6 +51,8 @@ class ComparisonResult:
     """Sentences about what a tripped breaker withholds."""
     refusals: dict[str, str] = field(default_factory=dict)
     """What EC2 refused to cut or to tag, by endpoint, in its words."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Items of the ledger that cannot be read, and why: the endpoints among them are left alone."""
     unplaced: dict[str, str] = field(default_factory=dict)
     """Accounts whose place in the organisation nobody could tell, and why."""
     statuses: Counter[Status] = field(default_factory=Counter)
@@ -75,9 +77,11 @@ class Comparer:
 
     def compare(self, look: Look, rows: Covering, kept: LedgerState, origin: str) -> ComparisonResult:
         """Send bells for endpoints that the ledger does not show as they are, reconcile and tag those that are live."""
-        service, known, slots, shown = look.service, look.known, look.slots, look.shown.connections
-        found = ComparisonResult(statuses=Counter(one.status for one in known.values()))
+        service, known, slots = look.service, look.known, dict(look.slots)
+        found = ComparisonResult(statuses=Counter(one.status for one in known.values()), unreadable=known.unreadable)
         found.attachments = look.shown.attachments
+        self._mend(service, known, slots, kept, found)
+        shown = [one for one in look.shown.connections if one.endpoint not in known.unreadable]
         self._heal(service, known, slots, {one.endpoint for one in shown if not one.state.gone})
         owners = {one.owner for one in shown if not one.state.gone}
         view = View(known, rows, self.contexts.of(service, owners, rows.common, kept, slots))
@@ -153,10 +157,27 @@ class Comparer:
                 with suppress(Contended):
                     self.ledger.untagged(current)
 
+    def _mend(
+        self,
+        service: str,
+        known: Records,
+        slots: dict[str, frozenset[str]],
+        kept: LedgerState,
+        found: ComparisonResult,
+    ) -> None:
+        """Write anew what cannot be read of slots and of what the breakers counted."""
+        for owner in [owner for owner in slots if limit_name(service, owner) in known.unreadable]:
+            slots[owner] = frozenset(one.endpoint for one in known.values() if one.owner == owner and one.claimed)
+            self.contexts.sets.reset(limit_name(service, owner), slots[owner])
+        for name, counted in ((rejects_name(service), kept.rejects), (cuts_name(service), kept.cuts)):
+            if counted.spent.damaged:
+                self.contexts.breaker.mend(name, self.now())
+                found.unreadable[name] = "what was counted cannot be read: the hour counts as full"
+
     def _heal(
         self,
         service: str,
-        known: Mapping[str, EndpointRecord],
+        known: Records,
         slots: Mapping[str, frozenset[str]],
         shown: Collection[str],
     ) -> None:
@@ -165,7 +186,7 @@ class Comparer:
             with suppress(Contended):
                 self.ledger.healed(current, slots.get(current.owner, frozenset()))
         for owner, holders in slots.items():
-            nobodys = holders - known.keys() - set(shown)
+            nobodys = holders - known.keys() - set(shown) - known.unreadable.keys()
             self.contexts.sets.remove(limit_name(service, owner), nobodys)
 
 
