@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from linkgate.errors import Contended
 from linkgate.events.bell import Bell
-from linkgate.ledger.breaker import cuts_name, rejects_name
+from linkgate.ledger.breaker import FULL, cuts_name, rejects_name
 from linkgate.ledger.items import stamp
 from linkgate.ledger.sets import MEMBERS, block_name
 from linkgate.ledger.slots import limit_name
@@ -95,6 +95,8 @@ def test_one_item_that_cannot_be_read_stops_nobody_else_and_is_left_as_it_is(
     indexed = (name, value) not in [("service", GONE), ("status", GONE)]  # the approver finds what the index has not
     assert result.failed == {}
     assert list(result.services[SERVICE].unreadable) == [A] * indexed
+    assert not indexed or A not in {endpoint for bell in app.bells.waiting() for endpoint in bell.endpoints}
+    assert app.ledger.store.items[ItemKey(limit_name(SERVICE, CONSUMER))][MEMBERS] == {A, B, C}
     run = app.round()
     assert run.failed == {}
     assert app.known(B).status is Status.VERIFIED
@@ -245,13 +247,14 @@ def test_rows_that_block_and_cannot_be_read_block_until_the_table_was_read(app: 
 def test_a_count_that_cannot_be_read_counts_as_full_for_an_hour(app: Application, name: str, value: object) -> None:
     app.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="1s", default="reject")
     app.ledger.store.items[ItemKey(name)] = {"endpoint_id": name, "entry": "current", "spent": value}
+    assert app.breaker.read([name])[name].spent.within_the_hour(app.world.now) == FULL
     app.connect(C, OTHER)
+    app.work(20)
+    assert app.state(C) is (State.PENDING_ACCEPTANCE if name == rejects_name(SERVICE) else State.REJECTED)
     app.delete(SERVICE, CONSUMER)
     app.work(60)
-    spared = (A, State.AVAILABLE) if name == cuts_name(SERVICE) else (C, State.PENDING_ACCEPTANCE)
-    result = app.settle()
-    assert result.failed == {}
-    assert app.state(spared[0]) is spared[1]
+    assert app.settle().failed == {}
+    assert app.state(A) is (State.AVAILABLE if name == cuts_name(SERVICE) else State.REJECTED)
     app.world.advance(3700)
     app.settle()
     app.work(60)
