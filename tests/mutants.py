@@ -25,7 +25,10 @@ TESTS = " ".join(
     f"tests/unit/{name}.py"
     for name in (
         "test_model",
-        *(f"policy/test_{one}" for one in ("conformance", "decide", "gallery", "attributes", "rows", "properties")),
+        *(
+            f"policy/test_{one}"
+            for one in ("conformance", "decide", "gallery", "attributes", "rows", "unused", "properties", "grammar")
+        ),
     )
 )
 CONFIG = f"""[cosmic-ray]

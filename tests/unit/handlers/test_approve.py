@@ -54,6 +54,16 @@ def test_an_unreadable_notification_is_logged_with_its_body(app: Application, sa
     assert line["bodies"] == ["}{ nothing to see"]
 
 
+def test_an_item_of_the_ledger_that_cannot_be_read_is_named_and_counted(app: Application, said: Said) -> None:
+    app.connect(A)
+    app.work(5)
+    app.ledger.alter(A, version=2)
+    approve.handler(gallery.records(json.dumps(Bell(frozenset({A})).event())), Context())
+    assert said.metrics()["Failures"] == 1
+    words = "version is 2: expected 1 at most: newer code wrote it"
+    assert said.messages("ERROR") == [f"the ledger's item of {A} cannot be read, so it is left alone: {words}"]
+
+
 def test_an_unmanaged_service_is_named_in_one_sentence(app: Application, said: Said) -> None:
     app.world.offer(SECOND, managed=False)
     app.world.connect(A, SECOND)

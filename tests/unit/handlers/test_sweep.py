@@ -67,6 +67,16 @@ def test_a_sweep_counts_and_names_rows_of_services_that_nobody_manages(app: Appl
     assert warnings[20] == "allow-list, 25 rows mean nothing, of which 20 are named"
 
 
+def test_an_item_of_the_ledger_that_cannot_be_read_is_named_and_counted(app: Application, said: Said) -> None:
+    app.connect(A)
+    app.work(5)
+    app.ledger.alter(A, status="QUARANTINED")
+    sweep.handler(gallery.sample("schedule"), Context())
+    assert said.metrics()["Failures"] == 1
+    words = 'status is "QUARANTINED": expected a status'
+    assert said.messages("ERROR") == [f"the ledger's item {A} cannot be read: {words}"]
+
+
 def edited(name: str, keys: dict[str, Any], **image: Any) -> dict[str, Any]:
     change = {"Keys": keys} | ({"NewImage": keys | image} if name != "REMOVE" else {"OldImage": keys | image})
     return {"Records": [{"eventName": name, "eventSource": "aws:dynamodb", "dynamodb": change}]}

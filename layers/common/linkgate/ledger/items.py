@@ -191,6 +191,7 @@ def line(judgment: Judgment, origin: str, now: datetime) -> dict[str, Any]:
         "now": stamp(now),
     }
     return {
+        "version": VERSION,
         "service": connection.service,
         "owner": connection.owner,
         "outcome": decision.outcome,
@@ -216,6 +217,7 @@ def out_of_band_act(
     before = f"was {known.status}" if known else "was not known"
     text = json.dumps([connection.endpoint, did, known.entry if known else "", stamp(now)])
     return {
+        "version": VERSION,
         "service": connection.service,
         "owner": connection.owner,
         "outcome": did,
