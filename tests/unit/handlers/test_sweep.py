@@ -62,7 +62,7 @@ def test_a_sweep_counts_and_names_rows_of_services_that_nobody_manages(app: Appl
     warnings = said.messages("WARNING")
     assert len(warnings) == 21
     assert warnings[0].startswith(
-        f"allow-list, row {SECOND}/000000000000: service is '{SECOND}', which is not managed here"
+        f'allow-list, row {SECOND}/000000000000: service is "{SECOND}", which is not managed here'
     )
     assert warnings[20] == "allow-list, 25 rows mean nothing, of which 20 are named"
 

@@ -36,7 +36,7 @@ def found(*items: Item) -> list[tuple[str, str, str]]:
     ],
 )
 def test_a_row_of_whatever_kind_is_unused_where_its_service_is_not_managed(consumer: str, attributes: Item) -> None:
-    sentence = f"service is '{ELSEWHERE}', which is not managed here: expected one with the tag linkgate = managed"
+    sentence = f'service is "{ELSEWHERE}", which is not managed here: expected one with the tag linkgate = managed'
     assert found(row(attributes, consumer, ELSEWHERE)) == [(f"{ELSEWHERE}/{consumer}", "service", sentence)]
     assert found(row(attributes, consumer), row({**attributes, "note": "x"}, consumer)) == []
 
@@ -47,7 +47,7 @@ def test_a_row_for_every_service_is_used_even_if_none_is_managed() -> None:
 
 
 def test_a_deny_of_everybody_cuts_nobody_at_once() -> None:
-    sentence = "cut is now, and consumer is '*', so it cuts nobody at once: expected one consumer"
+    sentence = 'cut is "now", and consumer is *, so it cuts nobody at once: expected one consumer'
     for service in (SERVICE, "*"):
         assert found(row({"effect": "deny", "cut": "now"}, "*", service)) == [(f"{service}/*", "cut", sentence)]
     assert found(row({"effect": "deny"}, "*")) == []
@@ -55,7 +55,7 @@ def test_a_deny_of_everybody_cuts_nobody_at_once() -> None:
 
 @pytest.mark.parametrize("mode", ["enforce", "observe"])
 def test_the_settings_of_all_services_set_no_mode(mode: str) -> None:
-    sentence = f"mode is {mode}, and service is '*', which sets no mode: expected it on one service"
+    sentence = f'mode is "{mode}", and service is *, which sets no mode: expected it on one service'
     assert found(row({"mode": mode}, "@settings", "*")) == [("*/@settings", "mode", sentence)]
     assert found(row({"default": "reject"}, "@settings", "*"), row({"mode": mode}, "@settings")) == []
 

@@ -31,6 +31,7 @@ class SweepResult:
     configuration: ServicesResult = field(default_factory=ServicesResult)
     malformed: dict[str, str] = field(default_factory=dict)
     unused: list[UnusedRow] = field(default_factory=list)
+    """Rows that mean nothing where they stand."""
     expiring: int = 0
     """Rows that end soon."""
     postponed: bool = False
