@@ -106,6 +106,7 @@ def test_what_is_done_to_connections_is_a_bell_and_endpoints_of_aws_services_are
     [
         ("com.amazonaws.vpce.eu-west-1.vpce-svc-0123456789abcdef0", True),
         ("cn.com.amazonaws.vpce.cn-north-1.vpce-svc-0123456789abcdef0", True),
+        ("eu.amazonaws.vpce.eusc-de-east-1.vpce-svc-0123456789abcdef0", True),
         ("com.amazonaws.eu-west-1.s3", False),
         ("com.amazonaws.eu-west-1.vpce", False),
         ("aws.sagemaker.eu-west-1.studio", False),
