@@ -8,7 +8,7 @@ import pytest
 from boto3.dynamodb.types import Binary
 from hypothesis import given
 from linkgate.model import Budget, Effect
-from linkgate.policy.attributes import plain, shortened, shown
+from linkgate.policy.attributes import is_number, plain, shortened, shown
 
 from tests.unit import values
 from tests.unit.policy.reading import problem, row, rule, setting
@@ -235,3 +235,21 @@ def test_a_probe_has_a_port_from_1_to_65535(port: str) -> None:
     for other in ("0", "65536", "65537", "99999", "", "x", "123456"):
         for url in (f"tcp://:{other}", f"http://:{other}/"):
             assert problem(row({"probe": url}, "@settings")).attribute == "probe"
+
+
+def test_a_service_has_ten_probes_at_most() -> None:
+    ten = [f"tcp://:{port}" for port in range(8000, 8010)]
+    assert setting("probe", ten) == tuple(ten)
+    assert problem(row({"probe": [*ten, "tcp://:8010"]}, "@settings")).attribute == "probe"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        *((0, True), (Decimal(5), True), (Decimal("5.0"), True), (999_999_999, True)),
+        *((-1, False), (Decimal(-1), False), (Decimal("1.5"), False), (10**9, False), (True, False), (False, False)),
+        *(("5", False), (None, False), ([5], False), (5.0, False), ("", False)),
+    ],
+)
+def test_a_number_is_whole_and_not_negative_and_no_text(value: object, expected: bool) -> None:
+    assert is_number(value) is expected

@@ -165,9 +165,10 @@ def _rule(key: RowKey, values: Mapping[str, Any]) -> Rule:
             raise _AttributeError(
                 name, f"{name} is set on a row with effect {effect}: expected it with effect {of} only"
             )
-    if {"starts_at", "expires_at"} <= values.keys() and values["starts_at"] >= values["expires_at"]:
-        starts, ends = (values[name].isoformat() for name in ("starts_at", "expires_at"))
-        raise _AttributeError("expires_at", f"expires_at is {ends}: expected a time after starts_at, {starts}")
+    starts, ends = values.get("starts_at"), values.get("expires_at")
+    if starts and ends and starts >= ends:
+        problem = f"expires_at is {ends.isoformat()}: expected a time after starts_at, {starts.isoformat()}"
+        raise _AttributeError("expires_at", problem)
     people = {name: values[name] for name in PEOPLE if name in values}
     return Rule(key, **_impersonal(values) | {"cut": "cut" in values, "people": people})
 
