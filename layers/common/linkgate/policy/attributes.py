@@ -234,7 +234,7 @@ def probes(value: object) -> tuple[str, ...]:
         try:
             Probe.parse(text)
         except ValueError as error:
-            raise Unreadable(str(error) if str(error) != FORM else f"{FORM}, {_SEVERAL}") from None
+            raise Unreadable(str(error).replace(FORM, f"{FORM}, {_SEVERAL}")) from None
     if len({text.partition("#")[0] for text in found}) < len(found):
         # Never all good, or one too many; a verdict is known by its URL.
         raise Unreadable("each URL once, with all of its options")
