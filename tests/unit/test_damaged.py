@@ -104,6 +104,7 @@ def test_one_item_that_cannot_be_read_stops_nobody_else_and_is_left_as_it_is(
     assert list(report.damaged) == [A]
     assert report.counts["Failures"] == 1
     assert (report.failed, report.given_up) == ({}, set())
+    assert list(app.approver.answer([Bell(services=frozenset({SERVICE}))]).damaged) == [A]
     assert not [bell for bell in app.bells.waiting() if A in bell.endpoints and bell.attempt]
     assert app.ledger.store.items[ItemKey(A)] == item
 

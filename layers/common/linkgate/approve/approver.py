@@ -105,7 +105,8 @@ class Approver:
         recently = self.now() - RECENT
         deleted = {endpoint for bell in bells if bell.deletion for endpoint in bell.endpoints}
         left = {one.endpoint for one in known.values() if one.answered_since(recently)} if batch.full else set()
-        left |= deleted - known.keys()
+        left |= (deleted - known.keys()) | known.unreadable.keys()
+        batch.report.damaged |= known.unreadable
         return {endpoint: owner for endpoint, owner in named.items() if endpoint not in left}
 
     def _look(self, bells: Iterable[Bell], named: Mapping[str, str], managed: Collection[str]) -> list[Connection]:
@@ -222,18 +223,16 @@ class Approver:
         longest_last = sorted(batch.bells, key=lambda bell: bell.absent)  # the longest missed counts
         looks = {one: bell.absent + 1 for bell in longest_last for one in bell.endpoints if one in missing}
         try:
-            records = self.ledger.current(looks)
+            known = self.ledger.current(looks).values()
         except Unavailable as error:
             batch.repeat(dict.fromkeys(looks, error))
             return
-        known = records.values()
-        batch.report.damaged |= records.unreadable
         gone = [one for one in known if looks[one.endpoint] >= ABSENT_LOOKS and not one.leased_at(self.now())]
         seen = Tracker(self.ledger, self.bus, self.now).gone(gone)
         batch.repeat(seen.retry_later)
         self._serve(seen.freed)
         done = {one.endpoint for one in known if one in gone or one.status is Status.CLOSED}
-        batch.repeat(dict.fromkeys(looks.keys() - done - records.unreadable.keys()), absent=True)
+        batch.repeat(dict.fromkeys(looks.keys() - done), absent=True)
 
 
 def _result(line: Judgment) -> tuple[Status, State]:
