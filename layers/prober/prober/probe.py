@@ -51,11 +51,12 @@ def _walk(address: str, target: Target, clock: Clock, seen: dict[str, Any]) -> N
             seen["tls_days_left"] = secure.days_left()
         if target.asks:
             with clock.phase("first_byte"):
-                answer, seen["http_status"] = http.ask(stream, target, clock)
-            http.expect(seen["http_status"], target)
+                answer, head = http.ask(stream, target, clock)
+            seen["http_status"] = head.status
+            http.expect(head.status, target)
             if target.body is not None:
                 with clock.phase("body"):
-                    http.match(answer, target.body, clock)
+                    http.match(answer, head, target.body, clock)
     finally:
         seen["retransmits"] = tcp.retransmits(plain)
         plain.close()
