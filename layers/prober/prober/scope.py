@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import SplitResult
 
+from prober import tls
+
 VARIABLES = ("CANARY_NAMES", "CANARY_PORTS", "CANARY_CIDRS")
+OPTIONAL = ("CANARY_AUTHORITIES",)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -17,6 +20,8 @@ class Scope:
     suffixes: tuple[str, ...]
     ports: frozenset[int]
     networks: tuple[Network, ...]
+    authorities: bytes = b""
+    """Certificates in DER that are trusted beside the operating system's."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -26,11 +31,12 @@ class Scope:
                 f"environment variable {', '.join(missing)} is missing or empty: "
                 "deploy the canary's template as it is, it sets all of them"
             )
-        return cls.parse(*(environ[name] for name in VARIABLES))
+        more = {name.removeprefix("CANARY_").lower(): environ.get(name, "") for name in OPTIONAL}
+        return cls.parse(*(environ[name] for name in VARIABLES), **more)
 
     @classmethod
-    def parse(cls, names: str, ports: str, cidrs: str) -> Self:
-        """From comma-separated texts; ValueError names the one that cannot be read."""
+    def parse(cls, names: str, ports: str, cidrs: str, *, authorities: str = "") -> Self:
+        """From comma-separated texts, and authorities in PEM; ValueError names the one that cannot be read."""
         suffixes = tuple(part.strip().strip(".").lower() for part in names.split(",") if part.strip())
         if "" in suffixes:  # every name ends in nothing
             raise ValueError(f"CANARY_NAMES is {names!r}: expected names such as vpce.amazonaws.com")
@@ -42,7 +48,11 @@ class Scope:
             networks = tuple(ipaddress.ip_network(part.strip()) for part in cidrs.split(",") if part.strip())
         except ValueError as error:
             raise ValueError(f"CANARY_CIDRS is {cidrs!r}: {error}") from None
-        return cls(suffixes, known_ports, networks)
+        try:
+            trusted = tls.authorities(authorities) if authorities.strip() else b""
+        except ValueError as error:
+            raise ValueError(f"CANARY_AUTHORITIES holds {error}") from None
+        return cls(suffixes, known_ports, networks, trusted)
 
     def forbid(self, url: SplitResult, port: int | None) -> str:
         """Why a URL may not be probed; "" if it may."""

@@ -124,3 +124,21 @@ def test_a_variable_that_is_missing_is_named_in_one_sentence(name: str, value: s
     environ = {one: text for one, text in {**GIVEN, name: value}.items() if text is not None}
     with pytest.raises(ValueError, match=f"^environment variable {name} is missing or empty: [^\n]*$"):
         Scope.from_env(environ)
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        "ours",
+        "-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----",
+        "-----BEGIN CERTIFICATE-----\n***\n-----END CERTIFICATE-----",
+    ],
+)
+def test_authorities_that_cannot_be_read_are_an_error_at_once(pem: str) -> None:
+    with pytest.raises(ValueError, match=r"^CANARY_AUTHORITIES holds [01] certificates in PEM: "):
+        Scope.from_env({**GIVEN, "CANARY_AUTHORITIES": pem})
+
+
+@pytest.mark.parametrize("pem", ["", " "])
+def test_no_authorities_are_those_of_the_system(pem: str) -> None:
+    assert Scope.from_env({**GIVEN, "CANARY_AUTHORITIES": pem}).authorities == b""

@@ -56,7 +56,7 @@ class Evidence:
 
     @property
     def days_left(self) -> float | None:
-        """Of the certificate that expires first."""
+        """Of the chain that ends first."""
         return min((one.tls_days_left for one in self.verdicts if one.tls_days_left is not None), default=None)
 
     def zone_of(self, verdict: Verdict) -> str:
