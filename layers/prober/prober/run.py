@@ -98,7 +98,9 @@ class Run:
         clock = Clock(timeout, self._deadline)
         try:
             with clock.phase("dns"):
-                addresses = resolve(host, clock.left())
+                addresses = self._scope.own(found := resolve(host, clock.left(), self._scope.ipv6))
+            if not addresses:
+                raise Failed("probe_error", f"{host} leads to {found[0]} alone, and this canary has no IPv6")
         except Failed as failed:
             cause, detail = failed.cause, str(failed)
         except Exception as error:
