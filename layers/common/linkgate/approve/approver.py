@@ -80,7 +80,8 @@ class Approver:
                 about.repeat(dict.fromkeys(endpoints, error))
             except Exception as error:  # whatever it is, only the bells of this service fail
                 about.fail(service, error)
-        self._missing(batch, {one.endpoint for one in found})
+        # What is gone with its service is managed by nobody, and missing all the same.
+        self._missing(batch, {one.endpoint for one in found if one.service in managed or not one.state.gone})
         return report
 
     def _look(self, bells: Iterable[Bell], managed: Iterable[str]) -> list[Connection]:

@@ -74,7 +74,12 @@ _ON_THE_WAY = {
 CAUSES = {
     **_ON_THE_WAY,
     OPEN: Cause("an endpoint that must stay out got in", "check the connection's state and the allow-list"),
-    UNKNOWN: Cause("the canary could not probe: the target is not one it may touch", "correct the probe's settings"),
+    UNKNOWN: Cause(
+        "nobody can say how the endpoint is: no canary reaches it, its canary does not come back or may not touch the "
+        "target",
+        "read the reason; put a @canary row, mend the canary, or correct the probe's settings or the canary's "
+        "parameters",
+    ),
     "connection_pending": Cause(
         "the connection waits: nobody accepted it yet, or EC2 is still making it available",
         "see the endpoint's decision in the ledger; add a row for the consumer if it should be let in",

@@ -66,7 +66,7 @@ class Patrol:
         """
         run = Run(left)
         shown = {one.endpoint: one for one in self.connections.named({one for bell in bells for one in bell.endpoints})}
-        available = [one for one in shown.values() if one.state is State.AVAILABLE]
+        available = [one for one in shown.values() if one.state.passes]
         services = self.services.managed() if available else {}
         candidates = self._candidates(services, [one for one in available if one.service in services])
         reached = [one for one in candidates if one.targets]

@@ -23,6 +23,8 @@ from linkgate.retry import SOON
 from linkgate.sweep.reconcile import Reconciler
 from linkgate.sweep.tags import due
 
+MANAGED = "managed-services"
+"""The ledger's set of services that are managed, or were and have live endpoints."""
 TAGS_PER_LOOK = 20
 """Connections tagged in one look at a service: a call each, of which EC2 lets an account make a few a second."""
 
@@ -36,6 +38,8 @@ class ComparisonResult:
     refused: int = 0
     requeued: int = 0
     unwanted: int = 0
+    unknown: list[str] = field(default_factory=list)
+    """Endpoints in a state that is none of EC2's as far as anybody here knows."""
     cut: list[str] = field(default_factory=list)
     withheld: list[str] = field(default_factory=list)
     """Sentences about what a tripped breaker withholds."""
@@ -78,12 +82,29 @@ class Comparer:
         different += known.keys() - {one.endpoint for one in shown}
         self.bells.send(Bell(some, frozenset({service}), origin) for some in chunks(different))
         found.requeued = len(different)
+        found.unknown = sorted(one.endpoint for one in shown if one.state is State.UNKNOWN)
         self._count(view, waiting, found)
         live = [one for one in shown if one.state.live]
         self._reconcile(view, live, found)
         with suppress(Unavailable):  # nobody waits for tags: the next look writes them
             self._tag(view, live, found)
         return found
+
+    def leave(self, managed: Collection[str]) -> None:
+        """Send bells for what the ledger calls live of services that were managed once, and EC2 does not show any more.
+
+        A service that is gone takes its connections with it, and nobody looks at it again.
+        """
+        before = self.contexts.sets.read([MANAGED]).get(MANAGED, frozenset())
+        kept = set(managed)
+        for service in sorted(before - kept):
+            live = {endpoint for endpoint, known in self.ledger.whole(service)[0].items() if known.status.live}
+            shown = {one.endpoint for one in self.connections.of(service) if not one.state.gone} if live else set()
+            self.bells.send(Bell(some, frozenset({service}), "sweep") for some in chunks(sorted(live - shown)))
+            if live:
+                kept.add(service)
+        if kept != before:
+            self.contexts.sets.keep(MANAGED, before, frozenset(kept))
 
     def _undecided(self, view: View, asking: Iterable[Connection], found: ComparisonResult) -> list[str]:
         """Who would be decided on otherwise now: those that wait, the oldest first as the approver will, and rejected
@@ -162,8 +183,8 @@ class Comparer:
 
 def _drifted(connection: Connection, known: EndpointRecord | None) -> bool:
     """Whether a connection that waits for nobody is something else in the ledger."""
-    if connection.state is State.UNKNOWN:
-        return False  # nothing is known to be said about it
+    if connection.state is State.UNKNOWN:  # recorded once; nothing else is known to be said about it
+        return known is None or (known.settled and known.state is not State.UNKNOWN)
     if known is None:
         return not connection.state.gone
     if connection.state.gone:
