@@ -188,6 +188,8 @@ def test_live_endpoints_of_a_service_that_is_gone_are_closed(app: Application) -
     assert app.known(A).status is Status.ACCEPTED
     del app.world.services[SERVICE]
     app.world.forget(A)
+    app.sweeper.sweep("a sweep")
+    app.bells.take()  # and lost
     app.settle()
     app.work(60)
     assert app.known(A).status is Status.CLOSED

@@ -57,6 +57,9 @@ def record(diagnosis: Diagnosis, evidence: Evidence, before: Mapping[str, Any], 
     Of a bad round the verdict that shows what is wrong, of a good one the slowest. `looked_at` is when anybody last
     found anything out, `errors` is why something was not probed.
     """
+    looked_at = (
+        now.isoformat() if diagnosis.conclusive else str(before.get("looked_at") or before.get("checked_at", ""))
+    )
     shown = diagnosis.verdict if diagnosis.cause else evidence.slowest
     # A cause that belongs to no phase has that of the verdict which shows it.
     phase = phase_of(diagnosis.cause) or phase_of(diagnosis.verdict.cause if diagnosis.verdict else "")
@@ -72,9 +75,7 @@ def record(diagnosis: Diagnosis, evidence: Evidence, before: Mapping[str, Any], 
         "phases": {name: Decimal(str(value)) for name, value in shown.phases.items()} if shown else {},
         "private_seen_at": seen_at,
         "checked_at": now.isoformat(),
-        "looked_at": now.isoformat()
-        if diagnosis.conclusive
-        else str(before.get("looked_at") or before.get("checked_at", "")),
+        "looked_at": looked_at,
         "errors": list(dict.fromkeys(one[:LONGEST_ERROR] for one in evidence.errors))[:MOST_ERRORS],
     }
 
