@@ -170,6 +170,27 @@ def lingering(answer: bytes) -> Behaviour:
     return behave
 
 
+def refusing_clients(context: ssl.SSLContext) -> Behaviour:
+    """Refuse a client without a certificate, and keep the connection, so that no reset overtakes the alert."""
+
+    def behave(stream: socket.socket, listener: Listener) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        refused = False
+        while not refused and (received := stream.recv(65536)):
+            incoming.write(received)
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError:
+                refused = True
+            stream.sendall(outgoing.read())
+        listener.leaving.wait(5)
+
+    return behave
+
+
 def nonsense(stream: socket.socket, listener: Listener) -> None:
     """Speak TLS 1.2 (RFC 5246) up to a certificate of nonsense bytes."""
     listener.requests.append(stream.recv(65536))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from prober.clock import Clock, Failed
 from prober.target import Target
-from prober.tls import Secure
+from prober.tls import Secure, refused
 
 Stream = socket.socket | Secure
 LONGEST_BODY, LONGEST_ANSWER = 65536, 131072
@@ -52,6 +52,11 @@ class Answer:
         self._held = bytearray()
         self._received = 0
 
+    @property
+    def full(self) -> bool:
+        """Whether as much came as is read."""
+        return self._received >= LONGEST_ANSWER
+
     def line(self) -> bytes:
         """The next line with its LF; without one what came until the end."""
         at = 0
@@ -73,10 +78,10 @@ class Answer:
 
     def _receive(self) -> bool:
         """Hold some more; False if nothing more comes."""
-        if (most := min(4096, LONGEST_ANSWER - self._received)) <= 0:
+        if self.full:
             return False
         self._stream.settimeout(self._clock.left())
-        chunk = self._stream.recv(most)
+        chunk = self._stream.recv(min(4096, LONGEST_ANSWER - self._received))
         self._received += len(chunk)
         self._held += chunk
         return bool(chunk)
@@ -91,12 +96,11 @@ def ask(stream: Stream, target: Target, clock: Clock) -> tuple[Answer, Head]:
     with _as_causes(clock):
         stream.settimeout(clock.left())
         stream.sendall(_request(target))
-        head, last = _head(answer.line()), ""
+        head = _head(answer)
         while head.interim:
-            last = f" after status {head.status}"
             with contextlib.suppress(Unreadable):
                 _fields(answer)
-            head = _head(answer.line(), last)
+            head = _head(answer, f" after status {head.status}")
     return answer, head
 
 
@@ -110,9 +114,12 @@ def _request(target: Target) -> bytes:
     ).encode("ascii")
 
 
-def _head(line: bytes, after: str = "") -> Head:
+def _head(answer: Answer, after: str = "") -> Head:
+    line = answer.line()
     if match := _STATUS.fullmatch(line.rstrip(b"\r\n")):
         return Head(int(match[1]), int(match[2]))
+    if not line and not answer.full:
+        raise Failed("http_closed", f"the server hung up without an answer{after}")
     raise Failed("http_status", f"not an HTTP answer: {line[:60]!r}{after}")
 
 
@@ -220,8 +227,8 @@ def _as_causes(clock: Clock) -> Iterator[None]:
     except TimeoutError:
         raise Failed("http_timeout", f"no full answer within {clock.timeout:g} s") from None
     except ConnectionError as error:
-        raise Failed("tcp_refused", f"reset before an answer: {error.strerror}") from None
+        raise Failed("http_closed", f"reset before a full answer: {error.strerror}") from None
     except ssl.SSLError as error:
-        raise Failed("tls_failed", str(error)) from None
+        raise refused(error) from None
     except OSError as error:
         raise Failed("http_timeout", str(error)) from None

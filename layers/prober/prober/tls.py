@@ -8,13 +8,46 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from prober.clock import Clock, Failed
 
 T = TypeVar("T")
 _CAUSES = {62: "tls_name_mismatch", 10: "tls_expired", 9: "tls_expired"}
 """OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH, CERT_HAS_EXPIRED and CERT_NOT_YET_VALID (x509_vfy.h)."""
+
+
+class Alert(NamedTuple):
+    """An alert of TLS: its cause, how OpenSSL words it, and what it means from a server to a client like this one."""
+
+    cause: str
+    words: str
+    meaning: str
+
+
+_OURS = "a certificate of the client's is wanted"
+ALERTS = {
+    116: Alert("tls_client_certificate", "certificate required", _OURS),
+    112: Alert("tls_name_refused", "unrecognized name", "nothing is served under this server name"),
+    70: Alert("tls_version", "protocol version", "neither TLS 1.2 nor 1.3 is spoken"),
+    42: Alert("tls_client_certificate", "alert bad certificate", _OURS),
+    43: Alert("tls_client_certificate", "alert unsupported certificate", _OURS),
+    46: Alert("tls_client_certificate", "alert certificate unknown", _OURS),
+    48: Alert("tls_client_certificate", "alert unknown ca", _OURS),
+    49: Alert("tls_client_certificate", "alert access denied", _OURS),
+    40: Alert("tls_failed", "alert handshake failure", f"no cipher or group is common to both, or {_OURS}"),
+    71: Alert("tls_failed", "alert insufficient security", "the server wants stronger ciphers"),
+    120: Alert("tls_failed", "alert no application protocol", "the server insists on ALPN, such as HTTP/2"),
+    109: Alert("tls_failed", "alert missing extension", "the server insists on an extension"),
+    80: Alert("tls_failed", "alert internal error", "the server is at fault: often it has no certificate for the name"),
+    47: Alert("tls_failed", "alert illegal parameter", "something between changes the handshake, or a bug does"),
+    50: Alert("tls_failed", "alert decode error", "something between changes the handshake, or a bug does"),
+    51: Alert("tls_failed", "alert decrypt error", "something between changes the handshake, or a bug does"),
+    10: Alert("tls_failed", "alert unexpected message", "something between changes the handshake, or a bug does"),
+}
+"""By their numbers (RFC 8446 section 6). Python has OpenSSL's words for them alone, which begin otherwise by version."""
+_NO_TLS = ("wrong version number", "record layer failure", "http request", "packet length too long")
+_NO_VERSION = ("unsupported protocol", "version too low", "no protocols available")
 _seconds = functools.lru_cache(maxsize=1000)(ssl.cert_time_to_seconds)
 
 
@@ -134,13 +167,29 @@ def handshake(plain: socket.socket, server_name: str, clock: Clock, more: bytes 
     try:
         return Secure(plain, server_name, clock, trusting(more))
     except TimeoutError:
-        raise Failed("tls_failed", f"no handshake within {clock.timeout:g} s") from None
+        raise Failed("tls_timeout", f"no handshake within {clock.timeout:g} s") from None
     except ssl.SSLCertVerificationError as error:
         raise Failed(_CAUSES.get(error.verify_code, "tls_untrusted"), error.verify_message) from None
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        raise Failed("tls_closed", "the server hung up during the handshake") from None
     except ConnectionError as error:
-        raise Failed("tcp_refused", f"reset during the handshake: {error.strerror}") from None
+        raise Failed("tls_closed", f"reset during the handshake: {error.strerror}") from None
+    except ssl.SSLError as error:
+        raise refused(error) from None
     except (OSError, ValueError) as error:
         raise Failed("tls_failed", str(error)) from None
+
+
+def refused(error: ssl.SSLError) -> Failed:
+    """What an error of TLS means: an alert of the server's, or what OpenSSL itself cannot go on with."""
+    words = re.sub(r"[^a-z]+", " ", f"{error.reason or ''} {error}".lower())
+    number = next((number for number, alert in ALERTS.items() if alert.words in words), None)
+    if number is not None:
+        cause, name, meaning = ALERTS[number]
+        return Failed(cause, f"alert {number}, {name}: {meaning}")
+    if any(sign in words for sign in _NO_TLS):
+        return Failed("tls_failed", f"what answers speaks no TLS: {error}")
+    return Failed("tls_version" if any(sign in words for sign in _NO_VERSION) else "tls_failed", str(error))
 
 
 def look_again(plain: socket.socket, server_name: str, clock: Clock) -> tuple[float, str]:

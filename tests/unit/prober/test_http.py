@@ -175,7 +175,7 @@ def test_interim_answers_are_passed_over_behind_tls(trusted: Authority) -> None:
 @pytest.mark.parametrize("interim", [HINTS, CONTINUE, b"HTTP/1.1 103 Early Hints\r\nLink: <"])
 def test_an_interim_answer_alone_is_no_answer(interim: bytes) -> None:
     found = verdict(answering(interim))
-    assert (found.cause, found.http_status) == ("http_status", None)
+    assert (found.cause, found.http_status) == ("http_closed", None)
     assert found.detail.endswith(f"after status {interim[9:12].decode()}")
 
 
