@@ -96,7 +96,7 @@ SPOILED = [
     Spoiled(misinformed, "ApproveFunction.Environment.Variables.LEDGER_TABLE", GONE, "is not given LEDGER_TABLE"),
     Spoiled(misinformed, "ApproveFunction.Environment.Variables.STACK", "", "ApproveFunction is not given STACK"),
     Spoiled(misinformed, "ApproveFunction.Environment.Variables.LEDGER", "x", "LEDGER, which it does not read"),
-    Spoiled(misinformed, "CanaryFunction.Environment.Variables.CANARY_CIDRS", GONE, "is not given CANARY_CIDRS"),
+    Spoiled(misinformed, "CanaryFunction.Environment.Variables.CANARY_NAMES", GONE, "is not given CANARY_NAMES"),
     Spoiled(odd_ones_out, "SweepFunction.Runtime", "python3.13", "SweepFunction has"),
     Spoiled(odd_ones_out, "SweepFunction.Layers", GONE, "SweepFunction has"),
     Spoiled(odd_ones_out, "CanaryFunction.Layers", [], "CanaryFunction has"),

@@ -1,6 +1,7 @@
 """The scope is what a canary may probe: names, ports and addresses, which its own stack says and no event widens."""
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -8,10 +9,13 @@ from urllib.parse import SplitResult
 
 from prober import tls
 
-VARIABLES = ("CANARY_NAMES", "CANARY_PORTS", "CANARY_CIDRS")
-OPTIONAL = ("CANARY_AUTHORITIES", "CANARY_IPV6", "CANARY_NAT64")
+VARIABLES = ("CANARY_NAMES", "CANARY_PORTS")
+OPTIONAL = ("CANARY_CIDRS", "CANARY_AUTHORITIES", "CANARY_IPV6", "CANARY_NAT64")
 WELL_KNOWN = "64:ff9b::/96"
 """The prefix of RFC 6052 under which DNS64 gives a name of IPv4 alone an IPv6 address; AWS's resolvers use it."""
+_AWS = re.compile(r"(.+\.)?vpce\.amazonaws\.[a-z.]+")
+_SERVICE = re.compile(r"(.+\.)?vpce-svc-[0-9a-f]+\.[a-z0-9-]+\.vpce\.amazonaws\.[a-z.]+")
+"""Names of endpoints, and of these the names of endpoints of an endpoint service: others are APIs of AWS's."""
 _LENGTHS = (32, 40, 48, 56, 64, 96)
 """Those of RFC 6052 section 2.2."""
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -45,7 +49,7 @@ class Scope:
 
     @classmethod
     def parse(
-        cls, names: str, ports: str, cidrs: str, *, authorities: str = "", ipv6: str = "", nat64: str = ""
+        cls, names: str, ports: str, cidrs: str = "", *, authorities: str = "", ipv6: str = "", nat64: str = ""
     ) -> Self:
         """From comma-separated texts, authorities in PEM, and `true` for IPv6; ValueError names what cannot be read."""
         suffixes = tuple(part.strip(".").lower() for part in _parts(names))
@@ -71,15 +75,23 @@ class Scope:
 
     def forbid(self, url: SplitResult, port: int | None) -> str:
         """Why a URL may not be probed; "" if it may."""
-        host = (url.hostname or "").rstrip(".")
         if url.scheme not in ("tcp", "tls", "http", "https"):
             return f"scheme {url.scheme[:20]!r} is not tcp, tls, http or https"
         if "@" in url.netloc:
             return "a URL with credentials is not probed"
-        if not any(host == suffix or host.endswith("." + suffix) for suffix in self.suffixes):
-            return f"name {host[:253]!r} does not end in {' or '.join(self.suffixes)}"
+        if problem := self.foreign("name", url.hostname or ""):
+            return problem
         if port not in self.ports:
             return f"port {port} is not one of {', '.join(map(str, sorted(self.ports)))}"
+        return "" if self.networks else "no address may be probed: give the parameter CanaryCidrs the VPC's CIDRs"
+
+    def foreign(self, what: str, name: str) -> str:
+        """Why a name may be neither probed nor said to whom answers; "" if it may."""
+        host = name.rstrip(".").lower()
+        if not any(host == suffix or host.endswith("." + suffix) for suffix in self.suffixes):
+            return f"{what} {host[:253]!r} does not end in {' or '.join(self.suffixes)}"
+        if _AWS.fullmatch(host) and not _SERVICE.fullmatch(host):
+            return f"{what} {host[:253]!r} is not of an endpoint service, whose names have vpce-svc-… in them"
         return ""
 
     def own(self, addresses: Iterable[str]) -> list[str]:

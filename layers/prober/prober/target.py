@@ -53,12 +53,15 @@ class Target:
         if problem := scope.forbid(url, port):
             raise Failed("probe_error", problem)
         host = _host("name", url.hostname)
+        server_name = _host("server_name", target.get("server_name") or host).rstrip(".")
+        if problem := scope.foreign("server_name", server_name):
+            raise Failed("probe_error", problem)
         read = cls(
             scheme=url.scheme,
             host=host,
             port=port or 0,
             path=(url.path or "/") + (f"?{url.query}" if url.query else ""),
-            server_name=_host("server_name", target.get("server_name") or host).rstrip("."),
+            server_name=server_name,
             closed=_closed(target.get("expect", "open")),
             status=_status(target.get("expect_status")),
             body=_body(target.get("expect_body")),

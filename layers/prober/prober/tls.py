@@ -45,7 +45,7 @@ ALERTS = {
     51: Alert("tls_failed", "alert decrypt error", "something between changes the handshake, or a bug does"),
     10: Alert("tls_failed", "alert unexpected message", "something between changes the handshake, or a bug does"),
 }
-"""By their numbers (RFC 8446 section 6). Python has OpenSSL's words for them alone, which begin otherwise by version."""
+"""By their numbers (RFC 8446 section 6). Python has OpenSSL's words for them alone, whose beginnings differ."""
 _NO_TLS = ("wrong version number", "record layer failure", "http request", "packet length too long")
 _NO_VERSION = ("unsupported protocol", "version too low", "no protocols available")
 _seconds = functools.lru_cache(maxsize=1000)(ssl.cert_time_to_seconds)

@@ -29,14 +29,14 @@ from tests.unit.listeners import (
 )
 from tests.unit.prober.conftest import Answer, probe_all
 
+NAME = "orders.example"
 LOOPBACK = "127.0.0.0/8,::1/128"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SHORT, LONG = 0.3, 5.0
 """Timeouts in seconds: for what will never come, and for what comes at once."""
-NAME = "orders.example"
 
 
-def scope(*ports: int, names: str = HOST, cidrs: str = LOOPBACK) -> Scope:
+def scope(*ports: int, names: str = f"{HOST},{NAME}", cidrs: str = LOOPBACK) -> Scope:
     return Scope.parse(names, ",".join(map(str, ports)), cidrs)
 
 

@@ -16,7 +16,7 @@ SCOPE = Scope.parse("example", "443", "127.0.0.0/8")
 
 
 def on(port: int) -> Scope:
-    return Scope.parse(HOST, str(port), "127.0.0.0/8")
+    return Scope.parse(f"{HOST},example,orders", str(port), "127.0.0.0/8")
 
 
 @pytest.mark.parametrize("target", [None, 7, "tcp://a.example:443", [], ["tcp"], True, 1.5])

@@ -213,7 +213,7 @@ def test_a_long_answer_of_a_server_that_hangs_up_without_a_word_is_read_to_its_e
     answer = b"HTTP/1.1 200 OK\r\n\r\n" + b"y" * 60_000 + b"ready"
     with listening(answering(answer), trusted.server(NAME, YESTERDAY, SOON)) as listener:
         target = {"url": f"https://{HOST}:{listener.port}/", "server_name": NAME}
-        scope = Scope.parse(HOST, str(listener.port), "127.0.0.0/8")
+        scope = Scope.parse(f"{HOST},{NAME}", str(listener.port), "127.0.0.0/8")
         good, bad = probe_all([target | {"expect_body": body} for body in ("ready", "steady")], scope)
     assert (good.cause, bad.cause) == ("", "body_mismatch")
     assert bad.detail == "'steady' is not in its place in 60005 bytes of body"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
@@ -19,6 +19,9 @@ from linkgate.patrol.selection import Candidate, Selection
 from linkgate.policy.decide import settings_keys
 from linkgate.policy.probes import Probe
 from linkgate.retry import lasts
+
+WAKING = timedelta(minutes=10)
+"""The time after midnight (UTC) in which an idle canary is woken: a round falls into it, unless rounds are rarer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,20 @@ class Patrol:
                 run.failed[service] = error
         for one in self.probing.assess(self._candidates(services, connections), run):
             run.services[one.candidate.connection.service].append(one)
+        if self._idle(run):
+            run.absent |= self.probing.canaries.wake()
         for service, assessments in run.services.items():
             try:
                 self.recorder.record(assessments, run)
             except Exception as error:
                 run.failed[service] = error
         return run
+
+    def _idle(self, run: Run) -> bool:
+        """Whether our own canary is to be invoked for nothing: once a day, where this round had nothing to probe."""
+        sent = any(one.candidate.targets for found in run.services.values() for one in found)
+        midnight = self.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        return bool(self.own_canary) and not sent and self.now() - midnight < WAKING
 
     def visit(self, bells: Sequence[Bell], left: Left) -> Run:
         """Probe endpoints just accepted, once they are available; until then, and where that fails, visit again.
