@@ -37,6 +37,10 @@ PAIRS = (
     ("dns-down", "servers-stopped"),
     ("connection-rejected", "server-dead"),
     ("security-group-closed", "certificate-expired"),
+    ("large-packets-dropped", "certificate-expired"),
+    ("server-wants-client-certificate", "server-503"),
+    ("server-resets", "zone-down"),
+    ("acl-without-ephemeral-ports", "private-dns-disabled"),
 )
 SOME = 2
 CASES = [*((name,) for name in FAULTS), *(PAIRS if os.environ.get("CANARY_PAIRS") == "all" else PAIRS[:SOME])]
@@ -52,7 +56,8 @@ class Row(NamedTuple):
     @property
     def true_causes(self) -> set[str]:
         """The causes of the faults that can be seen."""
-        return {FAULTS[name].cause for name in visible(*self.faults)}
+        seen = [FAULTS[name] for name in visible(*self.faults)]
+        return {cause for fault in seen for cause in (fault.cause, *fault.beside)}
 
     @property
     def causes(self) -> set[str]:

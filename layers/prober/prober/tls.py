@@ -130,7 +130,11 @@ class Secure:
 
     def sendall(self, data: bytes) -> None:
         self._tls.write(data)
-        self._flush()
+        try:
+            self._flush()
+        except ConnectionError:
+            self.recv(1)  # raises what the server said before it hung up
+            raise
 
     def recv(self, most: int) -> bytes:
         try:
