@@ -112,6 +112,9 @@ class Server:
         if self._behaviour.wants_proxy:
             await reader.read(1)  # no client of the lab sends the header
             return False
+        if self._context and self._context.verify_mode is ssl.CERT_REQUIRED:
+            await _refuse(reader, writer, self._context)
+            return False
         if self._context:
             await writer.start_tls(self._context)
         return True
@@ -131,3 +134,19 @@ class Server:
             writer.write(self._body)
         await writer.drain()
         return not is_last
+
+
+async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ssl.SSLContext) -> None:
+    """Shake hands with a client that has no certificate, up to the alert that says so; asyncio would not send it."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls, refused = context.wrap_bio(incoming, outgoing, server_side=True), False
+    while not refused and (received := await reader.read(65536)):
+        incoming.write(received)
+        try:
+            tls.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            refused = True
+        writer.write(outgoing.read())
+        await writer.drain()

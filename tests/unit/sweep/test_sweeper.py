@@ -220,6 +220,23 @@ def test_live_endpoints_of_a_service_that_lost_its_tag_stay_what_they_are(app: A
     assert app.known(A).status is Status.ACCEPTED
 
 
+def test_endpoints_of_a_service_that_lost_its_tag_are_verified_no_more_after_an_hour(app: Application) -> None:
+    app.world.connect(A, SERVICE, state=State.AVAILABLE)
+    settled(app)
+    app.settle()
+    app.round()
+    assert app.known(A).status is Status.VERIFIED
+    app.world.services[SERVICE].managed = False
+    app.world.advance(3000)
+    app.settle()
+    assert app.known(A).status is Status.VERIFIED
+    app.world.advance(1200)
+    app.settle()
+    app.settle()
+    assert (app.known(A).status, app.known(A).health["detail"]) == (Status.ACCEPTED, "its service is managed no more")
+    assert app.bus.kinds(A).count("Endpoint Unprobed") == 1
+
+
 def test_a_sweep_acts_on_nothing_itself(app: Application) -> None:
     app.world.connect(A, SERVICE)
     app.world.connect(B, SERVICE, OTHER)

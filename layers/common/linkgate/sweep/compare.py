@@ -12,7 +12,12 @@ from linkgate.aws.connections import Connections
 from linkgate.errors import Contended, Unavailable
 from linkgate.events.bell import Bell, chunks
 from linkgate.events.bus import Bus
+from linkgate.events.catalog import health_event
 from linkgate.events.queue import BellQueue
+from linkgate.health.causes import UNKNOWN
+from linkgate.health.diagnosis import Diagnosis
+from linkgate.health.evidence import Evidence
+from linkgate.health.status import forgotten, record
 from linkgate.ledger.breaker import Tripped, rejects_name
 from linkgate.ledger.items import EndpointRecord, abandoned, accepts_again
 from linkgate.ledger.ledger import Ledger
@@ -91,20 +96,33 @@ class Comparer:
         return found
 
     def leave(self, managed: Collection[str]) -> None:
-        """Send bells for what the ledger calls live of services that were managed once, and EC2 does not show any more.
+        """Look at what the ledger calls live of services that were managed once: patrol does not any more.
 
-        A service that is gone takes its connections with it, and nobody looks at it again.
+        A service that is gone takes its connections with it: bells are sent for those that EC2 does not show. What it
+        shows is verified no more after a while.
         """
         before = self.contexts.sets.read([MANAGED]).get(MANAGED, frozenset())
         kept = set(managed)
         for service in sorted(before - kept):
-            live = {endpoint for endpoint, known in self.ledger.whole(service)[0].items() if known.status.live}
+            live = {one.endpoint: one for one in self.ledger.whole(service)[0].values() if one.status.live}
             shown = {one.endpoint for one in self.connections.of(service) if not one.state.gone} if live else set()
-            self.bells.send(Bell(some, frozenset({service}), "sweep") for some in chunks(sorted(live - shown)))
+            missing = sorted(live.keys() - shown)
+            self.bells.send(Bell(some, frozenset({service}), "sweep") for some in chunks(missing))
+            for endpoint in sorted(live.keys() & shown):
+                self._forget(live[endpoint])
             if live:
                 kept.add(service)
         if kept != before:
             self.contexts.sets.keep(MANAGED, before, frozenset(kept))
+
+    def _forget(self, known: EndpointRecord) -> None:
+        now = self.now()
+        if forgotten(known.status, known.health, now):
+            health = record(Diagnosis(UNKNOWN, "its service is managed no more"), Evidence(), known.health, now)
+            if event := health_event(known, known.status, Status.ACCEPTED, health):
+                self.bus.publish([event])
+            with suppress(Contended):
+                self.ledger.probed(known, Status.ACCEPTED, "", health, now)
 
     def _undecided(self, view: View, asking: Iterable[Connection], found: ComparisonResult) -> list[str]:
         """Who would be decided on otherwise now: those that wait, the oldest first as the approver will, and rejected
