@@ -251,3 +251,31 @@ def test_tickets_without_end_are_read_until_the_phase_is_over_and_no_longer(trus
         with pytest.raises(TimeoutError):
             secure.recv(4096)
     assert (endless.reads, endless.sent.pending > 0) == (5, True)
+
+
+class Refusing(Endless):
+    """A socket whose server refuses a client without a certificate, and resets what is sent after that."""
+
+    def __init__(self, context: ssl.SSLContext, clock: Clock) -> None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        super().__init__(context, clock)
+        self.refused = False
+
+    def sendall(self, data: bytes) -> None:
+        if self.refused:
+            raise ConnectionResetError
+        try:
+            super().sendall(data)
+        except ssl.SSLError:
+            self.refused = True
+
+
+def test_what_a_server_said_before_it_reset_is_read(trusted: Authority) -> None:
+    clock = Clock(5, math.inf)
+    refusing = Refusing(trusted.server(NAME, YESTERDAY, SOON), clock)
+    with clock.phase("tls"):
+        secure = Secure(refusing, NAME, clock, trusting())  # type: ignore[arg-type]
+        assert refusing.refused
+        with pytest.raises(ssl.SSLError) as raised:
+            secure.sendall(b"GET / HTTP/1.1")
+    assert tls.refused(raised.value).cause == "tls_client_certificate"
