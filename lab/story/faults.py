@@ -125,6 +125,13 @@ FAULTS: Mapping[str, Fault] = {
     ),
 }
 
+CONDITIONS: Mapping[str, Fault] = {
+    plane.DNS64: Fault("the VPC's resolver does DNS64", "names have addresses below 64:ff9b::/96 as well", ""),
+    plane.DUAL_STACK: Fault("names have addresses of both families", "those of IPv6 are unreachable", ""),
+}
+"""What is no fault: an endpoint is well all the same, and nothing may be reported."""
+KNOWN: Mapping[str, Fault] = {**FAULTS, **CONDITIONS}
+
 _STATES = ("endpoint-deleted", "connection-rejected")
 _CERTIFICATES = (*certificates.FLAWS, plane.SERVER_WANTS_CERTIFICATE)
 """A client looks at the server's certificate before it shows its own."""
@@ -189,9 +196,9 @@ class Faults:
             self._remember(memories)
 
     def _known(self, name: str) -> Fault:
-        if name not in FAULTS:
-            raise LabError(f"there is no fault {name!r}; there are {', '.join(FAULTS)}")
-        return FAULTS[name]
+        if name not in KNOWN:
+            raise LabError(f"there is no fault {name!r}; there are {', '.join(KNOWN)}")
+        return KNOWN[name]
 
     def _require_namespaces(self, name: str) -> None:
         if self._data_plane.kind != "namespaces":

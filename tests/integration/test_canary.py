@@ -19,7 +19,7 @@ from linkgate.model import State
 from lab.harness import deploy
 from lab.harness.account import Provider
 from lab.harness.process import LabProcess
-from lab.story.faults import FAULTS, visible
+from lab.story.faults import CONDITIONS, FAULTS, visible
 from tests.integration.conftest import Await, Client
 from tests.integration.deploy import change
 from tests.integration.probes import MORE_PROBES, PROBES, SHORT, Canary, Watch, inside, private_dns, watch
@@ -173,6 +173,27 @@ def test_an_unverified_private_name_is_told_from_a_missing_one(vpcs: Vpcs, canar
     finally:
         vpcs.ec2.modify_vpc_endpoint_service_configuration(**service, PrivateDnsName=name)
         vpcs.ec2.start_vpc_endpoint_service_private_dns_verification(**service)
+
+
+# ------------------------------------------------------------------ no fault at all
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+@pytest.mark.parametrize("ipv6", ["false", "true"])
+def test_addresses_that_the_canary_cannot_cross_make_no_endpoint_unhealthy(
+    vpcs: Vpcs, canary: Canary, until: Await, name: str, ipv6: str
+) -> None:
+    healthy(vpcs, canary, until)
+    vpcs.faults.inject(name)
+    try:
+        assert ":" in vpcs.run("consumer", "getent ahostsv6 $ENDPOINT").stdout.replace("::ffff:", "")
+        with inside(vpcs, CANARY_IPV6=ipv6, CANARY_CIDRS="10.0.0.0/8,fd00::/8") as other:
+            watched = watch(vpcs, other, vpcs.stack.endpoint()["VpcEndpointId"])
+            assert watched.diagnosis() == Diagnosis()
+            crossed = name == "dual-stack" and ipv6 == "true"
+            assert causes_of(watched.verdicts()) == ({"", "probe_error"} if crossed else {""})
+    finally:
+        vpcs.faults.repair(name)
 
 
 # ------------------------------------------------------------------ no way out

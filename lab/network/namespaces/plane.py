@@ -31,6 +31,9 @@ SERVER_503, SERVER_SLOW, SERVER_DEAD = "server-503", "server-slow", "server-dead
 SERVER_RESETS, SERVER_WANTS_PROXY = "server-resets", "server-wants-proxy-protocol"
 SERVER_WANTS_CERTIFICATE = "server-wants-client-certificate"
 LARGE_DROPPED, ANSWERS_DROPPED = "large-packets-dropped", "acl-without-ephemeral-ports"
+DNS64, DUAL_STACK = "dns64", "dual-stack"
+FAMILIES = {DNS64: "64:ff9b::/96", DUAL_STACK: "fd00:6c::/96"}
+"""What names have beside their addresses of IPv4; no packet gets to either, as in a VPC without IPv6."""
 SLOW_SECONDS = 5.0
 _RETRY_SECONDS = 1.0
 """After which a server is started again whose port was in use."""
@@ -90,7 +93,8 @@ class NamespacesPlane:
     async def _apply(self, topology: Topology) -> None:
         """Make names, servers and rules what the topology asks for."""
         self._topology = topology
-        self._zone = Zone(topology.endpoints, _address, topology.balancers)
+        prefixes = tuple(prefix for name, prefix in FAMILIES.items() if name in topology.faults)
+        self._zone = Zone(topology.endpoints, _address, topology.balancers, prefixes)
         wanted = plans(topology, self._checks.healthy, _zones_down(topology), self._fabric.front)
         for vpc, plan in wanted.items():
             (await self._namespace(vpc)).set_addresses(plan.addresses)
