@@ -5,6 +5,7 @@ What cannot be told apart has one cause (`Fault.cause`), what cannot be seen sta
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -186,7 +187,8 @@ def test_addresses_that_the_canary_cannot_cross_make_no_endpoint_unhealthy(
     healthy(vpcs, canary, until)
     vpcs.faults.inject(name)
     try:
-        assert ":" in vpcs.run("consumer", "getent ahostsv6 $ENDPOINT").stdout.replace("::ffff:", "")
+        ask = "'import socket, sys; print(socket.getaddrinfo(sys.argv[1], 80, socket.AF_INET6))'"
+        assert "AF_INET6" in vpcs.run("consumer", sys.executable, "-c", ask, "$ENDPOINT").stdout
         with inside(vpcs, CANARY_IPV6=ipv6, CANARY_CIDRS="10.0.0.0/8,fd00::/8") as other:
             watched = watch(vpcs, other, vpcs.stack.endpoint()["VpcEndpointId"])
             assert watched.diagnosis() == Diagnosis()

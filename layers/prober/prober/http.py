@@ -154,6 +154,8 @@ def _body(answer: Answer, head: Head) -> Iterator[bytes]:
     codings = [one.strip().lower() for one in _listed(fields, b"transfer-encoding")]
     if head.status in (204, 304):
         return
+    if packed := [one.strip() for one in _listed(fields, b"content-encoding") if one.strip().lower() != b"identity"]:
+        raise Unreadable(f"cannot be read: Content-Encoding {b', '.join(packed)[:60]!r}, which was not asked for")
     if codings and head.minor == 0:
         raise Unreadable("cannot be read: HTTP/1.0 knows no Transfer-Encoding")
     if codings == [b"chunked"]:  # goes before any Content-Length
