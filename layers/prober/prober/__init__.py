@@ -9,5 +9,5 @@ To be read in this order; it imports the standard library and nothing else.
 5. clock    how long a phase of a probe may take
 6. dns      names to addresses
 7. probe    one address through the phases that follow
-8. tcp, tls, http   those phases
+8. tcp, tls, http   those phases; trust and alerts are what tls needs, message what http reads
 """

@@ -6,6 +6,7 @@ from typing import Any
 
 from prober import http, tcp, tls
 from prober.clock import Clock, Failed
+from prober.message import Stream
 from prober.target import Target
 from prober.verdict import OUT_OF_TIME, Verdict
 
@@ -40,7 +41,7 @@ def probe(blank: Verdict, target: Target, clock: Clock) -> Verdict:
 def _walk(address: str, target: Target, clock: Clock, seen: dict[str, Any]) -> None:
     """Go phase by phase and note down what is seen; raises Failed at the first that fails."""
     plain = _socket(address)
-    stream: http.Stream = plain
+    stream: Stream = plain
     try:
         with clock.phase("tcp"):
             tcp.connect(plain, address, target.port, clock)

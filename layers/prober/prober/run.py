@@ -15,7 +15,7 @@ from prober.dns import resolve
 from prober.probe import probe
 from prober.scope import Scope
 from prober.target import Target
-from prober.tls import trusting
+from prober.trust import trusting
 from prober.verdict import OUT_OF_TIME, Verdict
 
 MOST_TARGETS, MOST_ADDRESSES = 10_000, 16

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import SplitResult
 
-from prober import tls
+from prober import trust
 
 VARIABLES = ("CANARY_NAMES", "CANARY_PORTS")
 OPTIONAL = ("CANARY_CIDRS", "CANARY_AUTHORITIES", "CANARY_IPV6", "CANARY_NAT64")
@@ -68,7 +68,7 @@ class Scope:
         except ValueError as error:
             raise ValueError(f"CANARY_NAT64 is {nat64!r}: {error}") from None
         try:
-            trusted = tls.authorities(authorities) if authorities.strip() else b""
+            trusted = trust.authorities(authorities) if authorities.strip() else b""
         except ValueError as error:
             raise ValueError(f"CANARY_AUTHORITIES holds {error}") from None
         return cls(suffixes, known_ports, networks, trusted, ipv6.strip().lower() == "true", prefixes)

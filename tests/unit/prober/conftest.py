@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prober import run
 from prober.scope import Scope
-from prober.tls import trusting
+from prober.trust import trusting
 from prober.verdict import Verdict, report
 
 from tests import gallery

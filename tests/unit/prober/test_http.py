@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from prober.clock import Clock
-from prober.http import LONGEST_ANSWER, LONGEST_BODY, ask, match
+from prober.http import ask, match
+from prober.message import LONGEST_ANSWER, LONGEST_BODY
 from prober.scope import Scope
 from prober.target import Target
 from prober.verdict import Verdict

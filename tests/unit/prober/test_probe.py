@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 from linkgate.health.causes import CAUSES
+from prober.alerts import ALERTS
 from prober.scope import Scope
-from prober.tls import ALERTS
 from prober.verdict import Verdict
 
 from tests.unit.listeners import (

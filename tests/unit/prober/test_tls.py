@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from prober import tls
+from prober.alerts import refused
 from prober.clock import Clock
 from prober.scope import Scope
-from prober.tls import Secure, trusting
+from prober.tls import Secure
+from prober.trust import trusting
 from prober.verdict import Verdict
 
 from tests.unit.listeners import HOST, Authority, accepting, answering, listening, nonsense
@@ -278,4 +280,4 @@ def test_what_a_server_said_before_it_reset_is_read(trusted: Authority) -> None:
         assert refusing.refused
         with pytest.raises(ssl.SSLError) as raised:
             secure.sendall(b"GET / HTTP/1.1")
-    assert tls.refused(raised.value).cause == "tls_client_certificate"
+    assert refused(raised.value).cause == "tls_client_certificate"
