@@ -13,6 +13,7 @@ from linkgate.patrol.report import days_left, report_round
 from tests.application import SERVICE, Application
 from tests.fakes import OWN_CANARY
 from tests.unit.patrol.scene import (
+    FOREIGN,
     RECOVERED,
     UNHEALTHY,
     VERIFIED,
@@ -28,7 +29,7 @@ from tests.unit.patrol.scene import (
     walk,
     zonal,
 )
-from tests.world import CONSUMER, endpoint_id
+from tests.world import CONSUMER, OTHER, endpoint_id
 
 # ------------------------------------------------------------------ rounds
 
@@ -127,6 +128,15 @@ def test_a_canary_that_has_endpoints_to_probe_is_not_woken(app: Application) -> 
     app.world.advance(21 * 3600)
     walk(app, "111")
     assert [len(targets) for _, targets in app.canary.calls] == [1, 1, 1]
+
+
+def test_an_idle_canary_is_woken_also_while_another_one_is_at_work(app: Application) -> None:
+    app.world.forget(A)
+    join(app, B, OTHER)
+    app.allow_list.put(SERVICE, f"@canary:{OTHER}", function=FOREIGN)
+    app.world.advance(21 * 3600)
+    walk(app)
+    assert [(name, len(targets)) for name, targets in app.canary.calls] == [(FOREIGN, 1), (OWN_CANARY, 0)]
 
 
 def test_a_stack_without_a_canary_wakes_nobody(app: Application) -> None:

@@ -66,7 +66,8 @@ class Patrol:
 
     def _idle(self, run: Run) -> bool:
         """Whether our own canary is to be invoked for nothing: once a day, where this round had nothing to probe."""
-        sent = any(one.candidate.targets for found in run.services.values() for one in found)
+        candidates = [one.candidate for found in run.services.values() for one in found]
+        sent = any(one.targets and one.canary == self.own_canary for one in candidates)
         midnight = self.now().replace(hour=0, minute=0, second=0, microsecond=0)
         return bool(self.own_canary) and not sent and self.now() - midnight < WAKING
 
