@@ -66,6 +66,7 @@ def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None, sec
         "CanarySecurityGroupIds": demo["CanarySecurityGroupId"],
         "CanaryPorts": str(port),
         "CanaryCidrs": CIDRS[plane],
+        "CanaryNames": f"vpce.amazonaws.com,{PRIVATE_NAME}",
         "DefaultProbe": f"http://:{port}/",
         "OrganizationsRoleArn": organization.reader(partial(client, lab, account=organization.MANAGEMENT_ACCOUNT)),
         "SweepRate": "rate(1 minute)",
@@ -87,6 +88,7 @@ def deploy_canary(lab: LabProcess, account: str, patrol: str, subnets: Sequence[
         "SecurityGroupIds": ",".join(groups),
         "Ports": ",".join(map(str, PORTS[plane])),
         "Cidrs": CIDRS[plane],
+        "Names": f"vpce.amazonaws.com,{PRIVATE_NAME}",
     }
     _deploy(lab, template, CANARY_STACK, parameters, account)
     return outputs(lab, CANARY_STACK, account)["Function"]

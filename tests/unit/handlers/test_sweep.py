@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from linkgate.errors import Unavailable
-from linkgate.model import Status
+from linkgate.model import State, Status
 
 from functions.sweep import app as sweep
 from tests import gallery
@@ -51,6 +51,13 @@ def test_the_schedule_looks_at_everything_and_counts_it(app: Application, said: 
         "MisconfiguredGates": 1,
     }
     assert said.messages("WARNING") == [f"{SERVICE}: AcceptanceRequired is off: EC2 accepts every connection by itself"]
+
+
+def test_a_state_that_nobody_knows_is_counted_and_named(app: Application, said: Said) -> None:
+    app.world.connect(A, SERVICE, state=State.UNKNOWN)
+    sweep.handler(gallery.sample("schedule"), Context())
+    assert said.metrics()["Failures"] == 1
+    assert any(f"EC2 shows {A} in a state that Linkgate does not know" in one for one in said.messages("ERROR"))
 
 
 def edited(name: str, keys: dict[str, Any], **image: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ SCOPE = Scope.parse("example", "443", "127.0.0.0/8")
 
 
 def on(port: int) -> Scope:
-    return Scope.parse(HOST, str(port), "127.0.0.0/8")
+    return Scope.parse(f"{HOST},example,orders", str(port), "127.0.0.0/8")
 
 
 @pytest.mark.parametrize("target", [None, 7, "tcp://a.example:443", [], ["tcp"], True, 1.5])
@@ -91,7 +91,7 @@ def test_host_names_are_taken_as_server_names(name: str) -> None:
         target = {"url": f"http://{HOST}:{listener.port}/", "server_name": name}
         (found,) = probe_all([target], on(listener.port))
     assert found.good
-    assert f"\r\nHost: {name.rstrip('.')}\r\n".encode() in listener.requests[0]
+    assert f"\r\nHost: {name.rstrip('.')}:{listener.port}\r\n".encode() in listener.requests[0]
 
 
 @pytest.mark.parametrize("nothing", [None, ""])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from linkgate import metrics
+from linkgate.errors import NotYet
 from linkgate.patrol.assessment import Assessment
 from linkgate.patrol.run import Run
 
@@ -19,8 +20,11 @@ def report_visit(logger: "Logger", stack: str, run: Run, own_canary: str) -> Non
     for service, error in run.failed.items():
         logger.error(f"could not patrol {service}: {type(error).__name__}: {error}", exc_info=error)
     for canary, error in run.absent.items():
+        if isinstance(error, NotYet):
+            logger.info(str(error))
+            continue
         logger.error(f"could not send {canary}: {type(error).__name__}: {error}", exc_info=error)
-    if failures := len(run.failed) + (own_canary in run.absent):
+    if failures := len(run.failed) + (own_canary in run.failing):
         metrics.emit(stack, {"Failures": failures})
     for milliseconds in run.times_to_verified:
         metrics.emit(stack, {"TimeToVerified": milliseconds})
@@ -35,7 +39,7 @@ def report_round(logger: "Logger", stack: str, run: Run, own_canary: str) -> Non
         logger.warning(f"{endpoint} could not be probed: {errors[endpoint][0]}")
     whole = counts(found)
     # Of no service: one canary may serve several. Not among the failures, which another's trouble would hide.
-    whole["ProbeErrors"] += len(run.absent.keys() - {own_canary})
+    whole["ProbeErrors"] += len(run.failing - {own_canary})
     logger.info("round", extra=whole)
     if run.failed or own_canary in run.absent:
         # Not everything was probed: saying how much was would silence the alarm on silence.

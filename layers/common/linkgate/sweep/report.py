@@ -48,13 +48,15 @@ def _log_service(service: str, found: ComparisonResult, logger: Logger) -> None:
         logger.warning(f"the breaker of {service} is tripped: {withheld}")
     for endpoint, why in found.refusals.items():
         logger.error(f"EC2 refused an act on {endpoint}: {why}")
+    for endpoint in found.unknown:
+        logger.error(f"EC2 shows {endpoint} in a state that Linkgate does not know: it is held, or stays what it was")
     for account, why in found.unplaced.items():
         logger.error(f"nobody can tell where {account} stands in its organisation: {why}")
 
 
 def _counts(result: SweepResult) -> dict[str, float]:
     some = {
-        "Failures": len(result.failed) + result.sum(lambda found: len(found.unplaced)),
+        "Failures": len(result.failed) + result.sum(lambda found: len(found.unplaced) + len(found.unknown)),
         "Cuts": result.sum(lambda found: len(found.cut)),
         "TrippedBreakers": result.sum(lambda found: bool(found.withheld)),
     }
