@@ -46,11 +46,21 @@ def test_the_schedule_looks_at_everything_and_counts_it(app: Application, said: 
         "PendingRequests": 1,
         "StaleRequests": 1,
         "RefusedConnections": 0,
-        "UnwantedConnections": 0,
         "TrippedBreakers": 0,
         "MisconfiguredGates": 1,
     }
     assert said.messages("WARNING") == [f"{SERVICE}: AcceptanceRequired is off: EC2 accepts every connection by itself"]
+
+
+def test_a_sweep_of_everything_logs_how_many_connections_have_each_status(app: Application, said: Said) -> None:
+    app.allow_list.put(SERVICE, "@settings", mode="enforce")
+    app.allow_list.put(SERVICE, OTHER, effect="allow")
+    app.connect(A, OTHER)
+    app.connect(B, "444444444444")
+    app.work(60)
+    sweep.handler(gallery.sample("schedule"), Context())
+    found = said.fields("connections")
+    assert {name: found[name] for name in ("HELD", "ACCEPTED", "CUT")} == {"HELD": 1, "ACCEPTED": 1, "CUT": 0}
 
 
 def edited(name: str, keys: dict[str, Any], **image: Any) -> dict[str, Any]:
