@@ -5,10 +5,10 @@ SAM := .venv/sam/bin
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab lab-shell lab-fault test check mutants prove setup setup-dev lock clean
+.PHONY: help demo lab lab-shell lab-fault test check mutants prove verify-aws setup setup-dev lock clean
 
 help: ## list these targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
 
 demo: setup ## watch the whole story on this machine (KEEP=1 leaves it up)
 	@$(LAB)/python -m lab demo $(if $(KEEP),--keep)
@@ -32,6 +32,10 @@ prove: setup-dev ## what takes minutes: figures of run, sweep, storm, flood, net
 	@export PYTHONPATH=.:layers/common:layers/prober; for what in run sweep storm flood network probe; do echo "$$what"; $(LAB)/python -m bench.$$what; done
 	@CANARY_PAIRS=all $(LAB)/python -m pytest -n0 -q -s tests/integration/test_canary.py
 	@HYPOTHESIS_PROFILE=prove $(LAB)/python -m pytest -q -m hypothesis tests/unit
+
+verify-aws: setup-dev ## ask a real account what only AWS can tell: docs/verify-on-aws.md (DRY=1, YES=1, ONLY="names", SECOND=profile)
+	@PYTHONPATH=.:layers/common $(LAB)/python -m tests.e2e $(if $(DRY),--dry-run) $(if $(YES),--yes) \
+	  $(if $(ONLY),--only $(ONLY)) $(if $(SECOND),--second-profile $(SECOND))
 
 check: setup-dev ## ruff, strict mypy, import-linter, cfn-lint, sam validate
 	@$(LAB)/ruff check .

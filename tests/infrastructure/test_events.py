@@ -48,13 +48,12 @@ def unmatched_rules(stack: Stack) -> list[str]:
 
 
 def empty_messages(stack: Stack) -> list[str]:
-    """Transformed messages made of fields that no detail has."""
+    """Messages in plain words made of a field that no detail has."""
     return [
         f"{name} tells {path}, which no event has"
         for name, rule in stack.of("AWS::Events::Rule").items()
         for target in rule["Targets"]
-        for path in target.get("InputTransformer", {}).get("InputPathsMap", {}).values()
-        if not path.startswith("$.detail.") or path.removeprefix("$.detail.") not in words()
+        if (path := target.get("InputPath", "$.detail.summary")).removeprefix("$.detail.") not in words()
     ]
 
 
@@ -93,7 +92,7 @@ SPOILED = [
     ),
     Spoiled(
         empty_messages,
-        "HealthRule.Targets.0.InputTransformer.InputPathsMap.summary",
+        "HealthRule.Targets.0.InputPath",
         "$.detail.sumary",
         "which no event has",
     ),
