@@ -176,7 +176,10 @@ def alarm_topic(account: Account) -> Answer:
 def silence_alarm(account: Account) -> Answer:
     """How long after patrol's schedule is off does the alarm on its silence ring?"""
     scheduler, alarms = account.client("scheduler"), account.client("cloudwatch")
-    name, alarm = f"{account.name}-patrol", f"{account.name}-patrol-silent"
+    found = account.client("cloudformation").describe_stack_resource(
+        StackName=account.name, LogicalResourceId="PatrolFunctionSchedule"
+    )
+    name, alarm = found["StackResourceDetail"]["PhysicalResourceId"], f"{account.name}-patrol-silent"
     kept = ("Name", "ScheduleExpression", "Target", "FlexibleTimeWindow")
     schedule = {key: value for key, value in scheduler.get_schedule(Name=name).items() if key in kept}
 
