@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 from rich.console import Console
 from rich.table import Table
 
-from tests.e2e import deployed, free, second  # noqa: F401 - they fill QUESTIONS
+from tests.e2e import deployed, free, gateway, second  # noqa: F401 - they fill QUESTIONS
 from tests.e2e.checks import dollars, problems
 from tests.e2e.question import CANNOT_TELL, QUESTIONS, Account, Answer, Needs, Question
 from tests.e2e.samples import FOLDER, stored

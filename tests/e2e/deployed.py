@@ -14,6 +14,7 @@ from tests.e2e.question import Account, Answer, Needs, question
 from tests.e2e.stacks import remove
 from tests.e2e.things import allow, function, queue, received
 from tests.e2e.walk import acted, connection, reaches, requested, service_of, state
+from tests.infrastructure.needs import NETWORK
 
 FLOW = '''
 import socket, time
@@ -38,10 +39,7 @@ def handler(event, context):
             time.sleep(1)
     return ["open", event["seconds"]]
 '''
-NETWORK = {
-    "Action": ["ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface"],
-    "Resource": "*",
-}
+IN_A_VPC = {"Action": list(NETWORK), "Resource": "*"}
 
 
 def row(account: Account, consumer: str, **attributes: str) -> None:
@@ -280,7 +278,7 @@ def flow(account: Account, pool: ThreadPoolExecutor, seconds: int = 3, host: str
     assert account.deployed
     demo, functions = account.deployed.demo, account.client("lambda")
     where = {"SubnetIds": demo["CanarySubnetIds"].split(","), "SecurityGroupIds": [demo["CanarySecurityGroupId"]]}
-    name = function(account, "flow", FLOW, NETWORK, VpcConfig=where)
+    name = function(account, "flow", FLOW, IN_A_VPC, VpcConfig=where)
     name_of_endpoint = connection(account, demo_endpoint(account))["DnsEntries"][0]["DnsName"]
     event = json.dumps({"host": host or name_of_endpoint, "port": 80, "seconds": seconds})
 

@@ -161,7 +161,8 @@ def lone_message(account: Account) -> Answer:
 def lags(account: Account, word: str, mapping: Properties) -> list[int]:
     """Milliseconds from sending each of some lone messages to the function's run."""
     url, arn = queue(account, word)
-    name = function(account, word, LAG, receive(arn))
+    # Lambda wants a queue to hide a message for longer than its function runs: 30 seconds, where nothing is said.
+    name = function(account, word, LAG, receive(arn), Timeout=20)
     functions = account.client("lambda")
     made = functions.create_event_source_mapping(EventSourceArn=arn, FunctionName=name, **mapping)["UUID"]
     account.made(f"mapping of {name}", lambda: functions.delete_event_source_mapping(UUID=made))

@@ -52,37 +52,37 @@ def service_of(account: Account) -> str:
     return account.deployed.service
 
 
-def connection(account: Account, endpoint: str) -> dict[str, Any]:
+def connection(account: Account, endpoint: str, service: str = "") -> dict[str, Any]:
     """What EC2 shows of an endpoint's connection; {} if nothing. The filter is the one that nobody doubts."""
-    filters = [{"Name": "service-id", "Values": [service_of(account)]}]
+    filters = [{"Name": "service-id", "Values": [service or service_of(account)]}]
     pages = account.client("ec2").get_paginator("describe_vpc_endpoint_connections").paginate(Filters=filters)
     found = [one for page in pages for one in page["VpcEndpointConnections"]]
     return next((one for one in found if one["VpcEndpointId"] == endpoint), {})
 
 
-def state(account: Account, endpoint: str) -> str:
+def state(account: Account, endpoint: str, service: str = "") -> str:
     """EC2's word for a connection; "" if it shows none."""
-    return str(connection(account, endpoint).get("VpcEndpointState", ""))
+    return str(connection(account, endpoint, service).get("VpcEndpointState", ""))
 
 
-def reaches(account: Account, endpoint: str, wanted: str, seconds: float = 300) -> bool:
+def reaches(account: Account, endpoint: str, wanted: str, seconds: float = 300, service: str = "") -> bool:
     """Whether a connection gets into a state."""
-    return bool(account.until(lambda: state(account, endpoint) == wanted, seconds))
+    return bool(account.until(lambda: state(account, endpoint, service) == wanted, seconds))
 
 
-def requested(account: Account) -> str:
-    """A new endpoint in the demo's consumer VPC, in one zone."""
+def requested(account: Account, kind: str = "Interface", name: str = "") -> str:
+    """A new endpoint in the demo's consumer VPC, in one zone, for the demo's service or the one of this name."""
     assert account.deployed
     ec2, demo = account.client("ec2"), account.deployed.demo
-    endpoint = str(
-        ec2.create_vpc_endpoint(
-            VpcEndpointType="Interface",
-            VpcId=demo["ConsumerVpcId"],
-            ServiceName=demo["ServiceName"],
-            SubnetIds=demo["ConsumerSubnetIds"].split(",")[:1],
-            SecurityGroupIds=[demo["ConsumerSecurityGroupId"]],
-        )["VpcEndpoint"]["VpcEndpointId"]
+    groups = {"SecurityGroupIds": [demo["ConsumerSecurityGroupId"]]} if kind == "Interface" else {}
+    created = ec2.create_vpc_endpoint(
+        VpcEndpointType=kind,
+        VpcId=demo["ConsumerVpcId"],
+        ServiceName=name or demo["ServiceName"],
+        SubnetIds=demo["ConsumerSubnetIds"].split(",")[:1],
+        **groups,
     )
+    endpoint = str(created["VpcEndpoint"]["VpcEndpointId"])
     account.made(f"endpoint {endpoint}", partial(disconnected, account, ec2, endpoint))
     return endpoint
 
@@ -93,11 +93,11 @@ def disconnected(account: Account, ec2: Any, endpoint: str) -> None:
     account.until(lambda: tried(partial(ec2.describe_vpc_endpoints, VpcEndpointIds=[endpoint])))
 
 
-def acted(account: Account, act: str, *endpoints: str) -> str:
+def acted(account: Account, act: str, *endpoints: str, service: str = "") -> str:
     """What EC2 says to accept or reject: "done", the codes in Unsuccessful, or the code of the whole call's refusal."""
     call = getattr(account.client("ec2"), f"{act}_vpc_endpoint_connections")
     try:
-        answer = call(ServiceId=service_of(account), VpcEndpointIds=list(endpoints))
+        answer = call(ServiceId=service or service_of(account), VpcEndpointIds=list(endpoints))
     except ClientError as error:
         account.keep(f"error-{act}", error.response["Error"])
         return f"refused: {error.response['Error']['Code']}"
@@ -106,7 +106,8 @@ def acted(account: Account, act: str, *endpoints: str) -> str:
 
 
 def _walk(account: Account) -> Walk:
-    walk, queues = Walk(), {word: _subscribed(account, word) for word in ("open", "named")}
+    walk, service = Walk(), service_of(account)
+    queues = {word: subscribed(account, service, word) for word in ("open", "named")}
     start = time.monotonic()
     walk.endpoint = requested(account)
     reaches(account, walk.endpoint, "pendingAcceptance")
@@ -126,16 +127,16 @@ def _walk(account: Account) -> Walk:
     return walk
 
 
-def _subscribed(account: Account, word: str) -> str:
-    """The URL of a queue that gets the service's notifications through a topic of its own, if EC2 takes such a topic.
+def subscribed(account: Account, service: str, word: str) -> str:
+    """The URL of a queue that gets a service's notifications through a topic of its own, if EC2 takes such a topic.
 
     The topic called "named" lets EC2 publish for this account's service alone.
     """
     sns, ec2, (url, arn) = account.client("sns"), account.client("ec2"), queue(account, f"topic-{word}")
     topic = sns.create_topic(Name=f"{account.name}-{word}")["TopicArn"]
     account.made(f"topic {word}", lambda: sns.delete_topic(TopicArn=topic))
-    service = f"arn:aws:ec2:{account.region}:{account.number}:vpc-endpoint-service/{service_of(account)}"
-    named = {"StringEquals": {"aws:SourceAccount": account.number}, "ArnLike": {"aws:SourceArn": service}}
+    source = f"arn:aws:ec2:{account.region}:{account.number}:vpc-endpoint-service/{service}"
+    named = {"StringEquals": {"aws:SourceAccount": account.number}, "ArnLike": {"aws:SourceArn": source}}
     statement = {
         "Effect": "Allow",
         "Principal": {"Service": "vpce.amazonaws.com"},
@@ -146,7 +147,7 @@ def _subscribed(account: Account, word: str) -> str:
     sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
     allow(account, url, arn, "sns.amazonaws.com", topic)
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    asked = {"ServiceId": service_of(account), "ConnectionNotificationArn": topic, "ConnectionEvents": list(EVENTS)}
+    asked = {"ServiceId": service, "ConnectionNotificationArn": topic, "ConnectionEvents": list(EVENTS)}
     try:
         note = ec2.create_vpc_endpoint_connection_notification(**asked)["ConnectionNotification"]
     except ClientError as error:

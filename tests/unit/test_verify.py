@@ -231,6 +231,11 @@ def test_every_question_settles_a_belief_and_every_belief_names_questions_that_e
     assert frozenset().union(*(one.questions for one in beliefs())) == QUESTIONS.keys()
 
 
+def test_the_page_says_what_it_costs() -> None:
+    page = (ROOT / "docs" / "verify-on-aws.md").read_text()
+    assert f"about ${dollars(chosen([], with_second=False)):.2f}" in page
+
+
 @pytest.mark.parametrize("belief", beliefs(), ids=lambda one: one.what)
 def test_no_belief_is_without_source_consequence_and_question(belief: Belief) -> None:
     assert re.match(r"documented: |seen: |nobody", belief.source)
