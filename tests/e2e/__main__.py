@@ -135,7 +135,7 @@ def _account(name: str, second_profile: str) -> Account:
     if not session.region_name:
         raise NoRegionError
     number = session.client("sts").get_caller_identity()["Account"]
-    other = boto3.Session(profile_name=second_profile) if second_profile else None
+    other = boto3.Session(profile_name=second_profile, region_name=session.region_name) if second_profile else None
     return Account(session, number, name, second=other)
 
 

@@ -51,7 +51,7 @@ def consumer_trail(account: Account) -> Answer:
     return Answer("it does" if found else "not within 15 minutes", True)
 
 
-@question("refused by the topic's policy, or harmless: it is one look more", Needs.SECOND_ACCOUNT, 2, 0.01)
+@question("refused by the topic's policy, or harmless: it is one look more", Needs.SECOND_ACCOUNT, 2, 0.01, in_lab=True)
 def foreign_notification(account: Account) -> Answer:
     """Can another account's endpoint notify our topic?"""
     endpoint, outputs = foreign_endpoint(account), account.client("cloudformation")
@@ -62,11 +62,12 @@ def foreign_notification(account: Account) -> Answer:
     return Answer(f"refused: {code}" if code else "taken", True)
 
 
-@question("patrol's role may, if the function's policy names it", Needs.SECOND_ACCOUNT, 5, 0.01)
+@question("patrol's role may, if the function's policy names it", Needs.SECOND_ACCOUNT, 5, 0.01, in_lab=True)
 def foreign_canary(account: Account) -> Answer:
     """Does patrol get to invoke a canary in another account, by its role's ARN?"""
     assert account.deployed
-    other = Account(account.second or account.session, number(account), "linkgate-canary-verify")
+    other = Account(account.second or account.session, number(account), "linkgate-canary-verify", account.lab)
+    other.left = account.left
     with other.place():
         name = function(other, account.name[-6:], "def handler(event, context):\n    print('invoked')\n    return []\n")
         functions = second(account, "lambda")

@@ -12,12 +12,12 @@ import boto3
 import pytest
 from rich.console import Console
 
-from lab.harness.deploy import demo_parameters, parameters
-from lab.harness.process import PROVIDER_ACCOUNT, LabProcess
+from lab.harness.deploy import CONSUMERS, demo_parameters, parameters
+from lab.harness.process import PROVIDER_ACCOUNT, REGION, LabProcess
 from tests.e2e.__main__ import ask, chosen, finished
 from tests.e2e.checks import problems
-from tests.e2e.question import CANNOT_TELL, QUESTIONS, Account, Answer, Needs
-from tests.e2e.samples import FOLDER, OTHER, OWN, shape
+from tests.e2e.question import CANNOT_TELL, QUESTIONS, Account, Answer
+from tests.e2e.samples import FOLDER, OTHER, OWN, SECOND, shape
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,8 @@ def account(verifying: LabProcess) -> Iterator[Account]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**verifying.environment(), "HOME": str(verifying.folder)}.items():
             patch.setenv(name, value)
-        yield Account(boto3.Session(), PROVIDER_ACCOUNT, "verify", lab=True)
+        second = boto3.Session(aws_access_key_id=CONSUMERS[0], aws_secret_access_key="lab", region_name=REGION)
+        yield Account(boto3.Session(), PROVIDER_ACCOUNT, "verify", lab=True, second=second)
 
 
 def things(account: Account) -> dict[str, list[str]]:
@@ -69,8 +70,8 @@ class Verification:
 
 @pytest.fixture(scope="module")
 def run(account: Account, verifying: LabProcess) -> Verification:
-    """A run with all that one account can be asked."""
-    before, questions = things(account), chosen([], with_second=False)
+    """A run with everything."""
+    before, questions = things(account), chosen([], with_second=True)
     assert list(problems(account, questions)) == []
     demo, linkgate = demo_parameters(verifying), partial(parameters, verifying)
     answers = ask(account, questions, Console(quiet=True), demo, linkgate)
@@ -86,9 +87,7 @@ def test_what_the_lab_imitates_is_what_linkgate_assumes(run: Verification) -> No
 def test_the_lab_does_not_answer_what_it_cannot_tell(run: Verification) -> None:
     others = {name: answer for name, answer in run.answers.items() if not QUESTIONS[name].in_lab}
     assert set(others.values()) == {CANNOT_TELL}
-    assert others.keys() == {
-        name for name, one in QUESTIONS.items() if not one.in_lab and one.needs < Needs.SECOND_ACCOUNT
-    }
+    assert others.keys() == {name for name, one in QUESTIONS.items() if not one.in_lab}
 
 
 def test_nothing_is_left_behind(run: Verification, account: Account) -> None:
@@ -103,7 +102,7 @@ def test_a_run_shows_what_it_saw_and_stores_samples_without_account_ids(
     assert finished(account, run.answers, list(QUESTIONS.values()), Console(file=screen, width=300), tmp_path) == 0
     files = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert {"sns-notification-0.json", "connection-available.json", "codes.json"} <= files.keys()
-    assert all(set(re.findall(r"\b[0-9]{12}\b", text)) <= {OWN, OTHER} for text in files.values())
+    assert all(set(re.findall(r"\b[0-9]{12}\b", text)) <= {OWN, SECOND, OTHER} for text in files.values())
     assert "4 came, 4 name the endpoint" in screen.getvalue()
 
 
