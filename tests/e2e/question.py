@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -166,8 +166,3 @@ def taken(call: Callable[[], Any]) -> Answer:
     """Whether AWS takes a call."""
     code = tried(call)
     return Answer(f"refused: {code}" if code else "taken", not code)
-
-
-def rows(answers: Mapping[str, Answer]) -> Iterator[tuple[Question, Answer]]:
-    """Questions with their answers."""
-    return ((QUESTIONS[name], answer) for name, answer in answers.items())
