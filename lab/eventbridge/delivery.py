@@ -72,8 +72,14 @@ def invoke(arn: str, payload: str) -> None:
 def _permitted(target: _Record, action: str, arn: str, source_arn: str) -> bool:
     service = f"{source_arn.split(':')[2]}.amazonaws.com"
     if target.get("RoleArn"):
-        return role_allows(target["RoleArn"], service, action, arn)
+        return role_allows(target["RoleArn"], service, action, arn, _assumes(source_arn))
     return resource_allows(service, action, arn, source_arn)
+
+
+def _assumes(source_arn: str) -> str:
+    """For which resource a role is assumed: a schedule's group (Scheduler user guide, "Confused deputy prevention")."""
+    before, is_schedule, name = source_arn.partition(":schedule/")
+    return f"{before}:schedule-group/{name.partition('/')[0]}" if is_schedule else source_arn
 
 
 def _send_to_dead_letters(

@@ -27,7 +27,9 @@ OUTPUTS = {
     "ApproveFunction",
     "SweepFunction",
     "PatrolFunction",
+    "ApproveRoleArn",
     "PatrolRoleArn",
+    "SweepRoleArn",
     "AlarmTopic",
     "DashboardName",
 }

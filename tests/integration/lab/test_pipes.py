@@ -15,6 +15,7 @@ from tests.integration.deploy import (
     function,
     let_in,
     lines,
+    only_for,
     queue,
     queue_with_dlq,
     received,
@@ -201,6 +202,16 @@ class TestPermissions:
         client("sqs").send_message(QueueUrl=source, MessageBody="kept")
         expected = f"{stranger} does not exist or does not trust pipes.amazonaws.com"
         assert eventually(lambda: any(expected in line for line in _log(lab)))
+        assert waiting(client, source) == 1
+
+    def test_a_role_that_is_for_another_pipe_moves_nothing(self, lab: LabProcess, client: Client) -> None:
+        source, arn = queue(client)
+        bus, _sink = bus_with_queue(client)
+        stranger = role(client, "pipes", allow(*NEEDED))
+        only_for(client, stranger, "pipes", f"arn:aws:pipes:{REGION}:{PROVIDER_ACCOUNT}:pipe/another")
+        client("pipes").create_pipe(Name=unique("pipe"), Source=arn, Target=bus, RoleArn=stranger)
+        client("sqs").send_message(QueueUrl=source, MessageBody="kept")
+        assert eventually(lambda: any(f"{stranger} does not exist or does not trust" in line for line in _log(lab)))
         assert waiting(client, source) == 1
 
     def test_what_the_bus_does_not_take_returns_and_ends_in_the_dlq(self, client: Client) -> None:

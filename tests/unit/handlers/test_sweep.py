@@ -46,7 +46,6 @@ def test_the_schedule_looks_at_everything_and_counts_it(app: Application, said: 
         "PendingRequests": 1,
         "StaleRequests": 1,
         "RefusedConnections": 0,
-        "UnwantedConnections": 0,
         "TrippedBreakers": 0,
         "MisconfiguredGates": 1,
     }
@@ -58,6 +57,17 @@ def test_a_state_that_nobody_knows_is_counted_and_named(app: Application, said: 
     sweep.handler(gallery.sample("schedule"), Context())
     assert said.metrics()["Failures"] == 1
     assert any(f"EC2 shows {A} in a state that Linkgate does not know" in one for one in said.messages("ERROR"))
+
+
+def test_a_sweep_of_everything_logs_how_many_connections_have_each_status(app: Application, said: Said) -> None:
+    app.allow_list.put(SERVICE, "@settings", mode="enforce")
+    app.allow_list.put(SERVICE, OTHER, effect="allow")
+    app.connect(A, OTHER)
+    app.connect(B, "444444444444")
+    app.work(60)
+    sweep.handler(gallery.sample("schedule"), Context())
+    found = said.fields("connections")
+    assert {name: found[name] for name in ("HELD", "ACCEPTED", "CUT")} == {"HELD": 1, "ACCEPTED": 1, "CUT": 0}
 
 
 def edited(name: str, keys: dict[str, Any], **image: Any) -> dict[str, Any]:

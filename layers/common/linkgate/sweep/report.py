@@ -25,6 +25,9 @@ def log(result: SweepResult, logger: Logger) -> None:
         logger.info(f"{result.expiring} rows of the allow-list end soon")
     for service, found in result.services.items():
         _log_service(service, found, logger)
+    if result.whole:
+        statuses = sum((found.statuses for found in result.services.values()), Counter[Status]())
+        logger.info("connections", extra={str(status): statuses[status] for status in SHOWN})
     for doing, error in result.failed.items():
         logger.error(f"could not sweep {doing}: {type(error).__name__}: {error}", exc_info=error)
 
@@ -32,10 +35,6 @@ def log(result: SweepResult, logger: Logger) -> None:
 def emit(result: SweepResult, stack: str) -> None:
     """Write the metrics of one sweep; gauges of the whole stack only if it looked at everything."""
     metrics.emit(stack, _counts(result))
-    if result.whole:
-        statuses = sum((found.statuses for found in result.services.values()), Counter[Status]())
-        for status in SHOWN:
-            metrics.emit(stack, {"Connections": statuses[status]}, Status=status)
 
 
 def _log_service(service: str, found: ComparisonResult, logger: Logger) -> None:
@@ -68,7 +67,6 @@ def _counts(result: SweepResult) -> dict[str, float]:
             "PendingRequests": result.sum(lambda found: found.pending),
             "StaleRequests": result.sum(lambda found: found.stale),
             "RefusedConnections": result.sum(lambda found: found.refused),
-            "UnwantedConnections": result.sum(lambda found: found.unwanted),
             "MisconfiguredGates": len(result.configuration.misconfigured),
         }
     return counts
