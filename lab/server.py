@@ -11,10 +11,10 @@ from pathlib import Path
 
 import ministack.app  # type: ignore[import-untyped]
 
-from lab import functions, network, privatelink
+from lab import cloudformation, functions, network, privatelink
 from lab.cloudwatch import metrics
 from lab.eventbridge import archive, delivery, pipes, schedules
-from lab.iam import actions
+from lab.iam import actions, policies
 
 
 def main() -> None:
@@ -22,6 +22,8 @@ def main() -> None:
     threading.Thread(target=_end_with_owner, daemon=True).start()
     speed = float(os.environ["LAB_SPEED"])
     actions.install()
+    policies.install()
+    cloudformation.install()
     archive.install()
     privatelink.install()
     folder, plane_wanted = Path(os.environ["LAB_FOLDER"]), os.environ["LAB_PLANE"]

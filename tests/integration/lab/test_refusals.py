@@ -1,0 +1,85 @@
+"""What the lab refuses because AWS does, or may: each rule's source stands with it in the lab's code."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.integration.conftest import Client
+from tests.integration.deploy import eventually, queue, unique
+
+
+def policy(*resources: Any) -> str:
+    statement = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "*"}
+    return json.dumps({"Statement": [{**statement, "Resource": resource} for resource in resources]})
+
+
+def test_a_policy_is_about_the_one_queue_that_it_is_put_on(client: Client) -> None:
+    (url, arn), (_, other) = queue(client), queue(client)
+    for wrong in (policy([arn, other]), policy(arn, other), "no JSON"):
+        with pytest.raises(ClientError, match=r"\(InvalidAttributeValue\).*Invalid value for the parameter Policy\."):
+            client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": wrong})
+    client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(arn)})
+    with pytest.raises(ClientError, match="InvalidAttributeValue"):
+        queue(client, Policy=policy(other))
+
+
+def test_a_policy_is_about_the_one_topic_that_it_is_put_on(client: Client) -> None:
+    sns = client("sns")
+    topic, other = (sns.create_topic(Name=unique("topic"))["TopicArn"] for _ in range(2))
+    given = {"TopicArn": topic, "AttributeName": "Policy"}
+    with pytest.raises(ClientError, match=r"\(InvalidParameter\).*must apply to a single resource!"):
+        sns.set_topic_attributes(**given, AttributeValue=policy([topic, other]))
+    sns.set_topic_attributes(**given, AttributeValue=policy(topic))
+
+
+def end_of(client: Client, template: dict[str, Any], **parameters: str) -> str:
+    """What became of a new stack of the template."""
+    cloudformation, name = client("cloudformation"), unique("stack")
+    given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template), Parameters=given)
+
+    def status() -> str:
+        found: str = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+        return "" if found.endswith("_IN_PROGRESS") else found
+
+    return eventually(status)
+
+
+def test_a_stack_with_one_policy_for_two_queues_is_rolled_back(client: Client) -> None:
+    queues: dict[str, Any] = {name: {"Type": "AWS::SQS::Queue"} for name in ("One", "Two")}
+    document = json.loads(policy([{"Fn::GetAtt": [name, "Arn"]} for name in queues]))
+    properties = {"Queues": [{"Ref": name} for name in queues], "PolicyDocument": document}
+    both = {"Type": "AWS::SQS::QueuePolicy", "Properties": properties}
+    assert end_of(client, {"Resources": {**queues, "Policy": both}}) == "ROLLBACK_COMPLETE"
+    document["Statement"][0]["Resource"] = {"Fn::GetAtt": ["One", "Arn"]}
+    properties["Queues"].pop()
+    assert end_of(client, {"Resources": {**queues, "Policy": both}}) == "CREATE_COMPLETE"
+
+
+EMPTY = {"Subnets": {"Type": "CommaDelimitedList", "Default": ""}}
+FIRST = {"Fn::Select": [0, {"Ref": "Subnets"}]}
+RULE = {"Any": {"Assertions": [{"Assert": {"Fn::Not": [{"Fn::Contains": [{"Ref": "Subnets"}, ""]}]}}]}}
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"Conditions": {"Has": {"Fn::Equals": [FIRST, ""]}}}, "nonexistent value at index 0"),
+        ({"Rules": RULE}, "a rule refers to the list Subnets"),
+    ],
+)
+def test_a_template_on_doubtful_ground_makes_no_stack(client: Client, part: dict[str, Any], words: str) -> None:
+    with pytest.raises(ClientError, match=words):
+        end_of(client, {"Parameters": EMPTY, "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}, **part})
+
+
+def test_whether_a_list_is_empty_is_asked_by_joining_it(client: Client) -> None:
+    joined = {"Fn::Join": ["", {"Ref": "Subnets"}]}
+    part = {"Conditions": {"Has": {"Fn::Not": [{"Fn::Equals": [joined, ""]}]}}}
+    # The resource that the condition leaves out could not be made.
+    wrong = {"Type": "AWS::SQS::Queue", "Condition": "Has", "Properties": {"VisibilityTimeout": -1}}
+    template = {"Parameters": EMPTY, "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}, "Wrong": wrong}, **part}
+    assert end_of(client, template) == "CREATE_COMPLETE"
+    assert end_of(client, template, Subnets="subnet-1,subnet-2") == "ROLLBACK_COMPLETE"
