@@ -2,10 +2,11 @@
 
 import json
 
+import botocore.session
 import pytest
 
-from lab.privatelink import protocol
-from lab.privatelink.api import cloudtrail, listing
+from lab.privatelink import newer, protocol
+from lab.privatelink.api import cloudtrail, decisions, listing
 from lab.privatelink.rules.model import Refusal
 from lab.privatelink.rules.state import State
 from tests.unit.lab.privatelink.conftest import PROVIDER, code
@@ -93,3 +94,35 @@ def test_a_record_makes_a_number_of_the_owner_and_text_of_nothing() -> None:
 def test_a_record_of_a_refusal_has_its_code_and_no_answer() -> None:
     found = record("DeleteVpcEndpoints", protocol.refusal(Refusal("InvalidServiceName", "no")))
     assert (found["errorCode"], found["responseElements"]) == ("Client.InvalidServiceName", None)
+
+
+def test_a_parameter_that_ec2_does_not_have_is_refused() -> None:
+    with pytest.raises(Refusal, match=r"VpcEndpointIdd\.1") as refused:
+        protocol.request("AcceptVpcEndpointConnections", {"Action": "Accept", "VpcEndpointIdd.1": "vpce-1"})
+    assert code(refused) == "UnknownParameter"
+
+
+def test_what_the_pinned_botocore_lacks_goes_through_the_protocol() -> None:
+    asked = {"ServiceId": "vpce-svc-1", "TransitGatewayAttachmentIds": ["tgw-attach-1"]}
+    sent = {"ServiceId": "vpce-svc-1", "TransitGatewayAttachmentId.1": "tgw-attach-1"}
+    assert protocol.request("AcceptVpcEndpointConnections", sent) == asked
+    connection = {"TransitGatewayAttachmentId": "tgw-attach-1", "TransitGatewayAttachmentOwner": "222222222222"}
+    answer = protocol.answer("DescribeVpcEndpointConnections", {"VpcEndpointConnections": [connection]})
+    assert b"<transitGatewayAttachmentId>tgw-attach-1</transitGatewayAttachmentId>" in answer
+
+
+def test_the_pinned_botocore_does_not_have_it_yet() -> None:
+    ec2 = botocore.session.get_session().get_service_model("ec2")
+    known = {name: set(ec2.shape_for(name).members) for name in newer.MEMBERS}  # type: ignore[attr-defined]
+    assert not [name for name, members in newer.MEMBERS.items() if known[name] & members.keys()], "delete newer.py"
+    assert not set(ec2.operation_names) & newer.OPERATIONS.keys(), "delete newer.py"
+
+
+def test_either_endpoints_or_attachments_are_decided(state: State) -> None:
+    both = {"ServiceId": "vpce-svc-1", "VpcEndpointIds": ["vpce-1"], "TransitGatewayAttachmentIds": ["tgw-attach-1"]}
+    with pytest.raises(Refusal) as refused:
+        decisions.accept(state, PROVIDER, both)
+    assert code(refused) == "InvalidParameterCombination"
+    with pytest.raises(Refusal) as refused:
+        decisions.reject(state, PROVIDER, {"ServiceId": "vpce-svc-1"})
+    assert code(refused) == "MissingParameter"
