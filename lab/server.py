@@ -11,7 +11,7 @@ from pathlib import Path
 
 import ministack.app  # type: ignore[import-untyped]
 
-from lab import cloudformation, functions, network, privatelink
+from lab import cloudformation, functions, limits, network, privatelink
 from lab.cloudwatch import metrics
 from lab.eventbridge import archive, delivery, pipes, schedules
 from lab.iam import actions, policies
@@ -24,6 +24,7 @@ def main() -> None:
     actions.install()
     policies.install()
     cloudformation.install()
+    limits.install()
     archive.install()
     privatelink.install()
     folder, plane_wanted = Path(os.environ["LAB_FOLDER"]), os.environ["LAB_PLANE"]

@@ -14,7 +14,7 @@ from typing import Any
 from ministack.core import lambda_runtime  # type: ignore[import-untyped]
 from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
-from lab.functions import batches, cross_account, destinations, streams
+from lab.functions import batches, cross_account, destinations, mappings, streams
 from lab.functions.launch import Launch
 from lab.functions.runtime import Environment
 from lab.functions.sandbox import variables
@@ -37,6 +37,7 @@ def install(concurrency: int, launch: Callable[[Mapping[str, Any]], Launch]) -> 
     _queue(places)
     cross_account.install()
     batches.install()
+    mappings.install()
     streams.install()
     destinations.install()
 

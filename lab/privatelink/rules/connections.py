@@ -3,7 +3,7 @@
 Their states, with what the provider does in decisions.py:
 
 pendingAcceptance --accept--> pending --soon--> available        any --delete--> deleting --soon--> gone
-pendingAcceptance, pending, available --reject--> rejected
+pendingAcceptance, available --reject--> rejected
 """
 
 from collections.abc import Sequence

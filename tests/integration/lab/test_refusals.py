@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.integration.conftest import Client
-from tests.integration.deploy import eventually, queue, unique
+from tests.integration.deploy import eventually, function, queue, unique
 
 
 def policy(*resources: Any) -> str:
@@ -83,3 +83,41 @@ def test_whether_a_list_is_empty_is_asked_by_joining_it(client: Client) -> None:
     template = {"Parameters": EMPTY, "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}, "Wrong": wrong}, **part}
     assert end_of(client, template) == "CREATE_COMPLETE"
     assert end_of(client, template, Subnets="subnet-1,subnet-2") == "ROLLBACK_COMPLETE"
+
+
+def test_no_message_is_put_off_for_more_than_a_quarter_of_an_hour(client: Client) -> None:
+    url, _ = queue(client)
+    message: dict[str, Any] = {"MessageBody": "later"}
+    client("sqs").send_message(QueueUrl=url, **message, DelaySeconds=900)
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        client("sqs").send_message(QueueUrl=url, **message, DelaySeconds=901)
+    entries = [{"Id": str(delay), **message, "DelaySeconds": delay} for delay in (0, 901)]
+    answer = client("sqs").send_message_batch(QueueUrl=url, Entries=entries)
+    assert ([m["Id"] for m in answer["Successful"]], [m["Id"] for m in answer["Failed"]]) == (["0"], ["901"])
+
+
+def test_an_event_has_a_detail_that_is_json_and_a_request_is_small(client: Client) -> None:
+    def entry(detail: str) -> dict[str, str]:
+        return {"Source": "test", "DetailType": "t", "Detail": detail}
+
+    answer = client("events").put_events(Entries=[entry("{}"), entry("no JSON"), entry("{}")])
+    assert [found.get("ErrorCode") for found in answer["Entries"]] == [None, "MalformedDetail", None]
+    assert answer["FailedEntryCount"] == 1
+    with pytest.raises(ClientError, match="over the limit"):
+        client("events").put_events(Entries=[entry(json.dumps({"a": "x" * 256 * 1024}))])
+
+
+def test_a_mapping_that_lambda_does_not_take_makes_no_stack(client: Client) -> None:
+    name = function(client, "def handler(event, context): pass", Timeout=60)
+    source = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 60}}
+    given = {"EventSourceArn": {"Fn::GetAtt": ["Source", "Arn"]}, "FunctionName": name}
+
+    def end(**properties: Any) -> str:
+        mapping = {"Type": "AWS::Lambda::EventSourceMapping", "Properties": {**given, **properties}}
+        return end_of(client, {"Resources": {"Source": source, "Mapping": mapping}})
+
+    assert end() == "CREATE_COMPLETE"
+    assert end(BatchSize=11) == "ROLLBACK_COMPLETE"
+    _, arn = queue(client, VisibilityTimeout="59")
+    with pytest.raises(ClientError, match="less than Function timeout"):
+        client("lambda").create_event_source_mapping(EventSourceArn=arn, FunctionName=name)

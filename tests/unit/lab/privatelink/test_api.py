@@ -62,6 +62,16 @@ def test_filters_are_anded_their_values_ored_and_their_case_counts() -> None:
     assert code(refused) == "InvalidFilter"
 
 
+def test_a_filter_has_two_hundred_values_at_most() -> None:
+    def chosen(count: int) -> None:
+        listing.chosen(["item"], [{"Name": "state", "Values": ["x"] * count}], lambda item: {"state": ()})
+
+    chosen(200)
+    with pytest.raises(Refusal) as refused:
+        chosen(201)
+    assert code(refused) == "FilterLimitExceeded"
+
+
 def record(action: str, body: bytes, **query: str) -> dict[str, object]:
     sent = {key.replace("__", "."): value for key, value in query.items()}
     parsed: dict[str, object] = json.loads(cloudtrail.record(PROVIDER, action, {"Action": action, **sent}, body))

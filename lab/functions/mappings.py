@@ -1,0 +1,67 @@
+"""Event source mappings of queues that Lambda refuses; ministack takes any.
+
+Sources: Lambda API reference, CreateEventSourceMapping (ranges); developer guide, "Using Lambda with Amazon SQS" (a
+window where a batch is larger than ten; a visibility timeout not below the function's). The words are those of reports.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ministack.services import lambda_svc, sqs  # type: ignore[import-untyped]
+from ministack.services.cloudformation import provisioners  # type: ignore[import-untyped]
+
+_TYPE = "AWS::Lambda::EventSourceMapping"
+_Record = dict[str, Any]
+
+
+def objection(mapping: Mapping[str, Any], visibility: int, timeout: int) -> str:
+    """Why Lambda takes no such mapping of a queue to a function with this timeout (both in seconds), or ""."""
+    size, window = (int(mapping.get(name) or default) for name, default in _DEFAULTS)
+    if not 1 <= size <= 10_000:
+        return f"Value {size} for parameter BatchSize is invalid. It must be between 1 and 10000."
+    if not 0 <= window <= 300:
+        return f"Value {window} for parameter MaximumBatchingWindowInSeconds is invalid. It must be at most 300."
+    if size > 10 and not window:
+        return "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10"
+    if visibility < timeout:
+        return f"Queue visibility timeout: {visibility} seconds is less than Function timeout: {timeout} seconds"
+    return ""
+
+
+_DEFAULTS = (("BatchSize", 10), ("MaximumBatchingWindowInSeconds", 0))
+
+
+def install() -> None:
+    """Seams: the API's creation of a mapping, and CloudFormation's creation and update."""
+    create = lambda_svc._create_esm
+    handler = provisioners._RESOURCE_HANDLERS[_TYPE]
+    make, update = handler["create"], handler["update"]
+
+    def created(data: _Record) -> Any:
+        if text := _objection(data):
+            return lambda_svc.error_response_json("InvalidParameterValueException", text, 400)
+        return create(data)
+
+    def made(logical_id: str, properties: _Record, *more: Any) -> Any:
+        _require(properties)
+        return make(logical_id, properties, *more)
+
+    def updated(physical_id: str, old: _Record, new: _Record, *more: Any) -> Any:
+        _require(new)
+        return update(physical_id, old, new, *more)
+
+    lambda_svc._create_esm = created
+    handler.update(create=made, update=updated)
+
+
+def _require(properties: _Record) -> None:
+    if text := _objection(properties):
+        raise ValueError(text)
+
+
+def _objection(properties: _Record) -> str:
+    queue = sqs._queue_by_arn(properties.get("EventSourceArn", ""))
+    function, config, _ = lambda_svc._get_func_record_for_ref(properties.get("FunctionName", ""))
+    if queue is None or function is None:
+        return ""
+    return objection(properties, int(queue["attributes"]["VisibilityTimeout"]), int(config.get("Timeout", 3)))
