@@ -29,7 +29,9 @@ def main() -> None:
     privatelink.install()
     folder, plane_wanted = Path(os.environ["LAB_FOLDER"]), os.environ["LAB_PLANE"]
     plane = network.install(folder, int(os.environ["GATEWAY_PORT"]), plane_wanted)
-    functions.install(int(os.environ["LAB_CONCURRENCY"]), plane.launch)
+    functions.install(
+        int(os.environ["LAB_CONCURRENCY"]), int(os.environ["LAB_ACCOUNT_CONCURRENCY"]), speed, plane.launch
+    )
     pipes.install()
     delivery.install()
     metrics.install(speed)
