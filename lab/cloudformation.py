@@ -1,11 +1,14 @@
-"""Templates that CloudFormation refuses, or may refuse, where ministack takes them; and `Fn::Join` in conditions.
+"""What CloudFormation refuses, or may refuse, where ministack does it; and `Fn::Join` in conditions.
 
-Where AWS's documents leave it open whether a form works, it is refused, so that templates use the other one.
+A table under deletion protection is not deleted, and none is created where there is one of the name: DynamoDB refuses
+both (API reference, DeleteTable and CreateTable), and CloudFormation calls it like anybody else. Where AWS's documents
+leave it open whether a form works, it is refused, so that templates use the other one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ministack.services import dynamodb  # type: ignore[import-untyped]
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks  # type: ignore[import-untyped]
 
 Template = Mapping[str, Any]
@@ -14,7 +17,7 @@ Values = Mapping[str, Mapping[str, Any]]
 
 
 def install() -> None:
-    """Seams: the checks that need the template alone, Fn::Select, and the evaluation of conditions."""
+    """Seams: the checks that need the template alone, Fn::Select, the evaluation of conditions, and tables."""
     check_rules, evaluate = engine._check_rules_section, engine._evaluate_conditions
 
     def check(template: Template) -> None:
@@ -24,10 +27,29 @@ def install() -> None:
     def conditions(template: Template, values: Values) -> Any:
         return evaluate({**template, "Conditions": with_joins(template.get("Conditions", {}), values)}, values)
 
+    _guard_tables()
     engine._check_rules_section, engine._select = check, select
     for module in (changesets, engine, handlers, provisioners, stacks):
         if hasattr(module, "_evaluate_conditions"):
             module._evaluate_conditions = conditions
+
+
+def _guard_tables() -> None:
+    handler = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
+    create, delete = handler["create"], handler["delete"]
+
+    def created(logical_id: str, properties: Mapping[str, Any], stack: str) -> Any:
+        if (name := properties.get("TableName")) in dynamodb._tables:
+            raise ValueError(f"{name} already exists")
+        return create(logical_id, properties, stack)
+
+    def deleted(name: str, properties: Mapping[str, Any]) -> None:
+        # A parameter of a template makes the property the text "false".
+        if str(dynamodb._tables.get(name, {}).get("DeletionProtectionEnabled")).lower() == "true":
+            raise ValueError("Resource cannot be deleted as it is currently protected against deletion.")
+        delete(name, properties)
+
+    handler.update(create=created, delete=deleted)
 
 
 def require_single_values(template: Template) -> None:
