@@ -1,4 +1,4 @@
-"""Event source mappings of queues that Lambda refuses; ministack takes any.
+"""Event source mappings that Lambda refuses, of queues and of streams; ministack takes any.
 
 Sources: Lambda API reference, CreateEventSourceMapping (ranges); developer guide, "Using Lambda with Amazon SQS" (a
 window where a batch is larger than ten; a visibility timeout not below the function's). The words are those of reports.
@@ -9,6 +9,8 @@ from typing import Any
 
 from ministack.services import lambda_svc, sqs  # type: ignore[import-untyped]
 from ministack.services.cloudformation import provisioners  # type: ignore[import-untyped]
+
+from lab.iam.permissions import role_allows
 
 _TYPE = "AWS::Lambda::EventSourceMapping"
 _Record = dict[str, Any]
@@ -28,6 +30,12 @@ def objection(mapping: Mapping[str, Any], visibility: int, timeout: int) -> str:
     return ""
 
 
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "sqs": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+    "dynamodb": ("dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams"),
+}
+"""What the function's role must be allowed on the source, by its service (developer guide, permissions of the execution
+role; the words of the refusal are ours)."""
 _DEFAULTS = (("BatchSize", 10), ("MaximumBatchingWindowInSeconds", 0))
 
 
@@ -60,8 +68,19 @@ def _require(properties: _Record) -> None:
 
 
 def _objection(properties: _Record) -> str:
-    queue = sqs._queue_by_arn(properties.get("EventSourceArn", ""))
+    source = properties.get("EventSourceArn", "")
     function, config, _ = lambda_svc._get_func_record_for_ref(properties.get("FunctionName", ""))
-    if queue is None or function is None:
+    if function is None or source.count(":") < 5:
+        return ""
+    if lacking := [action for action in NEEDED.get(source.split(":")[2], ()) if not _may(config, action, source)]:
+        return f"The function's execution role lacks {', '.join(lacking)} on {source}."
+    queue = sqs._queue_by_arn(source)
+    if queue is None:
         return ""
     return objection(properties, int(queue["attributes"]["VisibilityTimeout"]), int(config.get("Timeout", 3)))
+
+
+def _may(config: _Record, action: str, source: str) -> bool:
+    # ListStreams knows no resource (service authorization reference, DynamoDB).
+    resource = "*" if action == "dynamodb:ListStreams" else source
+    return role_allows(config.get("Role", "::::::"), "lambda.amazonaws.com", action, resource)

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.integration.conftest import Client
-from tests.integration.deploy import eventually, function, queue, unique
+from tests.integration.deploy import allow, eventually, function, queue, unique
 
 
 def policy(*resources: Any) -> str:
@@ -108,7 +108,8 @@ def test_an_event_has_a_detail_that_is_json_and_a_request_is_small(client: Clien
 
 
 def test_a_mapping_that_lambda_does_not_take_makes_no_stack(client: Client) -> None:
-    name = function(client, "def handler(event, context): pass", Timeout=60)
+    code = "def handler(event, context): pass"
+    name = function(client, code, allow("sqs:*"), Timeout=60)
     source = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 60}}
     given = {"EventSourceArn": {"Fn::GetAtt": ["Source", "Arn"]}, "FunctionName": name}
 
@@ -121,3 +122,23 @@ def test_a_mapping_that_lambda_does_not_take_makes_no_stack(client: Client) -> N
     _, arn = queue(client, VisibilityTimeout="59")
     with pytest.raises(ClientError, match="less than Function timeout"):
         client("lambda").create_event_source_mapping(EventSourceArn=arn, FunctionName=name)
+    blind = function(client, code, allow("sqs:ReceiveMessage", "sqs:GetQueueAttributes"))
+    with pytest.raises(ClientError, match="lacks sqs:DeleteMessage on"):
+        client("lambda").create_event_source_mapping(EventSourceArn=arn, FunctionName=blind)
+
+
+def test_a_stream_is_read_by_a_role_that_may_list_streams(client: Client) -> None:
+    stream = client("dynamodb").create_table(
+        TableName=unique("table"),
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
+    )["TableDescription"]["LatestStreamArn"]
+    given = {"EventSourceArn": stream, "StartingPosition": "LATEST"}
+    code = "def handler(event, context): pass"
+    almost = function(client, code, allow("dynamodb:*", on=stream))
+    with pytest.raises(ClientError, match="lacks dynamodb:ListStreams on"):
+        client("lambda").create_event_source_mapping(**given, FunctionName=almost)
+    whole = function(client, code, allow("dynamodb:*"))
+    client("lambda").create_event_source_mapping(**given, FunctionName=whole)
