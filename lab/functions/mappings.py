@@ -52,14 +52,25 @@ def install() -> None:
 
     def made(logical_id: str, properties: _Record, *more: Any) -> Any:
         _require(properties)
-        return make(logical_id, properties, *more)
+        return make(logical_id, with_numbers(properties), *more)
 
     def updated(physical_id: str, old: _Record, new: _Record, *more: Any) -> Any:
         _require(new)
-        return update(physical_id, old, new, *more)
+        return update(physical_id, with_numbers(old), with_numbers(new), *more)
 
     lambda_svc._create_esm = created
     handler.update(create=made, update=updated)
+
+
+def with_numbers(properties: Mapping[str, Any]) -> _Record:
+    """The properties of a template with a MaximumConcurrency that is a number; the Ref of a parameter is a text.
+
+    ministack turns the other numbers by itself, and its poller would fail for all mappings over this one.
+    """
+    scaling = properties.get("ScalingConfig") or {}
+    if "MaximumConcurrency" not in scaling:
+        return dict(properties)
+    return {**properties, "ScalingConfig": {**scaling, "MaximumConcurrency": int(scaling["MaximumConcurrency"])}}
 
 
 def _require(properties: _Record) -> None:

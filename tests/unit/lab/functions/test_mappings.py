@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.functions.mappings import objection
+from lab.functions.mappings import objection, with_numbers
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,9 @@ def test_messages_stay_hidden_as_long_as_the_function_may_run() -> None:
 )
 def test_what_lambda_takes_is_taken(mapping: dict[str, object]) -> None:
     assert objection(mapping, visibility=60, timeout=60) == ""
+
+
+def test_the_text_of_a_parameter_is_a_number_to_the_poller() -> None:
+    given = {"BatchSize": 10, "ScalingConfig": {"MaximumConcurrency": "2"}}
+    assert with_numbers(given) == {"BatchSize": 10, "ScalingConfig": {"MaximumConcurrency": 2}}
+    assert with_numbers({"BatchSize": 10}) == {"BatchSize": 10}
