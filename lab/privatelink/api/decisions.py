@@ -7,9 +7,21 @@ from lab.privatelink.rules import decisions, services
 from lab.privatelink.rules.model import ATTACHMENT, Caller, Connection, Refusal, Service
 from lab.privatelink.rules.state import State
 
+FILTERS = (
+    "ip-address-type",
+    "service-id",
+    "transit-gateway-attachment-id",
+    "vpc-endpoint-owner",
+    "vpc-endpoint-region",
+    "vpc-endpoint-state",
+)
+"""Those of DescribeVpcEndpointConnections. Its API reference has vpc-endpoint-id as well, but terraform-provider-aws
+notes that EC2 answers "InvalidFilter: The filter vpc-endpoint-id is invalid" (internal/service/ec2/find.go)."""
+
 
 def describe_connections(state: State, caller: Caller, request: Values) -> Values:
     """DescribeVpcEndpointConnections: those on the caller's own services."""
+    listing.require_known(request.get("Filters", ()), FILTERS)
     own = {service.service_id: service for service in services.owned(state, caller)}
     with state.lock:
         theirs = [c for c in state.connections.values() if c.service_id in own]
@@ -25,7 +37,6 @@ def _connection_facts(connection: Connection) -> listing.Facts:
         "transit-gateway-attachment-id": (connection.endpoint_id,) if is_attachment else (),
         "vpc-endpoint-owner": () if is_attachment else (connection.owner,),
         "vpc-endpoint-state": (connection.state,),
-        "vpc-endpoint-id": () if is_attachment else (connection.endpoint_id,),
         "vpc-endpoint-region": (connection.region,),
         "ip-address-type": ("ipv4",),
     }

@@ -35,6 +35,13 @@ def chosen(items: Sequence[T], filters: Sequence[Mapping[str, Any]], facts: Call
     return [item for item in items if all(_fits(facts(item), name, matches) for name, matches in wanted)]
 
 
+def require_known(filters: Sequence[Mapping[str, Any]], names: Collection[str]) -> None:
+    """Raises Refusal InvalidFilter for a filter that is none of these, whatever there is to choose from."""
+    for name in (str(f["Name"]) for f in filters):
+        if name not in names:
+            raise Refusal("InvalidFilter", f"The filter {name} is invalid")
+
+
 def _matcher(values: Sequence[str]) -> Callable[[str], bool]:
     # A filter may have 200 values for thousands of items, and few of the values are patterns.
     exact, patterns = frozenset(values), [value for value in values if "*" in value or "?" in value]
@@ -43,7 +50,7 @@ def _matcher(values: Sequence[str]) -> Callable[[str], bool]:
 
 def _fits(facts: Facts, name: str, matches: Callable[[str], bool]) -> bool:
     if name not in facts and not name.startswith("tag:"):
-        raise Refusal("InvalidFilter", f"The filter '{name}' is invalid")
+        raise Refusal("InvalidFilter", f"The filter {name} is invalid")
     return any(map(matches, facts.get(name, ())))
 
 

@@ -39,7 +39,7 @@ def test_an_endpoint_has_names_addresses_and_interfaces_in_its_subnets(provider:
         zip(subnets, ("10.0.1.4", "10.0.2.4"), strict=True)
     )
     (connection,) = provider.describe_vpc_endpoint_connections(
-        Filters=[{"Name": "vpc-endpoint-id", "Values": [made["VpcEndpointId"]]}]
+        Filters=[{"Name": "service-id", "Values": [service["ServiceId"]]}]
     )["VpcEndpointConnections"]
     assert [entry["DnsName"] for entry in connection["DnsEntries"]] == names
 

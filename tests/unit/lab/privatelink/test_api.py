@@ -128,6 +128,15 @@ def test_the_pinned_botocore_does_not_have_it_yet() -> None:
     assert not set(ec2.operation_names) & newer.OPERATIONS.keys(), "delete newer.py"
 
 
+@pytest.mark.parametrize("name", ["vpc-endpoint-id", "vpc-id", "tag:linkgate"])
+def test_connections_are_not_filtered_by_their_endpoints(state: State, name: str) -> None:
+    with pytest.raises(Refusal, match=f"The filter {name} is invalid") as refused:
+        decisions.describe_connections(state, PROVIDER, {"Filters": [{"Name": name, "Values": ["vpce-1"]}]})
+    assert code(refused) == "InvalidFilter"
+    filters = [{"Name": name, "Values": ["x"]} for name in decisions.FILTERS]
+    assert decisions.describe_connections(state, PROVIDER, {"Filters": filters})["VpcEndpointConnections"] == []
+
+
 def test_either_endpoints_or_attachments_are_decided(state: State) -> None:
     both = {"ServiceId": "vpce-svc-1", "VpcEndpointIds": ["vpce-1"], "TransitGatewayAttachmentIds": ["tgw-attach-1"]}
     with pytest.raises(Refusal) as refused:
