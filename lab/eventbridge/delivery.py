@@ -35,7 +35,8 @@ def install() -> None:
     deliver_anyway = eventbridge._invoke_target
 
     def deliver(target: _Record, event: _Record, rule: _Record, view: Any = None) -> None:
-        undelivered = refuse(target, rule["Arn"])
+        seen = view or eventbridge._pattern_event_view(event)
+        undelivered = refuse(target, rule["Arn"]) or _garbled(target, rule, seen)
         if undelivered is None:
             deliver_anyway(target, event, rule, view)
         else:
@@ -60,6 +61,34 @@ def refuse(target: _Record, source_arn: str) -> Undelivered | None:
     if not _permitted(target, DELIVERY[service], arn, source_arn):
         return Undelivered("NO_PERMISSIONS", f"{DELIVERY[service]} on {arn} is not allowed")
     return None
+
+
+def _garbled(target: _Record, rule: _Record, view: Any) -> Undelivered | None:
+    transformer = target.get("InputTransformer")
+    if not transformer:
+        return None
+    text = eventbridge._apply_input_transformer(transformer, rule, view)
+    if is_input(transformer.get("InputTemplate", ""), text):
+        return None
+    return Undelivered("INVALID_PARAMETER", f"the input is no JSON: {text[:200]}")
+
+
+def is_input(template: str, rendered: str) -> bool:
+    """Whether a filled-in InputTemplate can be delivered: what has quotes must be JSON, as a whole or line by line.
+
+    EventBridge user guide, "Common issues with transforming input": "EventBridge doesn't escape values extracted by
+    Input Path", so a value with a quote breaks the text around it. Unconfirmed: that AWS then delivers nothing, and the
+    error's code. `InputPath` alone has no such trouble: a text it leads to becomes a JSON string.
+    """
+    return '"' not in template or _is_json(rendered) or all(map(_is_json, rendered.splitlines()))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def invoke(arn: str, payload: str) -> None:
