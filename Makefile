@@ -2,13 +2,14 @@
 PYTHON ?= python3
 LAB := .venv/lab/bin
 SAM := .venv/sam/bin
+CHECK := .venv/check/bin
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab lab-shell lab-fault test check mutants prove setup setup-dev lock clean
+.PHONY: help demo lab lab-shell lab-fault test check check-code check-templates mutants prove verify-aws setup setup-dev lock clean
 
 help: ## list these targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
 
 demo: setup ## watch the whole story on this machine (KEEP=1 leaves it up)
 	@$(LAB)/python -m lab demo $(if $(KEEP),--keep)
@@ -33,16 +34,29 @@ prove: setup-dev ## what takes minutes: figures of run, sweep, storm, flood, net
 	@CANARY_PAIRS=all $(LAB)/python -m pytest -n0 -q -s tests/integration/test_canary.py
 	@HYPOTHESIS_PROFILE=prove $(LAB)/python -m pytest -q -m hypothesis tests/unit
 
-check: setup-dev ## ruff, strict mypy, import-linter, cfn-lint, sam validate
+verify-aws: setup-dev ## ask a real account what only AWS can tell: docs/verify-on-aws.md (DRY=1, YES=1, ONLY="names", SECOND=profile)
+	@PYTHONPATH=.:layers/common $(LAB)/python -m tests.e2e $(if $(DRY),--dry-run) $(if $(YES),--yes) \
+	  $(if $(ONLY),--only $(ONLY)) $(if $(SECOND),--second-profile $(SECOND))
+
+check: setup-dev .venv/check/ready ## ruff, strict mypy, import-linter, bandit; cfn-lint, sam validate, checkov
+	@$(MAKE) -s --no-print-directory -j2 check-code check-templates
+
+check-code:
 	@$(LAB)/ruff check .
 	@$(LAB)/ruff format --check .
 	@$(LAB)/mypy
 	@said=$$(PYTHONPATH=layers/common:layers/prober $(LAB)/lint-imports --no-cache --no-logo 2>&1) || { echo "$$said"; exit 1; }
+	@$(CHECK)/bandit --quiet --recursive functions layers
+
+# checkov reads no merge keys, so it gets template.yaml without.
+check-templates:
 	@$(SAM)/cfn-lint template.yaml stacks/*.yaml
 	@for one in template.yaml stacks/consumer-canary.yaml; do $(SAM)/sam validate --lint --region eu-west-1 --template-file $$one >/dev/null || exit 1; done
+	@$(LAB)/python -m tests.infrastructure.plain template.yaml >.venv/check/template.json
+	@said=$$($(CHECK)/checkov --file .venv/check/template.json stacks/*.yaml 2>&1) || { echo "$$said"; exit 1; }
 
 lock: ## renew the lock files in requirements/ and layers/common/ (needs uv)
-	@for name in requirements/dev requirements/lab requirements/sam layers/common/requirements; do \
+	@for name in requirements/check requirements/dev requirements/lab requirements/sam layers/common/requirements; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 	    $$([ $$name != requirements/lab ] || echo --constraints requirements/dev.txt) \
 	    --quiet --output-file $$name.txt $$name.in; done

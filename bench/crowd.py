@@ -78,7 +78,7 @@ def _crowded() -> Iterator[None]:
 def run(block: str, port: int) -> dict[str, float | int]:
     """One run over TARGETS addresses of a block such as 10.9, HTTPS each."""
     hosts = [f"{block}.1.{number}" for number in range(1, TARGETS + 1)]
-    scope = Scope.parse(",".join(hosts), str(port), f"{block}.0.0/16")
+    scope = Scope.parse(",".join((*hosts, NAME)), str(port), f"{block}.0.0/16")
     targets = [{"name": host, "url": f"https://{host}:{port}/", "server_name": NAME} for host in hosts]
     kernel = _round_trips()
     sys.stdin.readline()

@@ -35,7 +35,7 @@ NEEDED = {"cc": "gcc and libssl-dev", "nginx": "nginx-light"}
 
 def linkgate(host: str, port: int) -> Probe:
     """The prober as the canary's handler calls it, with its scope and threads."""
-    scope = Scope.parse(host, str(port), f"{host}/32")
+    scope = Scope.parse(f"{host},{NAME}", str(port), f"{host}/32")
     target = {"name": host, "url": f"https://{host}:{port}/", "server_name": NAME, "expect_status": 200}
 
     def once() -> tuple[float, float]:

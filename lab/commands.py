@@ -13,7 +13,7 @@ from lab.harness.deploy import DEMO_STACK, STACK, Deployed, deploy, enforce, out
 from lab.harness.process import CHECKOUT, PROVIDER_ACCOUNT, SPEED, LabError, LabProcess
 from lab.harness.shell import enter
 from lab.story.demo import UNLISTED, Demo
-from lab.story.faults import FAULTS, Faults
+from lab.story.faults import KNOWN, Faults
 
 
 def demo(lab: LabProcess, console: Console, keep: bool) -> None:
@@ -105,11 +105,11 @@ def fault(console: Console, name: str = "", repair: bool = False) -> None:
     except ClientError as error:
         raise LabError(f"{name}: {error}") from error
     if not repair:
-        console.print(f"in force; a client in the consumer VPC now sees: {FAULTS[name].symptom}", highlight=False)
+        console.print(f"in force; a client in the consumer VPC now sees: {KNOWN[name].symptom}", highlight=False)
     console.print(f"faults in force: {', '.join(faults.injected()) or 'none'}", highlight=False)
 
 
 def _list(console: Console, injected: list[str]) -> None:
-    for name, fault in FAULTS.items():
+    for name, fault in KNOWN.items():
         mark = "[red]●[/]" if name in injected else " "
         console.print(f"{mark} {name:24}{fault.what}: {fault.symptom}", highlight=False)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import ministack.app  # type: ignore[import-untyped]
 
-from lab import functions, network, privatelink
+from lab import cloudformation, functions, limits, network, privatelink
 from lab.cloudwatch import metrics
 from lab.eventbridge import archive, delivery, pipes, schedules
-from lab.iam import actions
+from lab.iam import actions, policies
 
 
 def main() -> None:
@@ -22,11 +22,16 @@ def main() -> None:
     threading.Thread(target=_end_with_owner, daemon=True).start()
     speed = float(os.environ["LAB_SPEED"])
     actions.install()
+    policies.install()
+    cloudformation.install()
+    limits.install()
     archive.install()
     privatelink.install()
     folder, plane_wanted = Path(os.environ["LAB_FOLDER"]), os.environ["LAB_PLANE"]
     plane = network.install(folder, int(os.environ["GATEWAY_PORT"]), plane_wanted)
-    functions.install(int(os.environ["LAB_CONCURRENCY"]), plane.launch)
+    functions.install(
+        int(os.environ["LAB_CONCURRENCY"]), int(os.environ["LAB_ACCOUNT_CONCURRENCY"]), speed, plane.launch
+    )
     pipes.install()
     delivery.install()
     metrics.install(speed)

@@ -12,6 +12,7 @@ LONGEST = (
     "enforcement",
     "path",
     "alarms",
+    "verify",
     "policy",
     "faults",
     "namespaces",

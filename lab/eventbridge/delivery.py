@@ -35,7 +35,8 @@ def install() -> None:
     deliver_anyway = eventbridge._invoke_target
 
     def deliver(target: _Record, event: _Record, rule: _Record, view: Any = None) -> None:
-        undelivered = refuse(target, rule["Arn"])
+        seen = view or eventbridge._pattern_event_view(event)
+        undelivered = refuse(target, rule["Arn"]) or _garbled(target, rule, seen)
         if undelivered is None:
             deliver_anyway(target, event, rule, view)
         else:
@@ -62,6 +63,34 @@ def refuse(target: _Record, source_arn: str) -> Undelivered | None:
     return None
 
 
+def _garbled(target: _Record, rule: _Record, view: Any) -> Undelivered | None:
+    transformer = target.get("InputTransformer")
+    if not transformer:
+        return None
+    text = eventbridge._apply_input_transformer(transformer, rule, view)
+    if is_input(transformer.get("InputTemplate", ""), text):
+        return None
+    return Undelivered("INVALID_PARAMETER", f"the input is no JSON: {text[:200]}")
+
+
+def is_input(template: str, rendered: str) -> bool:
+    """Whether a filled-in InputTemplate can be delivered: what has quotes must be JSON, as a whole or line by line.
+
+    EventBridge user guide, "Common issues with transforming input": "EventBridge doesn't escape values extracted by
+    Input Path", so a value with a quote breaks the text around it. Unconfirmed: that AWS then delivers nothing, and the
+    error's code. `InputPath` alone has no such trouble: a text it leads to becomes a JSON string.
+    """
+    return '"' not in template or _is_json(rendered) or all(map(_is_json, rendered.splitlines()))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 def invoke(arn: str, payload: str) -> None:
     """Invoke a function as the Event invocation type does, with its retries and destinations."""
     function, config, _name = lambda_svc._get_func_record_for_ref(arn)
@@ -72,8 +101,14 @@ def invoke(arn: str, payload: str) -> None:
 def _permitted(target: _Record, action: str, arn: str, source_arn: str) -> bool:
     service = f"{source_arn.split(':')[2]}.amazonaws.com"
     if target.get("RoleArn"):
-        return role_allows(target["RoleArn"], service, action, arn)
+        return role_allows(target["RoleArn"], service, action, arn, _assumes(source_arn))
     return resource_allows(service, action, arn, source_arn)
+
+
+def _assumes(source_arn: str) -> str:
+    """For which resource a role is assumed: a schedule's group (Scheduler user guide, "Confused deputy prevention")."""
+    before, is_schedule, name = source_arn.partition(":schedule/")
+    return f"{before}:schedule-group/{name.partition('/')[0]}" if is_schedule else source_arn
 
 
 def _send_to_dead_letters(

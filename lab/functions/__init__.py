@@ -4,6 +4,7 @@ Not like AWS: the log stream of each invocation is its own, a stream's name in t
 and REPORT names no memory used. Retries of asynchronous invocations wait 1 and 2 s, not 1 and 2 min.
 """
 
+import contextvars
 import os
 import threading
 import time
@@ -14,19 +15,27 @@ from typing import Any
 from ministack.core import lambda_runtime  # type: ignore[import-untyped]
 from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
-from lab.functions import batches, cross_account, destinations, streams
+from lab.functions import batches, cross_account, destinations, mappings, streams
 from lab.functions.launch import Launch
 from lab.functions.runtime import Environment
 from lab.functions.sandbox import variables
 
-ACCOUNT_CONCURRENCY = 1000
-"""Lambda's default for an account. What the lab cannot run at once waits, so nothing is throttled below it."""
+LONGEST_PAUSE = 300.0
+"""Seconds between two tries of a throttled asynchronous invocation, from 1 second on (developer guide, "Invoking a
+function asynchronously": "a maximum of 5 minutes")."""
 
+_unattended = contextvars.ContextVar("unattended", default=False)
+"""Whether nobody waits for the answer of the invocation."""
 _Record = dict[str, Any]
 
 
-def install(concurrency: int, launch: Callable[[Mapping[str, Any]], Launch]) -> None:
+def install(
+    concurrency: int, account_concurrency: int, speed: float, launch: Callable[[Mapping[str, Any]], Launch]
+) -> None:
     """Run python* functions as AWS does: at most `concurrency` executions at once, the others wait.
+
+    More than `account_concurrency`, waiting ones included, are throttled (1000 by default on AWS, in a new account
+    perhaps 10). `speed` is how much faster than on AWS an event source waits at a quiet queue.
 
     `launch` is asked before each cold start, with the function's configuration as GetFunctionConfiguration has it,
     how the process enters its network. An invocation made by a function that waits for the answer is not queued,
@@ -35,8 +44,11 @@ def install(concurrency: int, launch: Callable[[Mapping[str, Any]], Launch]) -> 
     places = threading.BoundedSemaphore(concurrency)
     _start_with_runtime_client(launch)
     _queue(places)
+    _retry_throttled()
+    lambda_svc._ACCOUNT_CONCURRENCY_CAP = account_concurrency
     cross_account.install()
-    batches.install()
+    batches.install(speed)
+    mappings.install()
     streams.install()
     destinations.install()
 
@@ -65,7 +77,7 @@ def _start_with_runtime_client(launch: Callable[[Mapping[str, Any]], Launch]) ->
 
 
 def _queue(places: threading.BoundedSemaphore) -> None:
-    """Seams: the dispatch of an accounted invocation, the start of an asynchronous one, the account's limit."""
+    """Seams: the dispatch of an accounted invocation, and the start of an asynchronous one."""
     dispatch = lambda_svc._execute_function_dispatch
     invoke_async = lambda_svc.invoke_async_with_retry
 
@@ -77,15 +89,45 @@ def _queue(places: threading.BoundedSemaphore) -> None:
 
     def unattended(func: _Record, event: object) -> None:
         # No caller waits for it, so it takes its place in the queue.
-        caller = lambda_svc._request_access_key.set("")
+        caller, unattended_before = lambda_svc._request_access_key.set(""), _unattended.set(True)
         try:
             invoke_async(func, event)
         finally:
             lambda_svc._request_access_key.reset(caller)
+            _unattended.reset(unattended_before)
 
     lambda_svc._execute_function_dispatch = queued
     lambda_svc.invoke_async_with_retry = unattended
-    lambda_svc._ACCOUNT_CONCURRENCY_CAP = ACCOUNT_CONCURRENCY
+
+
+def _retry_throttled() -> None:
+    """Seam: an execution, throttled or not. Where nobody waits, a throttled one is tried until its event is too old.
+
+    As on AWS, whatever MaximumRetryAttempts says ("For throttling errors (429) … Lambda returns the event to the queue
+    and attempts to run the function again for up to 6 hours by default", developer guide as above).
+    """
+    execute = lambda_svc._execute_function
+
+    def executed(func: _Record, event: object) -> _Record:
+        result: _Record = execute(func, event)
+        settings = func.get("event_invoke_config") or (func.get("event_invoke_configs") or {}).get("$LATEST") or {}
+        for pause in pauses(float(settings.get("MaximumEventAgeInSeconds") or 21_600)):
+            if not (result.get("throttle") and _unattended.get()):
+                break
+            time.sleep(pause)
+            result = execute(func, event)
+        return result
+
+    lambda_svc._execute_function = executed
+
+
+def pauses(age: float) -> Iterator[float]:
+    """The seconds between the tries of an event that may be `age` seconds old."""
+    pause = 1.0
+    while pause <= age:
+        yield pause
+        age -= pause
+        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ BACKOFF = 1.0
 """Seconds before a failed batch is tried again."""
 
 _Record = dict[str, Any]
+_windows = batches.Windows()
 
 
 def install() -> None:
@@ -51,7 +52,7 @@ def _start(mapping: _Record) -> bool:
     position = max(lambda_svc._dynamodb_stream_positions[identity], dynamodb.stream_start_position(table))
     size = mapping.get("BatchSize", 100)
     records = dynamodb.stream_records_since(table, position, size)
-    if not batches.is_due(identity, len(records), size, float(mapping.get("MaximumBatchingWindowInSeconds") or 0)):
+    if not _windows.is_due(identity, len(records), size, float(mapping.get("MaximumBatchingWindowInSeconds") or 0)):
         return False
     lambda_svc._dispatch_esm_batch(identity, _process, mapping, function, records, position)
     return True

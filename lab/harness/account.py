@@ -58,10 +58,9 @@ class Provider:
 
     def state(self, endpoint: str) -> str | None:
         """EC2's word for a connection; None if it shows none."""
-        found = client(self.lab, "ec2").describe_vpc_endpoint_connections(
-            Filters=[{"Name": "vpc-endpoint-id", "Values": [endpoint]}]
-        )["VpcEndpointConnections"]
-        return str(found[0]["VpcEndpointState"]) if found else None
+        pages = client(self.lab, "ec2").get_paginator("describe_vpc_endpoint_connections").paginate()
+        shown = (connection for page in pages for connection in page["VpcEndpointConnections"])
+        return next((str(one["VpcEndpointState"]) for one in shown if one.get("VpcEndpointId") == endpoint), None)
 
     def known(self, endpoint: str) -> dict[str, Any]:
         """The ledger's `current` item of an endpoint; {} if it has none."""

@@ -55,24 +55,29 @@ def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None, sec
     `second` is for a second consumer VPC.
     """
     demo = deploy_demo(lab, step, second)
-    plane = DataPlane(lab.folder).kind
-    port, _ = PORTS[plane]
     step("sam build: four functions and two layers")
     template = _build(lab, CHECKOUT / "template.yaml")
     step("sam deploy: Linkgate")
-    parameters = {
+    _deploy(lab, template, STACK, parameters(lab, demo))
+    return Deployed(outputs(lab, STACK), demo)
+
+
+def parameters(lab: LabProcess, demo: Mapping[str, str]) -> dict[str, str]:
+    """What Linkgate is deployed with beside a demo with these outputs."""
+    plane = DataPlane(lab.folder).kind
+    port, _ = PORTS[plane]
+    return {
         "PythonRuntime": RUNTIME,
         "CanarySubnetIds": demo["CanarySubnetIds"],
         "CanarySecurityGroupIds": demo["CanarySecurityGroupId"],
         "CanaryPorts": str(port),
         "CanaryCidrs": CIDRS[plane],
+        "CanaryNames": f"vpce.amazonaws.com,{PRIVATE_NAME}",
         "DefaultProbe": f"http://:{port}/",
         "OrganizationsRoleArn": organization.reader(partial(client, lab, account=organization.MANAGEMENT_ACCOUNT)),
         "SweepRate": "rate(1 minute)",
         "DeletionProtection": "false",
     }
-    _deploy(lab, template, STACK, parameters)
-    return Deployed(outputs(lab, STACK), demo)
 
 
 def deploy_canary(lab: LabProcess, account: str, patrol: str, subnets: Sequence[str], groups: Sequence[str]) -> str:
@@ -87,6 +92,7 @@ def deploy_canary(lab: LabProcess, account: str, patrol: str, subnets: Sequence[
         "SecurityGroupIds": ",".join(groups),
         "Ports": ",".join(map(str, PORTS[plane])),
         "Cidrs": CIDRS[plane],
+        "Names": f"vpce.amazonaws.com,{PRIVATE_NAME}",
     }
     _deploy(lab, template, CANARY_STACK, parameters, account)
     return outputs(lab, CANARY_STACK, account)["Function"]
@@ -100,18 +106,22 @@ def deploy_demo(
     The service's private name is verified; no endpoint uses it yet.
     """
     step("sam deploy: two VPCs, servers, an endpoint service, an endpoint")
+    _deploy(lab, CHECKOUT / "stacks" / "demo.yaml", DEMO_STACK, demo_parameters(lab, second))
+    demo = outputs(lab, DEMO_STACK)
+    client(lab, "ec2").start_vpc_endpoint_service_private_dns_verification(ServiceId=demo["ServiceId"])
+    return demo
+
+
+def demo_parameters(lab: LabProcess, second: bool = False) -> dict[str, str]:
+    """What stacks/demo.yaml is deployed with."""
     port, tls_port = PORTS[DataPlane(lab.folder).kind]
-    parameters = {
+    return {
         "Port": str(port),
         "TlsPort": str(tls_port),
         "AllowedPrincipals": ",".join(f"arn:aws:iam::{one}:root" for one in (PROVIDER_ACCOUNT, *CONSUMERS)),
         "PrivateDnsName": PRIVATE_NAME,
         "SecondConsumer": str(second).lower(),
     }
-    _deploy(lab, CHECKOUT / "stacks" / "demo.yaml", DEMO_STACK, parameters)
-    demo = outputs(lab, DEMO_STACK)
-    client(lab, "ec2").start_vpc_endpoint_service_private_dns_verification(ServiceId=demo["ServiceId"])
-    return demo
 
 
 def enforce(lab: LabProcess, deployed: Deployed) -> None:

@@ -25,6 +25,9 @@ PLANES = ("", "namespaces", "loopback")
 """Data planes that can be asked for; the first is whichever this machine allows."""
 SPEED = 12.0
 """How much faster than on AWS schedules and alarm periods run: a minute passes in five seconds."""
+ACCOUNT_CONCURRENCY, NEW_ACCOUNT_CONCURRENCY = 1000, 10
+"""Executions that Lambda runs at once for an account: its default, and what new accounts have ("New AWS accounts have
+reduced concurrency", developer guide; 10 is seen in reports)."""
 
 
 class LabError(Exception):
@@ -49,15 +52,22 @@ class LabProcess:
     All that it writes lies in one folder below .lab/, removed at the end unless `keep_log` is set, and all
     processes that it starts belong to its process group, so that ending it leaves nothing behind. `plane` is the data
     plane, "namespaces" or "loopback"; by default what LAB_PLANE says, else the first that this machine allows.
+    Functions run `concurrency` at once, the others wait; more than `account_concurrency` are throttled.
     """
 
     def __init__(
-        self, port: int | None = None, speed: float = SPEED, concurrency: int = 6, plane: str | None = None
+        self,
+        port: int | None = None,
+        speed: float = SPEED,
+        concurrency: int = 6,
+        plane: str | None = None,
+        account_concurrency: int = ACCOUNT_CONCURRENCY,
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._speed = speed
         self._concurrency = concurrency
+        self._account_concurrency = account_concurrency
         self._plane = os.environ.get("LAB_PLANE", "") if plane is None else plane
         self._process: subprocess.Popen[bytes] | None = None
         self.folder = STATE
@@ -133,6 +143,7 @@ class LabProcess:
             "DOCKER_HOST": "unix:///nonexistent",
             "LAB_SPEED": str(self._speed),
             "LAB_CONCURRENCY": str(self._concurrency),
+            "LAB_ACCOUNT_CONCURRENCY": str(self._account_concurrency),
             "PYTHONUNBUFFERED": "1",
             "TMPDIR": str(self.folder),
             "LAB_FOLDER": str(self.folder),

@@ -36,19 +36,20 @@ def session(role_arn: str, service: str, name: str) -> dict[str, str]:
     return {"aws_access_key_id": key, "aws_secret_access_key": secret, "aws_session_token": token}
 
 
-def trusts(role_arn: str, service: str) -> bool:
-    """Whether the role exists and `service` may assume it."""
+def trusts(role_arn: str, service: str, source_arn: str = "") -> bool:
+    """Whether the role exists and `service` may assume it, for the resource `source_arn` where it names one."""
     account, name = _account_and_name(role_arn)
     role = _all_roles.get_scoped(account, None, name)
     if role is None:
         return False
     # The service comes for a resource of the same account (IAM user guide, "The confused deputy problem").
-    context = _service_context("sts:AssumeRole", role_arn, {"aws:sourceaccount": account})
+    keys = {"aws:sourceaccount": account} | ({"aws:sourcearn": source_arn} if source_arn else {})
+    context = _service_context("sts:AssumeRole", role_arn, keys)
     return _allows(role["AssumeRolePolicyDocument"], context, service)
 
 
-def role_allows(role_arn: str, service: str, action: str, resource_arn: str) -> bool:
-    """Whether the role trusts `service` and its policies allow `action` on the resource."""
+def role_allows(role_arn: str, service: str, action: str, resource_arn: str, source_arn: str = "") -> bool:
+    """Whether the role trusts `service` (see `trusts`) and its policies allow `action` on the resource."""
     if not app.AUTH:
         return True
     account, name = _account_and_name(role_arn)
@@ -61,17 +62,23 @@ def role_allows(role_arn: str, service: str, action: str, resource_arn: str) -> 
         region=get_region(),
     )
     allowed = iam_evaluator.evaluate(context, _policies_of_role(name, account)).decision == "Allow"
-    return allowed and trusts(role_arn, service)
+    return allowed and trusts(role_arn, service, source_arn)
 
 
 def resource_allows(service: str, action: str, resource_arn: str, source_arn: str) -> bool:
-    """Whether the policy of the queue, topic or function lets `service` act on it for the resource `source_arn`."""
+    """Whether the policy of the queue, topic or function lets `service` act on it for the resource `source_arn`.
+
+    "You can't use Condition blocks in Amazon SNS topic policies for EventBridge" (EventBridge user guide): a statement
+    with one admits it to no topic.
+    """
     if not app.AUTH:
         return True
     found = _policy_of_resource(action.partition(":")[0], resource_arn)
     if found is None:
         return False
     keys = {"aws:sourcearn": source_arn, "aws:sourceaccount": source_arn.split(":")[4]}
+    if (service, action) == ("events.amazonaws.com", DELIVERY["sns"]):
+        keys = {}
     return _allows(found[0], _service_context(action, resource_arn, keys), service)
 
 

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Network
 from typing import cast
 
-from dnslib import QTYPE, RCODE, RR, A, DNSError, DNSRecord  # type: ignore[import-untyped]
+from dnslib import AAAA, QTYPE, RCODE, RR, A, DNSError, DNSRecord  # type: ignore[import-untyped]
 
 from lab.network.topology import Balancer, Vpc, vpc_of
 from lab.privatelink.rules.model import Endpoint
@@ -21,7 +22,8 @@ class Zone:
 
     The regional name of an endpoint, in any state, means all its addresses and a zonal name the one of its subnet, from
     wherever it is asked; the private name means all its addresses, asked from the endpoint's VPC alone. The name of a
-    load balancer means its address in each zone, from wherever.
+    load balancer means its address in each zone, from wherever. `prefixes` of IPv6 (/96) stand before each address in a
+    second answer, as DNS64 and endpoints of both families have it.
     """
 
     def __init__(
@@ -29,7 +31,9 @@ class Zone:
         endpoints: tuple[Endpoint, ...],
         address: Callable[[Endpoint, str], str],
         balancers: tuple[Balancer, ...] = (),
+        prefixes: tuple[str, ...] = (),
     ) -> None:
+        self._prefixes = [IPv6Network(prefix) for prefix in prefixes]
         self._public: dict[str, tuple[str, ...]] = {}
         self._private: dict[tuple[Vpc, str], tuple[str, ...]] = {}
         self._owned: set[str] = set()
@@ -51,13 +55,17 @@ class Zone:
         """The addresses of a name (lower case, no dot at its end) asked from a VPC; None if there is none."""
         return self._private.get((vpc, name)) or self._public.get(name)
 
+    def twins(self, address: str) -> list[str]:
+        """The addresses of IPv6 that stand beside one of IPv4."""
+        return [str(prefix[int(IPv4Address(address))]) for prefix in self._prefixes]
+
     def owns(self, name: str) -> bool:
         """Whether the lab may say that a name does not exist: it knows nothing of the rest of the Internet."""
         return name.endswith((_PUBLIC, _BALANCERS)) or name in self._owned
 
 
 class Resolver(asyncio.DatagramProtocol):
-    """A DNS server over UDP. Unknown names that the lab does not own are refused, and only A records exist."""
+    """A DNS server over UDP. Unknown names that the lab does not own are refused; there are records A and AAAA."""
 
     def __init__(self, vpc: Vpc, zone: Callable[[], Zone]) -> None:
         self._vpc = vpc
@@ -84,4 +92,7 @@ class Resolver(asyncio.DatagramProtocol):
         elif query.q.qtype == QTYPE.A:
             for address in addresses:
                 reply.add_answer(RR(query.q.qname, QTYPE.A, rdata=A(address), ttl=TTL_SECONDS))
+        elif query.q.qtype == QTYPE.AAAA:
+            for twin in (twin for address in addresses for twin in zone.twins(address)):
+                reply.add_answer(RR(query.q.qname, QTYPE.AAAA, rdata=AAAA(twin), ttl=TTL_SECONDS))
         return reply

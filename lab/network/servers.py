@@ -55,10 +55,16 @@ class InstanceServers:
 
 @dataclass
 class Behaviour:
-    """How servers answer: the status line, and after how many seconds."""
+    """How servers answer: the status line, and after how many seconds.
+
+    `resets` what they accept, before a byte is read; `wants_proxy`: what does not begin with a header of the PROXY
+    protocol is hung up on, before any TLS.
+    """
 
     status: str = "200 OK"
     delay: float = 0
+    resets: bool = False
+    wants_proxy: bool = False
 
 
 class Server:
@@ -73,7 +79,8 @@ class Server:
 
     async def start(self, listener: socket.socket, context: ssl.SSLContext | None = None) -> None:
         """Serve on a listening socket, which is the server's from now on; over TLS with a context."""
-        self._server = await asyncio.start_server(self._serve, sock=listener, ssl=context)
+        self._context = context
+        self._server = await asyncio.start_server(self._serve, sock=listener)
         self.place = self._server.sockets[0].getsockname()
 
     def stop(self) -> None:
@@ -88,13 +95,29 @@ class Server:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
-            while await self._exchange(reader, writer):
-                pass
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
+            if await self._welcomes(reader, writer):
+                while await self._exchange(reader, writer):
+                    pass
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
             pass
         finally:
             self._writers.discard(writer)
             writer.close()
+
+    async def _welcomes(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Whether a connection is served; over TLS from here on, with a context."""
+        if self._behaviour.resets:
+            reset_on_close(writer.get_extra_info("socket"))
+            return False
+        if self._behaviour.wants_proxy:
+            await reader.read(1)  # no client of the lab sends the header
+            return False
+        if self._context and self._context.verify_mode is ssl.CERT_REQUIRED:
+            await _refuse(reader, writer, self._context)
+            return False
+        if self._context:
+            await writer.start_tls(self._context)
+        return True
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its answer; whether the connection stays open."""
@@ -111,3 +134,19 @@ class Server:
             writer.write(self._body)
         await writer.drain()
         return not is_last
+
+
+async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ssl.SSLContext) -> None:
+    """Shake hands with a client that has no certificate, up to the alert that says so; asyncio would not send it."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls, refused = context.wrap_bio(incoming, outgoing, server_side=True), False
+    while not refused and (received := await reader.read(65536)):
+        incoming.write(received)
+        try:
+            tls.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            refused = True
+        writer.write(outgoing.read())
+        await writer.drain()

@@ -16,6 +16,7 @@ import botocore.serialize
 import botocore.session
 from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StructureShape
 
+from lab.privatelink import newer
 from lab.privatelink.rules.model import Refusal
 
 NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
@@ -24,7 +25,8 @@ Query = Mapping[str, str]
 
 @functools.cache
 def _ec2() -> ServiceModel:
-    return botocore.session.get_session().get_service_model("ec2", api_version="2016-11-15")
+    loader = botocore.session.get_session().get_component("data_loader")
+    return ServiceModel(newer.merged(loader.load_service_model("ec2", "service-2", "2016-11-15")), "ec2")
 
 
 def _operation(action: str) -> OperationModel:
@@ -32,8 +34,13 @@ def _operation(action: str) -> OperationModel:
 
 
 def request(action: str, query: Query) -> dict[str, Any]:
-    """The parameters of a request in boto3's spelling; what the model does not know is left out."""
-    return _request(_operation(action).input_shape, query, "") or {}
+    """The parameters of a request in boto3's spelling. Raises Refusal UnknownParameter for one that the model lacks."""
+    shape = _operation(action).input_shape
+    members = shape.members if isinstance(shape, StructureShape) else {}
+    known = {"Action", "Version", *(_query_name(member, name) for name, member in members.items())}
+    if unknown := sorted(key for key in query if key.partition(".")[0] not in known):
+        raise Refusal("UnknownParameter", f"The parameter {unknown[0]} is not recognized")
+    return _request(shape, query, "") or {}
 
 
 def _request(shape: Shape | None, query: Query, prefix: str) -> Any:

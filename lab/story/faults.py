@@ -18,7 +18,8 @@ from lab.story.sabotage import DemoStack, Memory
 class Fault(NamedTuple):
     """One fault. Without `inject` and `repair` the data plane makes it; else AWS's own APIs do.
 
-    `cause` is what the canary must report: from inside the VPC, faults with the same one look the same.
+    `cause` is what the canary must report: from inside the VPC, faults with the same one look the same. `beside` are
+    the causes that probes without TLS meet of the same fault.
     """
 
     what: str
@@ -26,6 +27,7 @@ class Fault(NamedTuple):
     cause: str
     inject: Callable[[DemoStack], Memory] | None = None
     repair: Callable[[DemoStack, Memory], None] | None = None
+    beside: tuple[str, ...] = ()
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -86,6 +88,32 @@ FAULTS: Mapping[str, Fault] = {
     certificates.UNTRUSTED: Fault(
         "the servers' certificate is from an unknown authority", "TLS: unknown issuer", "tls_untrusted"
     ),
+    certificates.CHAIN_EXPIRED: Fault("a certificate above the servers' has expired", "TLS: expired", "tls_expired"),
+    plane.SERVER_WANTS_CERTIFICATE: Fault(
+        "the servers demand a certificate of their clients",
+        "TLS: the server's alert 116",
+        "tls_client_certificate",
+    ),
+    plane.SERVER_RESETS: Fault(
+        "the servers reset every connection that they took",
+        "connects, then reset",
+        "tls_closed",
+        beside=("http_closed",),
+    ),
+    plane.SERVER_WANTS_PROXY: Fault(
+        "the servers expect a header of the PROXY protocol, and the load balancer sends none",
+        "connects, then the server hangs up",
+        "tls_closed",
+        beside=("http_closed",),
+    ),
+    plane.LARGE_DROPPED: Fault(
+        f"packets of more than {rules.LONGEST} bytes are dropped on the way back",
+        "short answers come, handshakes do not end",
+        "tls_timeout",
+    ),
+    plane.ANSWERS_DROPPED: Fault(
+        "a network ACL lets no answers back in, which come to ephemeral ports", "timeout", "tcp_timeout"
+    ),
     plane.ZONE_DOWN: Fault(
         "the first Availability Zone is gone",
         "timeout at that zone's address, the other one answers",
@@ -97,20 +125,34 @@ FAULTS: Mapping[str, Fault] = {
     ),
 }
 
+CONDITIONS: Mapping[str, Fault] = {
+    plane.DNS64: Fault("the VPC's resolver does DNS64", "names have addresses below 64:ff9b::/96 as well", ""),
+    plane.DUAL_STACK: Fault("names have addresses of both families", "those of IPv6 are unreachable", ""),
+}
+"""What is no fault: an endpoint is well all the same, and nothing may be reported."""
+KNOWN: Mapping[str, Fault] = {**FAULTS, **CONDITIONS}
+
 _STATES = ("endpoint-deleted", "connection-rejected")
-_CERTIFICATES = (certificates.EXPIRED, certificates.WRONG_NAME, certificates.UNTRUSTED)
-_ANSWERS = frozenset({*_CERTIFICATES, plane.SERVER_503, plane.SERVER_SLOW})
+_CERTIFICATES = (*certificates.FLAWS, plane.SERVER_WANTS_CERTIFICATE)
+"""A client looks at the server's certificate before it shows its own."""
+_HANDSHAKES = frozenset({*_CERTIFICATES, plane.LARGE_DROPPED})
+_HANGUPS = (plane.SERVER_RESETS, plane.SERVER_WANTS_PROXY)
+_ANSWERS = frozenset({*_HANDSHAKES, plane.SERVER_503, plane.SERVER_SLOW})
 _RESETS = ("listener-deleted", "targets-deregistered", "servers-stopped", plane.SERVER_DEAD)
 _LOSSES = (plane.ZONE_DOWN, plane.PACKET_LOSS)
 
 HIDES: Mapping[str, frozenset[str]] = {
     **{name: frozenset(FAULTS.keys() - set(_STATES[: number + 1])) for number, name in enumerate(_STATES)},
     plane.DNS_DOWN: frozenset(FAULTS.keys() - {*_STATES, plane.DNS_DOWN}),
-    "security-group-closed": frozenset({*_RESETS, *_ANSWERS, *_LOSSES}),
-    **dict.fromkeys(_RESETS, _ANSWERS),
+    "security-group-closed": frozenset({plane.ANSWERS_DROPPED, *_RESETS, *_HANGUPS, *_ANSWERS, *_LOSSES}),
+    plane.ANSWERS_DROPPED: frozenset({*_RESETS, *_HANGUPS, *_ANSWERS, *_LOSSES}),
+    **dict.fromkeys(_RESETS, _ANSWERS | {*_HANGUPS}),
+    plane.SERVER_RESETS: _ANSWERS | {plane.SERVER_WANTS_PROXY},
+    plane.SERVER_WANTS_PROXY: _ANSWERS,
+    plane.LARGE_DROPPED: frozenset(_CERTIFICATES),
     **{name: frozenset(_CERTIFICATES[number + 1 :]) for number, name in enumerate(_CERTIFICATES[:-1])},
     plane.SERVER_SLOW: frozenset({plane.SERVER_503}),
-    plane.PACKET_LOSS: frozenset({plane.ZONE_DOWN}),
+    plane.PACKET_LOSS: frozenset({plane.ZONE_DOWN, plane.LARGE_DROPPED}),
 }
 """The faults that cannot be seen from inside the VPC while another one is in force."""
 
@@ -154,9 +196,9 @@ class Faults:
             self._remember(memories)
 
     def _known(self, name: str) -> Fault:
-        if name not in FAULTS:
-            raise LabError(f"there is no fault {name!r}; there are {', '.join(FAULTS)}")
-        return FAULTS[name]
+        if name not in KNOWN:
+            raise LabError(f"there is no fault {name!r}; there are {', '.join(KNOWN)}")
+        return KNOWN[name]
 
     def _require_namespaces(self, name: str) -> None:
         if self._data_plane.kind != "namespaces":

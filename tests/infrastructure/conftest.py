@@ -13,6 +13,7 @@ EVERYTHING: Mapping[str, str] = {
     "AlarmEmail": "on-call@example.com",
     "CanarySecurityGroupIds": "sg-1",
     "CanarySubnetIds": "subnet-1,subnet-2",
+    "CanaryCidrs": "10.1.0.0/16",
     "DeletionProtection": "false",
     "LogRetentionDays": "30",
     "OrganizationsRoleArn": "arn:aws:iam::999999999999:role/reader",
@@ -22,6 +23,7 @@ CANARY: Mapping[str, str] = {
     "PatrolRoleArn": "arn:aws:iam::999999999999:role/patrol",
     "SubnetIds": "subnet-1,subnet-2",
     "SecurityGroupIds": "sg-1",
+    "Cidrs": "10.1.0.0/16",
     "AlarmTopicArn": "arn:aws:sns:eu-west-1:111111111111:mine",
 }
 

@@ -29,7 +29,7 @@ class Resolver:
         self.values: dict[str, Any] = {name: values.get(name, one.get("Default")) for name, one in declared.items()}
         for name, one in declared.items():
             if one["Type"] == "CommaDelimitedList" or one["Type"].startswith("List<"):
-                self.values[name] = str(self.values[name]).split(",")
+                self.values[name] = str(self.values[name]).split(",") if self.values[name] else []
         self._known: dict[str, Callable[[Any], Any]] = {
             "Ref": self._ref,
             "Fn::GetAtt": self._get_att,

@@ -232,12 +232,3 @@ def test_two_bad_minutes_of_an_endpoint_wake_nobody(stage: Stage) -> None:
     assert not stage.until("UnhealthyAlarm", "ALARM", 2)
     fault.end(stage)
     assert not stage.until("UnhealthyAlarm", "ALARM", 10)
-
-
-def test_connections_are_counted_by_status(stage: Stage) -> None:
-    last = {
-        dict(series.dimensions)["Status"]: points[-1].total
-        for series, points in stage.points.items()
-        if series.name == "Connections"
-    }
-    assert last == {"HELD": 0, "ACCEPTED": 0, "VERIFIED": 1, "UNHEALTHY": 0, "REJECTED": 1, "CUT": 0}

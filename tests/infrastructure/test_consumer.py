@@ -18,6 +18,7 @@ from tests.infrastructure.test_alarms import heading
 from tests.infrastructure.test_functions import misinformed
 from tests.infrastructure.test_interface import clashing_names, dangling
 from tests.infrastructure.test_permissions import (
+    OWN_CODE,
     STATEMENTS,
     foreign,
     grants,
@@ -94,6 +95,11 @@ def test_both_canaries_are_one_function(canary: Stack, whole: Stack) -> None:
         assert theirs[key] == ours[key], key
     assert theirs["Environment"]["Variables"].keys() == ours["Environment"]["Variables"].keys()
     assert role_statements(canary, "CanaryRole") == role_statements(whole, "CanaryRole")
+
+
+def test_what_lambda_does_with_network_interfaces_the_code_of_a_canary_may_not_do(canary: Stack) -> None:
+    (denied,) = (one for one in role_statements(canary, "CanaryRole") if one["Effect"] == "Deny")
+    assert (denied["Action"], denied["Resource"], denied["Condition"]) == ("ec2:*", "*", OWN_CODE)
 
 
 def invoked(stack: Stack) -> set[str]:

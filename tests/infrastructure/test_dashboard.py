@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from linkgate import metrics
-from linkgate.model import State, Status
+from linkgate.model import State
 
 from lab.cloudwatch.series import Datapoint
 from tests.application import SERVICE, Application
@@ -18,10 +18,14 @@ from tests.world import CONSUMER, OTHER, endpoint_id, service_id
 
 COLUMNS = 24
 SEARCH = re.compile(r"SEARCH\('\{(\w+),([\w,]+)\} MetricName=\"(\w+)\" Stack=\"([\w-]+)\"', '[\w.]+', \d+\)")
-EVERYTHING = re.compile(r"SEARCH\('Namespace=\"(\w+)\" Stack=\"([\w-]+)\"', 'SampleCount', \d+\)")
+QUERY = re.compile(
+    r"SOURCE '\$\{(\w+)Log\}' \| filter message = '(\w+)' \| stats (max\(\w+\)(?:, max\(\w+\))*) by bin\(5m\)"
+)
+FREE_METRICS, SERVICES = 50, 4
+"""What a free dashboard may show (Amazon CloudWatch pricing), and the services that it shows for nothing."""
 KINDS = {"FunctionName": "AWS::Lambda::Function", "QueueName": "AWS::SQS::Queue", "TableName": "AWS::DynamoDB::Table"}
 AWS = {
-    ("AWS/Lambda", frozenset({"FunctionName"})): {"Invocations", "Duration"},
+    ("AWS/Lambda", frozenset({"FunctionName"})): {"Duration"},
     ("AWS/SQS", frozenset({"QueueName"})): {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"},
     ("AWS/DynamoDB", frozenset({"TableName"})): {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
     ("AWS/DynamoDB", frozenset({"TableName", "GlobalSecondaryIndexName"})): {
@@ -49,6 +53,14 @@ class Written(NamedTuple):
     dimensions: frozenset[str]
 
 
+class Logged(NamedTuple):
+    """A field in a function's log: which function, in which line, its name."""
+
+    function: str
+    message: str
+    field: str
+
+
 def widgets(stack: Stack) -> list[Widget]:
     """The widgets of the stack's dashboard."""
     (dashboard,) = stack.of("AWS::CloudWatch::Dashboard").values()
@@ -68,8 +80,6 @@ def shown(stack: Stack) -> Iterator[Shown]:
 
 
 def _searched(expression: str) -> Iterator[Shown]:
-    if EVERYTHING.fullmatch(expression) or expression == "SUM(all) * 0 + METRIC_COUNT(all)":
-        return
     match = SEARCH.fullmatch(expression)
     assert match, f"{expression} is not understood: teach this test"
     yield Shown(match[1], match[3], dict.fromkeys(match[2].split(",")) | {"Stack": match[4]})
@@ -81,11 +91,7 @@ def unwritten(stack: Stack, written: Iterable[Written]) -> list[str]:
     for one in shown(stack):
         names, title = frozenset(one.dimensions), f"{one.metric} of {one.namespace} by {dict(one.dimensions)}"
         if one.namespace == "Linkgate":
-            values = {"Stack": {PSEUDO["AWS::StackName"]}, "Status": {str(status) for status in Status}}
-            strange = [
-                name for name, value in one.dimensions.items() if value and value not in values.get(name, {None})
-            ]
-            if Written(one.metric, names) not in known or strange:
+            if Written(one.metric, names) not in known or one.dimensions["Stack"] != PSEUDO["AWS::StackName"]:
                 problems.append(f"nothing writes {title}")
         elif one.metric not in AWS.get((one.namespace, names), ()):
             problems.append(f"AWS writes no {title}")
@@ -111,6 +117,35 @@ def unshown(stack: Stack) -> list[str]:
     (listed,) = (one["properties"]["alarms"] for one in widgets(stack) if one["type"] == "alarm")
     alarms = {f"${{{name}.Arn}}" for name in stack.of("AWS::CloudWatch::Alarm")}
     return sorted(alarms ^ set(listed)) + [one for one in listed if listed.count(one) > 1]
+
+
+def unlogged(stack: Stack, logged: Iterable[Logged]) -> list[str]:
+    """Fields that the dashboard reads from a log in which they do not stand. Another query raises AssertionError."""
+    known, problems = set(logged), []
+    for query in (one["properties"]["query"] for one in widgets(stack) if one["type"] == "log"):
+        match = QUERY.fullmatch(query)
+        assert match, f"{query} is not understood: teach this test"
+        fields = {Logged(match[1].lower(), match[2], field) for field in re.findall(r"max\((\w+)\)", match[3])}
+        problems += [f"nothing logs {one}" for one in sorted(fields - known)]
+        if stack.kind(f"${{{match[1]}Log}}") != "AWS::Logs::LogGroup":
+            problems.append(f"{match[1]}Log is no log of the stack")
+    return problems
+
+
+def costly(stack: Stack, services: int = SERVICES) -> list[str]:
+    """Why the dashboard is not free with so many services in peace; each place of a metric counts."""
+    searched = {one.metric for one in shown(stack) if one.dimensions.keys() == {"Stack", "Service"}}
+    problems = [f"{name} of a service is shown and not written in peace" for name in searched - metrics.SERVICE]
+    if (number := metrics_shown(stack, services)) > FREE_METRICS:
+        problems.append(f"{number} metrics are shown")
+    return problems
+
+
+def metrics_shown(stack: Stack, services: int) -> int:
+    """The metrics on the dashboard with so many services in peace; each place of a metric counts."""
+    kinds = [(one.dimensions.keys(), None in one.dimensions.values()) for one in shown(stack)]
+    searched = [names for names, is_searched in kinds if is_searched and names == {"Stack", "Service"}]
+    return sum(not is_searched for _, is_searched in kinds) + services * len(searched)
 
 
 def crowded(stack: Stack) -> list[str]:
@@ -203,6 +238,47 @@ def test_every_metric_that_has_a_name_is_written_by_some_function(written: set[W
     assert {one.metric for one in written} == set(metrics.UNITS)
 
 
+def test_what_is_written_of_a_service_costs_at_most_four_metrics(written: set[Written]) -> None:
+    of_a_service = {one.metric for one in written if one.dimensions == {"Stack", "Service"}}
+    assert of_a_service == metrics.SERVICE
+    assert len(metrics.SERVICE) <= 4
+
+
+def test_the_dashboard_is_free(whole: Stack) -> None:
+    assert costly(whole) == []
+
+
+def test_a_dashboard_that_costs_is_named(draft: Stack) -> None:
+    assert costly(draft, services=SERVICES + 1) == ["53 metrics are shown"]
+    spoil(draft, 'MetricName=\\"TotalTime\\"', 'MetricName=\\"ProbedEndpoints\\"')
+    assert costly(draft) == ["ProbedEndpoints of a service is shown and not written in peace"]
+
+
+@pytest.fixture
+def logged(points: object, caplog: pytest.LogCaptureFixture) -> set[Logged]:
+    """What stands in the logs of the same minutes."""
+    return {Logged(one.name, one.getMessage(), field) for one in caplog.records for field in vars(one)}
+
+
+def test_the_dashboard_reads_fields_that_are_logged(stack: Stack, logged: set[Logged]) -> None:
+    assert unlogged(stack, logged) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("max(HELD)", "max(WAITING)", "nothing logs Logged(function='sweep', message='connections', field='WAITING')"),
+        ("message = 'round'", "message = 'rounds'", "message='rounds'"),
+        ("${SweepLog}", "${SwiftLog}", "SwiftLog is no log of the stack"),
+    ],
+)
+def test_a_query_that_finds_nothing_is_named(
+    draft: Stack, logged: set[Logged], old: str, new: str, problem: str
+) -> None:
+    spoil(draft, old, new)
+    assert any(problem in found for found in unlogged(draft, logged)), unlogged(draft, logged)
+
+
 def test_the_dashboard_shows_what_is_written(stack: Stack, written: set[Written]) -> None:
     assert unwritten(stack, written) == []
 
@@ -230,7 +306,6 @@ SPOILED: list[tuple[str, str, str]] = [
     ('"Decisions"', '"Verdicts"', "nothing writes Verdicts of Linkgate by {'Stack': 'provider'}"),
     ("UnhealthyAddresses", "UnhealthyZones", "nothing writes UnhealthyZones"),
     ("Stack,Service,Zone}", "Stack,Zone}", "nothing writes UnhealthyAddresses of Linkgate by {'Stack': 'provider'"),
-    ('"Status", "HELD"', '"Status", "Held"', "nothing writes Connections"),
     ('"Stack", "provider"', '"Stack", "another"', "nothing writes"),
     ('"ConsumedReadCapacityUnits"', '"ConsumedReads"', "AWS writes no ConsumedReads of AWS/DynamoDB"),
     ("${BellQueue.QueueName}", "${Bells.QueueName}", "QueueName is no resource of the stack"),

@@ -8,7 +8,7 @@ from linkgate.aws import clients
 from linkgate.config import Settings
 from linkgate.ledger import items
 from linkgate.patrol.canaries import LONGEST_CALL
-from prober.scope import VARIABLES
+from prober.scope import OPTIONAL, VARIABLES
 
 from tests.infrastructure.source import Module
 from tests.infrastructure.stack import GONE, Check, Properties, Spoiled, Stack, handler_of, named
@@ -33,7 +33,7 @@ def misinformed(stack: Stack) -> list[str]:
     problems = []
     for name, function in stack.functions().items():
         given, needed = function["Environment"]["Variables"], demanded(function)
-        known = needed if needed == set(VARIABLES) else settings
+        known = needed | set(OPTIONAL) if needed == set(VARIABLES) else settings
         problems += [f"{name} is not given {one}" for one in sorted(needed) if not given.get(one)]
         problems += [f"{name} is given {one}, which it does not read" for one in sorted(given.keys() - known)]
     return problems
@@ -96,7 +96,7 @@ SPOILED = [
     Spoiled(misinformed, "ApproveFunction.Environment.Variables.LEDGER_TABLE", GONE, "is not given LEDGER_TABLE"),
     Spoiled(misinformed, "ApproveFunction.Environment.Variables.STACK", "", "ApproveFunction is not given STACK"),
     Spoiled(misinformed, "ApproveFunction.Environment.Variables.LEDGER", "x", "LEDGER, which it does not read"),
-    Spoiled(misinformed, "CanaryFunction.Environment.Variables.CANARY_CIDRS", GONE, "is not given CANARY_CIDRS"),
+    Spoiled(misinformed, "CanaryFunction.Environment.Variables.CANARY_NAMES", GONE, "is not given CANARY_NAMES"),
     Spoiled(odd_ones_out, "SweepFunction.Runtime", "python3.13", "SweepFunction has"),
     Spoiled(odd_ones_out, "SweepFunction.Layers", GONE, "SweepFunction has"),
     Spoiled(odd_ones_out, "CanaryFunction.Layers", [], "CanaryFunction has"),

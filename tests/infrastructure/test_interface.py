@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from lab import cloudformation
 from tests.infrastructure.intrinsics import PSEUDO
-from tests.infrastructure.stack import GONE, REFERENCE, ROOT, Check, Spoiled, Stack, walk
+from tests.infrastructure.stack import GONE, REFERENCE, ROOT, Check, Spoiled, Stack, parsed, walk
 
 PARAMETERS = {
     "AlarmEmail",
@@ -27,7 +28,9 @@ OUTPUTS = {
     "ApproveFunction",
     "SweepFunction",
     "PatrolFunction",
+    "ApproveRoleArn",
     "PatrolRoleArn",
+    "SweepRoleArn",
     "AlarmTopic",
     "DashboardName",
 }
@@ -65,6 +68,11 @@ def test_outputs_are_those_of_the_contract_and_none_is_empty(bare: Stack, whole:
     assert set(bare.outputs) >= OUTPUTS
     assert set(whole.outputs) - set(bare.outputs) == {"CanaryFunction"}
     assert all(whole.outputs.values())
+
+
+@pytest.mark.parametrize("name", ["template.yaml", "stacks/consumer-canary.yaml", "stacks/demo.yaml"])
+def test_rules_refer_to_single_values_alone(name: str) -> None:
+    cloudformation.require_single_values(parsed(ROOT / name))
 
 
 def test_every_parameter_has_a_default_and_a_description(document: dict[str, Any]) -> None:

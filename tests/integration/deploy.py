@@ -38,6 +38,18 @@ def role(client: Client, service: str, *statements: dict[str, Any]) -> str:
     return str(arn)
 
 
+def only_for(client: Client, role_arn: str, service: str, source_arn: str) -> None:
+    """Let `service` assume a role for one resource alone."""
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"ArnLike": {"aws:SourceArn": source_arn}},
+    }
+    name, document = role_arn.rpartition("/")[2], json.dumps({"Statement": [trust]})
+    client("iam").update_assume_role_policy(RoleName=name, PolicyDocument=document)
+
+
 def allow(*actions: str, on: str = "*") -> dict[str, Any]:
     return {"Action": list(actions), "Resource": on}
 

@@ -78,8 +78,11 @@ class Canary:
 
 
 @contextmanager
-def inside(vpcs: Vpcs) -> Iterator[Canary]:
-    """A canary in the first consumer's VPC, with the limits that the template gives it and nothing of AWS's."""
+def inside(vpcs: Vpcs, **more: str) -> Iterator[Canary]:
+    """A canary in the first consumer's VPC, with the limits that the template gives it and nothing of AWS's.
+
+    `more` are further variables of its environment.
+    """
     data_plane = DataPlane(vpcs.lab.folder)
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -88,6 +91,7 @@ def inside(vpcs: Vpcs) -> Iterator[Canary]:
         "CANARY_PORTS": "80,443",
         "CANARY_CIDRS": "10.0.0.0/8",
         "SSL_CERT_FILE": data_plane.authority,
+        **more,
     }
     command = [*data_plane.enter(shell.vpc_id(vpcs.demo, "consumer")), "env", "-i"]
     command += [*(f"{name}={value}" for name, value in environment.items()), sys.executable, "-c", _INSIDE]

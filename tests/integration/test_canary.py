@@ -5,6 +5,7 @@ What cannot be told apart has one cause (`Fault.cause`), what cannot be seen sta
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -19,7 +20,7 @@ from linkgate.model import State
 from lab.harness import deploy
 from lab.harness.account import Provider
 from lab.harness.process import LabProcess
-from lab.story.faults import FAULTS, visible
+from lab.story.faults import CONDITIONS, FAULTS, visible
 from tests.integration.conftest import Await, Client
 from tests.integration.deploy import change
 from tests.integration.probes import MORE_PROBES, PROBES, SHORT, Canary, Watch, inside, private_dns, watch
@@ -37,6 +38,10 @@ PAIRS = (
     ("dns-down", "servers-stopped"),
     ("connection-rejected", "server-dead"),
     ("security-group-closed", "certificate-expired"),
+    ("large-packets-dropped", "certificate-expired"),
+    ("server-wants-client-certificate", "server-503"),
+    ("server-resets", "zone-down"),
+    ("acl-without-ephemeral-ports", "private-dns-disabled"),
 )
 SOME = 2
 CASES = [*((name,) for name in FAULTS), *(PAIRS if os.environ.get("CANARY_PAIRS") == "all" else PAIRS[:SOME])]
@@ -52,7 +57,8 @@ class Row(NamedTuple):
     @property
     def true_causes(self) -> set[str]:
         """The causes of the faults that can be seen."""
-        return {FAULTS[name].cause for name in visible(*self.faults)}
+        seen = [FAULTS[name] for name in visible(*self.faults)]
+        return {cause for fault in seen for cause in (fault.cause, *fault.beside)}
 
     @property
     def causes(self) -> set[str]:
@@ -168,6 +174,28 @@ def test_an_unverified_private_name_is_told_from_a_missing_one(vpcs: Vpcs, canar
     finally:
         vpcs.ec2.modify_vpc_endpoint_service_configuration(**service, PrivateDnsName=name)
         vpcs.ec2.start_vpc_endpoint_service_private_dns_verification(**service)
+
+
+# ------------------------------------------------------------------ no fault at all
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+@pytest.mark.parametrize("ipv6", ["false", "true"])
+def test_addresses_that_the_canary_cannot_cross_make_no_endpoint_unhealthy(
+    vpcs: Vpcs, canary: Canary, until: Await, name: str, ipv6: str
+) -> None:
+    healthy(vpcs, canary, until)
+    vpcs.faults.inject(name)
+    try:
+        ask = "'import socket, sys; print(socket.getaddrinfo(sys.argv[1], 80, socket.AF_INET6))'"
+        assert "AF_INET6" in vpcs.run("consumer", sys.executable, "-c", ask, "$ENDPOINT").stdout
+        with inside(vpcs, CANARY_IPV6=ipv6, CANARY_CIDRS="10.0.0.0/8,fd00::/8") as other:
+            watched = watch(vpcs, other, vpcs.stack.endpoint()["VpcEndpointId"])
+            assert watched.diagnosis() == Diagnosis()
+            crossed = name == "dual-stack" and ipv6 == "true"
+            assert causes_of(watched.verdicts()) == ({"", "probe_error"} if crossed else {""})
+    finally:
+        vpcs.faults.repair(name)
 
 
 # ------------------------------------------------------------------ no way out

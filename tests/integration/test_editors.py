@@ -19,7 +19,7 @@ from tests.integration.conftest import Client
 DOCUMENT = CHECKOUT / "docs" / "editors.md"
 (TEXT,) = re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
 POLICY: dict[str, Any] = json.loads(TEXT)
-ROWS, FIND = POLICY["Statement"]
+ROWS, FIND, LIST = POLICY["Statement"]
 TABLE: str = ROWS["Resource"]
 NAME = TABLE.rpartition("/")[2]
 SERVICE, OTHER = "vpce-svc-0123456789abcdef0", "vpce-svc-0123456789abcdef1"
@@ -65,6 +65,7 @@ def test_an_editor_has_no_action_that_may_name_no_key() -> None:
 def test_an_editor_changes_nothing_of_the_table_itself() -> None:
     assert FIND["Action"] == "dynamodb:DescribeTable"
     assert FIND["Resource"] == TABLE
+    assert (LIST["Action"], LIST["Resource"]) == ("dynamodb:ListTables", "*")
     for action in ("UpdateTable", "DeleteTable", "PutResourcePolicy", "UpdateTimeToLive"):
         assert not allows(f"dynamodb:{action}", SERVICE)
 
@@ -108,6 +109,7 @@ def test_an_editor_writes_reads_and_deletes_a_row(editor: Any) -> None:
     assert editor.query(TableName=NAME, **asked)["Items"] == [row]
     editor.delete_item(TableName=NAME, Key=key)
     assert "Item" not in editor.get_item(TableName=NAME, Key=key)
+    assert NAME in editor.list_tables()["TableNames"]
     assert editor.describe_table(TableName=NAME)["Table"]["TableStatus"] == "ACTIVE"
 
 
@@ -118,7 +120,6 @@ def test_an_editor_writes_reads_and_deletes_a_row(editor: Any) -> None:
         ("execute_statement", {"Statement": 'SELECT * FROM "linkgate-AllowList"'}),
         ("delete_table", {"TableName": NAME}),
         ("get_item", {"TableName": LEDGER, "Key": {"endpoint_id": {"S": SERVICE}, "entry": {"S": "current"}}}),
-        ("list_tables", {}),
     ],
 )
 def test_an_editor_neither_scans_nor_touches_another_table(editor: Any, call: str, asked: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from lab.harness.process import LabError
 from lab.story.faults import FAULTS
 from tests.integration.conftest import Await
-from tests.integration.vpcs import CERTIFICATE, DNS, NOT_FOUND, OK, REFUSED, TIMEOUT, Vpcs, deployed
+from tests.integration.vpcs import CERTIFICATE, DNS, EMPTY, NOT_FOUND, OK, REFUSED, RESET, TIMEOUT, Vpcs, deployed
 
 URL, PRIVATE = "http://$ENDPOINT:$PORT/", "https://$PRIVATE_NAME:$TLS_PORT/"
 ZONES = ("http://$ENDPOINT_A:$PORT/", "http://$ENDPOINT_B:$PORT/")
@@ -74,6 +74,16 @@ SYMPTOMS: Mapping[str, Symptom] = {
     "certificate-expired": lambda vpcs, before: complains(vpcs, "certificate has expired"),
     "certificate-wrong-name": lambda vpcs, before: complains(vpcs, "no alternative certificate subject name matches"),
     "certificate-untrusted": lambda vpcs, before: complains(vpcs, "unable to get local issuer certificate"),
+    "certificate-chain-expired": lambda vpcs, before: complains(vpcs, "certificate has expired"),
+    "server-wants-client-certificate": lambda vpcs, before: (
+        vpcs.curl(PRIVATE)[0] == RESET and vpcs.status(URL) == "200"
+    ),
+    "server-resets": lambda vpcs, before: [vpcs.curl(url)[0] for url in ZONES] == [RESET, RESET],
+    "server-wants-proxy-protocol": lambda vpcs, before: [vpcs.curl(url)[0] for url in ZONES] == [EMPTY, EMPTY],
+    "large-packets-dropped": lambda vpcs, before: (
+        vpcs.curl(PRIVATE, seconds=1)[0] == TIMEOUT and vpcs.status(URL) == "200"
+    ),
+    "acl-without-ephemeral-ports": lambda vpcs, before: connects(vpcs, TIMEOUT),
     "zone-down": lambda vpcs, before: [vpcs.curl(url)[0] for url in ZONES] == [TIMEOUT, OK],
     "dns-down": lambda vpcs, before: (
         is_unknown(vpcs, before.name) and vpcs.curl(f"http://{before.address}:$PORT/")[0] == OK

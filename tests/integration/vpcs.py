@@ -17,7 +17,7 @@ from lab.harness.process import LabProcess
 from lab.story.faults import Faults
 from lab.story.sabotage import DemoStack
 
-OK, DNS, REFUSED, TIMEOUT, RESET, CERTIFICATE = 0, 6, 7, 28, 56, 60
+OK, DNS, REFUSED, TIMEOUT, EMPTY, RESET, CERTIFICATE = 0, 6, 7, 28, 52, 56, 60
 """curl's exit codes (curl(1)); REFUSED is what a reset in answer to the first packet is called."""
 NOT_FOUND = 2
 """getent's."""

@@ -170,6 +170,27 @@ def lingering(answer: bytes) -> Behaviour:
     return behave
 
 
+def refusing_clients(context: ssl.SSLContext) -> Behaviour:
+    """Refuse a client without a certificate, and keep the connection, so that no reset overtakes the alert."""
+
+    def behave(stream: socket.socket, listener: Listener) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        refused = False
+        while not refused and (received := stream.recv(65536)):
+            incoming.write(received)
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError:
+                refused = True
+            stream.sendall(outgoing.read())
+        listener.leaving.wait(5)
+
+    return behave
+
+
 def nonsense(stream: socket.socket, listener: Listener) -> None:
     """Speak TLS 1.2 (RFC 5246) up to a certificate of nonsense bytes."""
     listener.requests.append(stream.recv(65536))
@@ -192,40 +213,71 @@ class Authority:
     folder: Path
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
+    above: bytes = b""
+    """In PEM, what its servers send beside their own: itself, if another authority stands above it."""
 
     @classmethod
-    def create(cls, folder: Path) -> "Authority":
+    def create(cls, folder: Path, until: timedelta = timedelta(days=36_500)) -> "Authority":
+        folder.mkdir(exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority for one test")])
-        builder = _certificate(name, name, key.public_key(), timedelta(days=-1), timedelta(days=1))
-        certificate = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(
-            key, hashes.SHA256()
-        )
-        (folder / "authority.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        name = _named(f"the authority {folder.name[:40]}")
+        certificate = _authority(name, name, key.public_key(), until).sign(key, hashes.SHA256())
+        (folder / "authority.pem").write_bytes(_pem(certificate))
         return cls(folder, key, certificate)
+
+    def below(self, until: timedelta) -> "Authority":
+        """One in the middle, which this one vouches for until a time from now."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = _authority(_named("one in the middle"), self.certificate.subject, key.public_key(), until)
+        certificate = builder.sign(self.key, hashes.SHA256())
+        return Authority(self.folder, key, certificate, _pem(certificate) + self.above)
 
     @property
     def path(self) -> Path:
         """The authority's certificate in PEM: what SSL_CERT_FILE names to trust it."""
         return self.folder / "authority.pem"
 
-    def server(self, name: str, since: timedelta, until: timedelta) -> ssl.SSLContext:
-        """A server's context with a certificate for one name, valid between two times from now."""
+    @property
+    def pem(self) -> str:
+        return _pem(self.certificate).decode()
+
+    def server(
+        self, name: str, since: timedelta, until: timedelta, names: tuple[str, ...] | None = None
+    ) -> ssl.SSLContext:
+        """A server's context with a certificate for one name, valid between two times from now.
+
+        `names` are the alternative names that it has instead, () for none.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = _certificate(subject, self.certificate.subject, key.public_key(), since, until)
-        certificate = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False).sign(
-            self.key, hashes.SHA256()
-        )
+        builder = _certificate(_named(name), self.certificate.subject, key.public_key(), since, until)
+        if alternatives := (name,) if names is None else names:
+            other = x509.SubjectAlternativeName([x509.DNSName(one) for one in alternatives])
+            builder = builder.add_extension(other, critical=False)
         form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         path = self.folder / f"{name}-{until.days}.pem"
         path.write_bytes(
             key.private_bytes(serialization.Encoding.PEM, form, plain)
-            + certificate.public_bytes(serialization.Encoding.PEM)
+            + _pem(builder.sign(self.key, hashes.SHA256()))
+            + self.above
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
         return context
+
+
+def _named(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _authority(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, until: timedelta
+) -> x509.CertificateBuilder:
+    builder = _certificate(subject, issuer, key, timedelta(days=-400), until)
+    return builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
 
 
 def _certificate(

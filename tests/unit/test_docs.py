@@ -5,6 +5,8 @@ from pathlib import Path
 
 from linkgate.health.causes import CAUSES
 
+from lab.story.faults import FAULTS
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 README = (CHECKOUT / "README.md").read_text()
 
@@ -28,6 +30,17 @@ def test_the_runbook_has_a_heading_for_every_cause_with_its_meaning() -> None:
     for name, (meaning, step) in CAUSES.items():
         told = f"## {name}\n{meaning[0].upper()}{meaning[1:]}. {step[0].upper()}{step[1:]}.\n"
         assert told in runbook, name
+
+
+def test_the_runbook_says_of_every_cause_how_sure_it_is_what_to_run_and_which_faults_of_the_lab_show_it() -> None:
+    runbook = (CHECKOUT / "docs" / "runbook.md").read_text().partition("\n# Causes\n")[2]
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^#)", runbook, re.MULTILINE | re.DOTALL))
+    assert sections.keys() == CAUSES.keys()
+    for name, text in sections.items():
+        assert "\nHow sure: " in text, name
+        assert re.search(r"^    (aws|openssl|curl|mtr) ", text, re.MULTILINE), name
+        shown = re.findall(r"`make lab-fault FAULT=([a-z0-9-]+)`", text)
+        assert shown == [fault for fault, one in FAULTS.items() if one.cause == name], name
 
 
 def test_no_document_has_a_hole() -> None:

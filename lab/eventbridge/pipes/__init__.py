@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import boto3
@@ -119,12 +120,12 @@ class _Runner:
             log.exception("%s failed", arn)
 
     def _mover(self, pipe: _Record) -> Mover:
-        role = pipe["RoleArn"]
-        if not permissions.trusts(role, SERVICE):
+        role, source = pipe["RoleArn"], pipe["Source"]
+        if not permissions.trusts(role, SERVICE, pipe["Arn"]):
             raise Refused(f"{role} does not exist or does not trust {SERVICE}")
-        lacking = [action for action in TO_POLL if not permissions.role_allows(role, SERVICE, action, pipe["Source"])]
-        if lacking:
-            raise Refused(f"{role} lacks {', '.join(lacking)} on {pipe['Source']}")
+        allows = partial(permissions.role_allows, role, SERVICE, resource_arn=source, source_arn=pipe["Arn"])
+        if lacking := [action for action in TO_POLL if not allows(action=action)]:
+            raise Refused(f"{role} lacks {', '.join(lacking)} on {source}")
         key = pipe["Arn"], role
         if key not in self._movers:
             keys: Any = permissions.session(role, SERVICE, pipe["Name"])

@@ -11,6 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 EXPIRED, WRONG_NAME, UNTRUSTED = "certificate-expired", "certificate-wrong-name", "certificate-untrusted"
+CHAIN_EXPIRED = "certificate-chain-expired"
+FLAWS = (EXPIRED, WRONG_NAME, UNTRUSTED, CHAIN_EXPIRED)
+"""Of several the first is shown."""
 _OTHER_NAME = "other.example.com"
 _NO_NAME = "hello.invalid"
 """The name in a certificate where the service has no private DNS name; stacks/demo.yaml's servers do the same."""
@@ -31,6 +34,7 @@ class Authority:
         self.root = folder / "root.pem"
         self._trusted = _signer("Linkgate lab")
         self._foreign = _signer("Somebody else")
+        self._middle = _signer("Linkgate lab, in the middle")
         self._issued: dict[tuple[tuple[str, ...], str], Path] = {}
         self.root.write_bytes(_pem(_certificate(self._trusted, self._trusted, (), authority=True)))
 
@@ -43,7 +47,7 @@ class Authority:
 
     def _issue(self, names: tuple[str, ...], flaw: str) -> Path:
         server = _signer(names[0])
-        signer = self._foreign if flaw == UNTRUSTED else self._trusted
+        signer = {UNTRUSTED: self._foreign, CHAIN_EXPIRED: self._middle}.get(flaw, self._trusted)
         names = (_OTHER_NAME,) if flaw == WRONG_NAME else names
         age = 2 * _DAYS if flaw == EXPIRED else timedelta(days=1)
         path = self._folder / f"certificate-{len(self._issued)}.pem"
@@ -51,7 +55,9 @@ class Authority:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         path.touch(mode=0o600)
-        path.write_bytes(private + _pem(_certificate(server, signer, names, age)))
+        above = _certificate(self._middle, self._trusted, (), 2 * _DAYS, authority=True)
+        chain = _pem(above) if signer is self._middle else b""
+        path.write_bytes(private + _pem(_certificate(server, signer, names, age)) + chain)
         return path
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from lab.functions.launch import Launch
 from lab.network.dns import Zone
 from lab.network.follower import Follower
-from lab.network.namespaces.certificates import EXPIRED, UNTRUSTED, WRONG_NAME, Authority
+from lab.network.namespaces.certificates import FLAWS, Authority
 from lab.network.namespaces.fabric import Fabric
 from lab.network.namespaces.health_checks import Checks
 from lab.network.namespaces.plan import Plan, complaints, plans
@@ -28,6 +28,12 @@ from lab.privatelink.rules.model import Endpoint
 
 DNS_DOWN, PACKET_LOSS, ZONE_DOWN = "dns-down", "packet-loss", "zone-down"
 SERVER_503, SERVER_SLOW, SERVER_DEAD = "server-503", "server-slow", "server-dead"
+SERVER_RESETS, SERVER_WANTS_PROXY = "server-resets", "server-wants-proxy-protocol"
+SERVER_WANTS_CERTIFICATE = "server-wants-client-certificate"
+LARGE_DROPPED, ANSWERS_DROPPED = "large-packets-dropped", "acl-without-ephemeral-ports"
+DNS64, DUAL_STACK = "dns64", "dual-stack"
+FAMILIES = {DNS64: "64:ff9b::/96", DUAL_STACK: "fd00:6c::/96"}
+"""What names have beside their addresses of IPv4; no packet gets to either, as in a VPC without IPv6."""
 SLOW_SECONDS = 5.0
 _RETRY_SECONDS = 1.0
 """After which a server is started again whose port was in use."""
@@ -87,7 +93,8 @@ class NamespacesPlane:
     async def _apply(self, topology: Topology) -> None:
         """Make names, servers and rules what the topology asks for."""
         self._topology = topology
-        self._zone = Zone(topology.endpoints, _address, topology.balancers)
+        prefixes = tuple(prefix for name, prefix in FAMILIES.items() if name in topology.faults)
+        self._zone = Zone(topology.endpoints, _address, topology.balancers, prefixes)
         wanted = plans(topology, self._checks.healthy, _zones_down(topology), self._fabric.front)
         for vpc, plan in wanted.items():
             (await self._namespace(vpc)).set_addresses(plan.addresses)
@@ -97,6 +104,7 @@ class NamespacesPlane:
         self._apply_faults(topology)
         dead = SERVER_DEAD in topology.faults
         await self._servers.keep({vpc: set() if dead else plan.hosts for vpc, plan in wanted.items()}, namespaces)
+        self._servers.demand(SERVER_WANTS_CERTIFICATE in topology.faults)
         self._checks.keep(topology, namespaces)
         for vpc, namespace in self._vpcs.items():
             self._rule(namespace, wanted.get(vpc, Plan()))
@@ -117,13 +125,23 @@ class NamespacesPlane:
         faults = topology.faults
         self._servers.behaviour.status = "503 Service Unavailable" if SERVER_503 in faults else "200 OK"
         self._servers.behaviour.delay = SLOW_SECONDS if SERVER_SLOW in faults else 0
-        flaws = [flaw for flaw in (EXPIRED, WRONG_NAME, UNTRUSTED) if flaw in faults]
+        self._servers.behaviour.resets = SERVER_RESETS in faults
+        self._servers.behaviour.wants_proxy = SERVER_WANTS_PROXY in faults
+        flaws = [flaw for flaw in FLAWS if flaw in faults]
         self._servers.show(flaws[0] if flaws else "")
 
     def _rule(self, namespace: VpcNamespace, plan: Plan) -> None:
         faults = self._topology.faults
         namespace.rule(
-            ruleset(plan, namespace.link, self._lab_port, lossy=PACKET_LOSS in faults, dns_down=DNS_DOWN in faults)
+            ruleset(
+                plan,
+                namespace.link,
+                self._lab_port,
+                lossy=PACKET_LOSS in faults,
+                dns_down=DNS_DOWN in faults,
+                narrow=LARGE_DROPPED in faults,
+                mute=ANSWERS_DROPPED in faults,
+            )
         )
 
     def _write_status(self) -> None:

@@ -10,13 +10,25 @@ from lab.network.namespaces.fabric import BLOCK, CABLE
 from lab.network.namespaces.plan import Forward, Interface, Plan
 
 LOSS_PERCENT = 30
+LONGEST = 600
+"""Bytes of a packet that pass a path whose MTU nobody tells: less than a certificate has, more than a short answer."""
 
 
-def ruleset(plan: Plan, address: str, lab_port: int, *, lossy: bool = False, dns_down: bool = False) -> str:
+def ruleset(
+    plan: Plan,
+    address: str,
+    lab_port: int,
+    *,
+    lossy: bool = False,
+    dns_down: bool = False,
+    narrow: bool = False,
+    mute: bool = False,
+) -> str:
     """The rules of a VPC with `address` on the switch, in place of those before.
 
-    `lossy` drops LOSS_PERCENT of an endpoint's packets each way, `dns_down` everything to the DNS server. `lab_port` is
-    where the local AWS listens outside: a VPC gets no answer there, not even a refusal.
+    `lossy` drops LOSS_PERCENT of an endpoint's packets each way, `dns_down` everything to the DNS server, `narrow` what
+    an endpoint sends that is longer than LONGEST, `mute` all that it sends. `lab_port` is where the local AWS listens
+    outside: a VPC gets no answer there, not even a refusal.
     """
     interfaces, forwards = plan.interfaces, plan.forwards
     ends = [one.address for one in interfaces]
@@ -34,6 +46,8 @@ def ruleset(plan: Plan, address: str, lab_port: int, *, lossy: bool = False, dns
         *(["udp dport 53 drop"] if dns_down else []),
         *_for("ct original ip daddr", closed, ["drop"]),
         *_for("ct original ip daddr", ends, loss),
+        *_for("ct original ip daddr", ends if narrow else (), [f"ip length > {LONGEST} drop"]),
+        *_for("ct original ip daddr", ends if mute else (), ["drop"]),
     ]
     away = [f"{one.address} : {one.front}" for one in interfaces if one.front]
     nodes = [f"{front} : {node}" for front, node in plan.nodes.items()]

@@ -47,6 +47,12 @@ class Servers:
                     f"{os.strerror(error.errno or 0)}; end what listens there, or register the target with another port"
                 )
 
+    def demand(self, certificates: bool) -> None:
+        """From now on demand certificates of clients, or none."""
+        for running in self._running.values():
+            if running.context:
+                running.context.verify_mode = ssl.CERT_REQUIRED if certificates else ssl.CERT_NONE
+
     def show(self, flaw: str) -> None:
         """From now on show certificates with this flaw; "" is none."""
         if flaw == self._flaw:

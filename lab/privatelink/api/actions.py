@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lab.privatelink import ministack, protocol
-from lab.privatelink.api import catalogue, cloudtrail, decisions, endpoints, notifications, services
+from lab.privatelink.api import attachments, catalogue, cloudtrail, decisions, endpoints, notifications, services
 from lab.privatelink.rules.model import Caller, Refusal
 from lab.privatelink.rules.state import State
 
@@ -31,6 +31,8 @@ HANDLERS: Mapping[str, Handler] = {
     "DescribeVpcEndpoints": endpoints.describe,
     "ModifyVpcEndpoint": endpoints.modify,
     "DeleteVpcEndpoints": endpoints.delete,
+    "CreateTransitGatewayNetworkFunctionAttachment": attachments.create,
+    "DeleteTransitGatewayNetworkFunctionAttachment": attachments.delete,
 }
 
 

@@ -25,7 +25,7 @@ def _detail(service: Service) -> Values:
     detail: Values = {
         "ServiceName": service.name,
         "ServiceId": service.service_id,
-        "ServiceType": [{"ServiceType": "Interface"}],
+        "ServiceType": [{"ServiceType": service.kind}],
         "ServiceRegion": service.region,
         "AvailabilityZoneIds": [network.zone_id(zone) for zone in service.zones],
         "AvailabilityZones": service.zones,

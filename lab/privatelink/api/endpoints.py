@@ -9,7 +9,17 @@ from lab.privatelink import ministack, network
 from lab.privatelink.api import listing
 from lab.privatelink.api.fields import Values, given_tags, public_names, shown_tags, unsuccessful
 from lab.privatelink.rules import connections
-from lab.privatelink.rules.model import Caller, Connection, Failure, Refusal, Service, Subnet
+from lab.privatelink.rules.model import (
+    ATTACHMENT,
+    GATEWAY,
+    INTERFACE,
+    Caller,
+    Connection,
+    Failure,
+    Refusal,
+    Service,
+    Subnet,
+)
 from lab.privatelink.rules.state import State
 
 
@@ -19,17 +29,19 @@ def is_custom(service_name: str) -> bool:
 
 
 def create(state: State, caller: Caller, request: Values) -> Values | None:
-    """CreateVpcEndpoint of type Interface on a custom service; None for the others.
+    """CreateVpcEndpoint of type Interface or GatewayLoadBalancer on a custom service; None for the others.
 
     PrivateDnsEnabled counts as false unless given. SubnetConfigurations are not looked at.
     """
     name = request.get("ServiceName", "")
     if not is_custom(name):
         return None
-    if request.get("VpcEndpointType", "Gateway") != "Interface":
-        raise Refusal("InvalidParameter", f"Endpoint type ({request.get('VpcEndpointType')}) does not match {name}.")
+    kind = request.get("VpcEndpointType", "Gateway")
+    if kind not in (INTERFACE, GATEWAY):
+        raise Refusal("InvalidParameter", f"Endpoint type ({kind}) does not match {name}.")
     vpc_id = request["VpcId"]
-    groups = request.get("SecurityGroupIds") or [network.default_security_group(caller, vpc_id)]
+    default = network.default_security_group(caller, vpc_id)
+    groups = request.get("SecurityGroupIds") or ([default] if kind == INTERFACE else [])
     network.require_groups(caller, vpc_id, groups)
     if request.get("PrivateDnsEnabled"):
         network.require_dns(caller, vpc_id)
@@ -41,6 +53,7 @@ def create(state: State, caller: Caller, request: Values) -> Values | None:
         subnets=_subnets(caller, vpc_id, request.get("SubnetIds", [])),
         security_group_ids=groups,
         private_dns=request.get("PrivateDnsEnabled", False),
+        kind=kind,
     )
     network.show_interfaces(caller, connection)
     ministack.tag(caller.account, caller.region, connection.endpoint_id, given_tags(request, "vpc-endpoint"))
@@ -57,7 +70,7 @@ def _endpoint(state: State, caller: Caller, connection: Connection) -> Values:
     groups = [{"GroupId": g, "GroupName": network.group_name(caller, g) or g} for g in connection.security_group_ids]
     return {
         "VpcEndpointId": connection.endpoint_id,
-        "VpcEndpointType": "Interface",
+        "VpcEndpointType": connection.kind,
         "VpcId": connection.vpc_id,
         "ServiceName": service.name,
         "State": connection.state,
@@ -88,7 +101,7 @@ def _dns_entries(connection: Connection, service: Service) -> list[dict[str, str
 def describe(state: State, caller: Caller, request: Values) -> Values:
     """DescribeVpcEndpoints: those on custom services and ministack's, by id, by filter, in pages."""
     with state.lock:
-        own = [c for c in state.connections.values() if caller.owns(c)]
+        own = [c for c in state.connections.values() if caller.owns(c) and c.kind != ATTACHMENT]
     known = ministack.call("DescribeVpcEndpoints", {}, ministack.ORIGINALS).get("VpcEndpoints", [])
     known += [_endpoint(state, caller, connection) for connection in own]
     ids = request.get("VpcEndpointIds", [])

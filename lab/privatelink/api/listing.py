@@ -14,6 +14,9 @@ Facts = Mapping[str, Collection[str]]
 SMALLEST_PAGE, LARGEST_PAGE = 5, 1000
 """Bounds of MaxResults (EC2 API reference); more than the largest is taken as the largest."""
 
+MOST_VALUES = 200
+"""Values of one filter (EC2 user guide, "List and filter using the CLI and API"; API reference, error codes)."""
+
 
 def tag_facts(tags: Mapping[str, str]) -> dict[str, Collection[str]]:
     """What tags say to the filters `tag:KEY` and `tag-key`."""
@@ -23,10 +26,20 @@ def tag_facts(tags: Mapping[str, str]) -> dict[str, Collection[str]]:
 def chosen(items: Sequence[T], filters: Sequence[Mapping[str, Any]], facts: Callable[[T], Facts]) -> list[T]:
     """The items for which every filter has a value that fits one of the item's facts of that name.
 
-    `*` and `?` are wildcards; case counts, as on AWS. A name that no item could have is Refusal InvalidFilter.
+    `*` and `?` are wildcards; case counts, as on AWS. A name that no item could have is Refusal InvalidFilter, more
+    values than a filter may have FilterLimitExceeded.
     """
+    if any(len(f.get("Values", ())) > MOST_VALUES for f in filters):
+        raise Refusal("FilterLimitExceeded", "The maximum number of filters or filter values has been exceeded.")
     wanted = [(str(f["Name"]), _matcher([str(v) for v in f.get("Values", ())])) for f in filters]
     return [item for item in items if all(_fits(facts(item), name, matches) for name, matches in wanted)]
+
+
+def require_known(filters: Sequence[Mapping[str, Any]], names: Collection[str]) -> None:
+    """Raises Refusal InvalidFilter for a filter that is none of these, whatever there is to choose from."""
+    for name in (str(f["Name"]) for f in filters):
+        if name not in names:
+            raise Refusal("InvalidFilter", f"The filter {name} is invalid")
 
 
 def _matcher(values: Sequence[str]) -> Callable[[str], bool]:
@@ -37,7 +50,7 @@ def _matcher(values: Sequence[str]) -> Callable[[str], bool]:
 
 def _fits(facts: Facts, name: str, matches: Callable[[str], bool]) -> bool:
     if name not in facts and not name.startswith("tag:"):
-        raise Refusal("InvalidFilter", f"The filter '{name}' is invalid")
+        raise Refusal("InvalidFilter", f"The filter {name} is invalid")
     return any(map(matches, facts.get(name, ())))
 
 

@@ -4,23 +4,23 @@ from lab.privatelink import ministack, network
 from lab.privatelink.api import listing
 from lab.privatelink.api.fields import Values, given_tags, shown_tags, unsuccessful
 from lab.privatelink.rules import private_dns, services
-from lab.privatelink.rules.model import Caller, Refusal, Service
-from lab.privatelink.rules.principals import principal_type
+from lab.privatelink.rules.model import Caller, Service
+from lab.privatelink.rules.principals import ATTACHMENTS, ENDPOINTS, allowed, principal_type
 from lab.privatelink.rules.state import State
 
 
 def create_service(state: State, caller: Caller, request: Values) -> Values:
-    """CreateVpcEndpointServiceConfiguration. Only Network Load Balancers: the lab has no GWLB endpoints."""
-    if "GatewayLoadBalancerArns" in request:
-        raise Refusal("UnsupportedOperation", "The local AWS has no Gateway Load Balancer endpoint services.")
-    arns = request.get("NetworkLoadBalancerArns", [])
+    """CreateVpcEndpointServiceConfiguration."""
+    arns, gateways = request.get("NetworkLoadBalancerArns", []), request.get("GatewayLoadBalancerArns", [])
     service = services.create(
         state,
         caller,
         load_balancer_arns=arns,
-        zones=network.zones(caller, arns),
+        zones=network.zones(caller, [*arns, *gateways]),
         acceptance_required=request.get("AcceptanceRequired", True),
         private_name=request.get("PrivateDnsName", ""),
+        gateway_arns=gateways,
+        supported_regions=request.get("SupportedRegions", ()),
     )
     ministack.tag(caller.account, caller.region, service.service_id, given_tags(request, "vpc-endpoint-service"))
     return {"ServiceConfiguration": _configuration(caller, service), "ClientToken": request.get("ClientToken")}
@@ -29,7 +29,7 @@ def create_service(state: State, caller: Caller, request: Values) -> Values:
 def _configuration(caller: Caller, service: Service) -> Values:
     tags = ministack.tags(caller.account, caller.region, service.service_id)
     shown: Values = {
-        "ServiceType": [{"ServiceType": "Interface"}],
+        "ServiceType": [{"ServiceType": service.kind}],
         "ServiceId": service.service_id,
         "ServiceName": service.name,
         "ServiceState": "Available",
@@ -37,9 +37,13 @@ def _configuration(caller: Caller, service: Service) -> Values:
         "AvailabilityZones": service.zones,
         "AcceptanceRequired": service.acceptance_required,
         "ManagesVpcEndpoints": False,
-        "NetworkLoadBalancerArns": service.load_balancer_arns,
+        "NetworkLoadBalancerArns": service.load_balancer_arns or None,
+        "GatewayLoadBalancerArns": service.gateway_arns or None,
         "SupportedIpAddressTypes": ["ipv4"],
         "BaseEndpointDnsNames": [service.base_dns_name],
+        # Unconfirmed: that it is there, and empty, without a private name too (moto's tests have it so).
+        "PrivateDnsNameConfiguration": {},
+        "SupportedRegions": [{"Region": r, "ServiceState": "Available"} for r in service.supported_regions] or None,
         "Tags": shown_tags(tags),
     }
     if private := service.private_name:
@@ -75,20 +79,27 @@ def modify_service(state: State, caller: Caller, request: Values) -> Values:
     """ModifyVpcEndpointServiceConfiguration."""
     with state.lock:
         service = services.find(state, caller, request["ServiceId"])
-    removed = request.get("RemoveNetworkLoadBalancerArns", [])
-    kept = [a for a in service.load_balancer_arns if a not in removed]
-    arns = tuple(dict.fromkeys([*kept, *request.get("AddNetworkLoadBalancerArns", [])]))
-    changed = arns != service.load_balancer_arns
+    arns = _changed(service.load_balancer_arns, request, "NetworkLoadBalancerArns")
+    gateways = _changed(service.gateway_arns, request, "GatewayLoadBalancerArns")
+    changed = (arns, gateways) != (service.load_balancer_arns, service.gateway_arns)
     services.modify(
         state,
         caller,
         service.service_id,
         acceptance_required=request.get("AcceptanceRequired"),
         load_balancer_arns=arns if changed else None,
-        zones=network.zones(caller, arns) if changed else (),
+        gateway_arns=gateways if changed else None,
+        zones=network.zones(caller, [*arns, *gateways]) if changed else (),
+        supported_regions=_changed(service.supported_regions, request, "SupportedRegions"),
         private_name="" if request.get("RemovePrivateDnsName") else request.get("PrivateDnsName"),
     )
     return {"Return": True}
+
+
+def _changed(before: tuple[str, ...], request: Values, name: str) -> tuple[str, ...]:
+    """A list of the service after the request, which adds to it and removes from it."""
+    kept = [value for value in before if value not in request.get(f"Remove{name}", [])]
+    return tuple(dict.fromkeys([*kept, *request.get(f"Add{name}", [])]))
 
 
 def verify_private_name(state: State, caller: Caller, request: Values) -> Values:
@@ -110,22 +121,32 @@ def modify_permissions(state: State, caller: Caller, request: Values) -> Values:
     """ModifyVpcEndpointServicePermissions."""
     service_id = request["ServiceId"]
     add, remove = request.get("AddAllowedPrincipals", []), request.get("RemoveAllowedPrincipals", [])
-    added = services.permit(state, caller, service_id, add, remove)
-    return {"AddedPrincipals": [_permission(service_id, p) for p in added], "ReturnValue": True}
+    permission = request.get("PermissionType", ENDPOINTS)
+    added = services.permit(state, caller, service_id, add, remove, permission)
+    return {"AddedPrincipals": [_permission(service_id, p, permission) for p in added], "ReturnValue": True}
 
 
-def _permission(service_id: str, principal: str) -> Values:
-    return {"PrincipalType": principal_type(principal), "Principal": principal, "ServiceId": service_id}
+def _permission(service_id: str, principal: str, permission: str) -> Values:
+    return {
+        "PrincipalType": principal_type(principal),
+        "Principal": principal,
+        "ServiceId": service_id,
+        "PermissionType": permission,
+    }
 
 
 def describe_permissions(state: State, caller: Caller, request: Values) -> Values:
-    """DescribeVpcEndpointServicePermissions. Permissions have no ids and no tags of their own here."""
+    """DescribeVpcEndpointServicePermissions: a principal with both types is in it twice (unconfirmed).
+
+    Permissions have no ids and no tags of their own here.
+    """
     with state.lock:
         service = services.find(state, caller, request["ServiceId"])
+    known = [(principal, kind) for kind in (ENDPOINTS, ATTACHMENTS) for principal in allowed(service, kind)]
     found = listing.chosen(
-        service.principals,
+        known,
         request.get("Filters", ()),
-        lambda p: {"principal": (p,), "principal-type": (principal_type(p),)},
+        lambda p: {"principal": (p[0],), "principal-type": (principal_type(p[0]),), "permission-type": (p[1],)},
     )
-    shown, token = listing.page(found, request, lambda p: p)
-    return {"AllowedPrincipals": [_permission(service.service_id, p) for p in shown], "NextToken": token}
+    shown, token = listing.page(found, request, " ".join)
+    return {"AllowedPrincipals": [_permission(service.service_id, *p) for p in shown], "NextToken": token}

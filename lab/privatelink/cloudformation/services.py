@@ -33,11 +33,14 @@ def _service(service_id: str) -> Made:
 def update_service(service_id: str, old: Properties, new: Properties, stack_name: str) -> Made:
     """Everything about a service changes in place."""
     added, removed = changes("NetworkLoadBalancerArns", old, new)
+    more, fewer = changes("GatewayLoadBalancerArns", old, new)
     renamed = old.get("PrivateDnsName") != new.get("PrivateDnsName")
     arguments = given(
         ServiceId=service_id,
         AddNetworkLoadBalancerArns=added,
         RemoveNetworkLoadBalancerArns=removed,
+        AddGatewayLoadBalancerArns=more,
+        RemoveGatewayLoadBalancerArns=fewer,
         PrivateDnsName=new.get("PrivateDnsName") if renamed else None,
         RemovePrivateDnsName=True if renamed and not new.get("PrivateDnsName") else None,
     )
@@ -50,7 +53,7 @@ def update_service(service_id: str, old: Properties, new: Properties, stack_name
 def delete_service(service_id: str, properties: Properties) -> None:
     """Fails while the service has connections, as on AWS."""
     answer = ministack.call("DeleteVpcEndpointServiceConfigurations", {"ServiceIds": [service_id]})
-    succeeded(answer, gone=("InvalidVpcEndpointServiceId.NotFound",))
+    succeeded(answer, gone=("InvalidVpcEndpointService.NotFound",))
 
 
 def create_permissions(logical_id: str, properties: Properties, stack_name: str) -> Made:

@@ -3,7 +3,7 @@
 Their states, with what the provider does in decisions.py:
 
 pendingAcceptance --accept--> pending --soon--> available        any --delete--> deleting --soon--> gone
-pendingAcceptance, pending, available --reject--> rejected
+pendingAcceptance, available --reject--> rejected
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,11 @@ from datetime import UTC, datetime
 from lab.privatelink.rules import services
 from lab.privatelink.rules.addresses import free_address
 from lab.privatelink.rules.model import (
+    ATTACHMENT,
     AVAILABLE,
     DELETING,
+    GATEWAY,
+    INTERFACE,
     PENDING_ACCEPTANCE,
     Address,
     Caller,
@@ -37,15 +40,20 @@ def connect(
     subnets: Sequence[Subnet],
     security_group_ids: Sequence[str],
     private_dns: bool = False,
+    kind: str = INTERFACE,
 ) -> Connection:
-    """An interface endpoint of the caller on a service that lets it in.
+    """An endpoint of the caller, of type `kind`, on a service that lets it in.
 
-    Raises Refusal InvalidServiceName, InvalidParameter (a zone without the service, private DNS),
-    DuplicateSubnetsInSameZone, InsufficientFreeAddressesInSubnet.
+    Raises Refusal InvalidServiceName, InvalidParameter (another type, a zone without the service, private DNS; for a
+    Gateway Load Balancer more than one subnet), DuplicateSubnetsInSameZone, InsufficientFreeAddressesInSubnet.
     """
-    service = services.offered(state, caller, service_name)
+    service = services.offered(state, caller, service_name, kind)
+    if kind == GATEWAY and (len(subnets) > 1 or security_group_ids or private_dns):
+        # CreateVpcEndpoint: "For a Gateway Load Balancer endpoint, you can specify only one subnet"; groups and private
+        # names are for interface endpoints. The words are unconfirmed.
+        raise Refusal("InvalidParameter", f"An endpoint of type {kind} has one subnet, no groups, no private DNS name.")
     with state.change() as events:
-        connection = _request(caller, service, vpc_id, security_group_ids)
+        connection = _request(caller, service, kind, new_id("vpce"), vpc_id, security_group_ids)
         connection = replace(connection, addresses=_with_addresses(state, service, (), subnets))
         if private_dns:
             connection = with_private_name(state, connection, service)
@@ -54,8 +62,40 @@ def connect(
     return connection
 
 
-def _request(caller: Caller, service: Service, vpc_id: str, security_group_ids: Sequence[str]) -> Connection:
-    endpoint_id = new_id("vpce")
+def attach(state: State, caller: Caller, service_name: str, transit_gateway_id: str) -> Connection:
+    """A network function attachment of the caller's transit gateway to a service of Gateway Load Balancers.
+
+    "You can create one network function attachment for each combination of transit gateway and endpoint service. The
+    attachment remains in the pendingAcceptance state until the endpoint service owner accepts the endpoint connection"
+    (EC2 API reference; code and words of the refusal are unconfirmed). Whether the gateway exists is not looked at.
+    """
+    service = services.offered(state, caller, service_name, ATTACHMENT)
+    with state.change() as events:
+        there = {(c.service_id, c.vpc_id) for c in state.connections.values() if c.kind == ATTACHMENT}
+        if (service.service_id, transit_gateway_id) in there:
+            raise Refusal("DuplicateTransitGatewayAttachment", f"{transit_gateway_id} has an attachment to it already.")
+        connection = _request(caller, service, ATTACHMENT, new_id("tgw-attach"), transit_gateway_id, ())
+        state.connections[connection.endpoint_id] = connection
+        events.append(state.event("Connect", connection))
+    return connection
+
+
+def detach(state: State, caller: Caller, attachment_id: str) -> Connection:
+    """Delete the caller's attachment, which "must be in the available or pendingAcceptance state" (API reference)."""
+    with state.change() as events:
+        connection = state.connections.get(attachment_id)
+        if connection is None or connection.kind != ATTACHMENT or not caller.owns(connection):
+            raise Refusal("InvalidTransitGatewayAttachmentID.NotFound", f"The attachment '{attachment_id}' is unknown")
+        if connection.state not in (AVAILABLE, PENDING_ACCEPTANCE):
+            raise Refusal("IncorrectState", f"{attachment_id} is in invalid state")
+        events.append(state.move(connection, DELETING, "Delete"))
+    state.later(state.settle_after, lambda: _forget(state, attachment_id))
+    return state.connections[attachment_id]
+
+
+def _request(
+    caller: Caller, service: Service, kind: str, endpoint_id: str, vpc_id: str, security_group_ids: Sequence[str]
+) -> Connection:
     return Connection(
         connection_id=new_id("vpce-con"),
         endpoint_id=endpoint_id,
@@ -69,6 +109,7 @@ def _request(caller: Caller, service: Service, vpc_id: str, security_group_ids: 
         created=datetime.now(UTC),
         addresses=(),
         security_group_ids=tuple(security_group_ids),
+        kind=kind,
     )
 
 
@@ -98,7 +139,7 @@ def _with_addresses(
 def find(state: State, caller: Caller, endpoint_id: str) -> Connection:
     """The caller's own endpoint. Raises Refusal InvalidVpcEndpointId.NotFound."""
     connection = state.connections.get(endpoint_id)
-    if connection is None or not caller.owns(connection):
+    if connection is None or connection.kind == ATTACHMENT or not caller.owns(connection):
         raise Refusal("InvalidVpcEndpointId.NotFound", f"The Vpc Endpoint Id '{endpoint_id}' does not exist")
     return connection
 

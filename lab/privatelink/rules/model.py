@@ -13,6 +13,12 @@ REJECTED = "rejected"
 DELETING = "deleting"
 """States of a connection as EC2 answers them: lower camel case, unlike the enum in botocore's model."""
 
+INTERFACE = "Interface"
+GATEWAY = "GatewayLoadBalancer"
+ATTACHMENT = "TransitGatewayAttachment"
+"""Kinds of connections. The first two are EC2's types of endpoints and of services. An attachment, of a transit gateway
+to a service of the second type, is no endpoint and has its own ids (tgw-attach-…)."""
+
 EVENTS = ("Accept", "Connect", "Delete", "Reject")
 NAME_PREFIX = "com.amazonaws.vpce"
 """What the name of a custom service begins with: of the form com.amazonaws.vpce.us-east-1.vpce-svc-… are the names
@@ -74,7 +80,11 @@ class PrivateName:
 
 @dataclass(frozen=True)
 class Service:
-    """An endpoint service. `zones` are the names of the zones that its load balancers are in."""
+    """An endpoint service. `zones` are the names of the zones that its load balancers are in.
+
+    `principals` may make endpoints on it, `attaching` may attach transit gateways to it; `supported_regions` are kept
+    and shown, but no endpoint of another Region can be made here.
+    """
 
     service_id: str
     owner: str
@@ -85,6 +95,10 @@ class Service:
     private_name: PrivateName | None = None
     principals: tuple[str, ...] = ()
     deleted: bool = False
+    kind: str = INTERFACE
+    gateway_arns: tuple[str, ...] = ()
+    attaching: tuple[str, ...] = ()
+    supported_regions: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -126,7 +140,11 @@ class Address:
 
 @dataclass(frozen=True)
 class Connection:
-    """An interface endpoint and its connection to a service: one thing, seen by the consumer and by the provider."""
+    """An endpoint and its connection to a service: one thing, seen by the consumer and by the provider.
+
+    Where the kind is ATTACHMENT, `endpoint_id` is that of the attachment and `vpc_id` of its transit gateway. Only
+    interface endpoints have DNS names.
+    """
 
     connection_id: str
     endpoint_id: str
@@ -141,9 +159,12 @@ class Connection:
     addresses: tuple[Address, ...]
     security_group_ids: tuple[str, ...]
     private_dns: bool = False
+    kind: str = INTERFACE
 
     def dns_names(self, service: Service) -> tuple[str, ...]:
         """The regional name, then one zonal name for each subnet, in their order (recorded from AWS)."""
+        if self.kind != INTERFACE:
+            return ()
         zonal = (f"{self.label}-{address.zone}.{service.base_dns_name}" for address in self.addresses)
         return (f"{self.label}.{service.base_dns_name}", *zonal)
 

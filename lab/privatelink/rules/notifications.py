@@ -4,19 +4,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lab.privatelink.rules import connections, services
-from lab.privatelink.rules.model import EVENTS, Caller, Failure, Notification, Refusal, new_id, refused
+from lab.privatelink.rules.model import EVENTS, INTERFACE, Caller, Failure, Notification, Refusal, new_id, refused
 from lab.privatelink.rules.state import State
 
 
 def create(
     state: State, caller: Caller, topic_arn: str, events: Sequence[str], service_id: str = "", endpoint_id: str = ""
 ) -> Notification:
-    """A notification of the caller about a service or about an endpoint of its own."""
+    """A notification of the caller about a service or about an endpoint of its own.
+
+    "You can create a connection notification for interface endpoints only" (API reference): refused for Gateway Load
+    Balancers, though their guide speaks of a notification too. The code of the refusal is unconfirmed.
+    """
     with state.change():
-        if service_id:
-            services.find(state, caller, service_id)
-        else:
-            connections.find(state, caller, endpoint_id)
+        source = (
+            services.find(state, caller, service_id) if service_id else connections.find(state, caller, endpoint_id)
+        )
+        if source.kind != INTERFACE:
+            raise Refusal("InvalidParameter", "Connection notifications are for interface endpoints only.")
         notification = Notification(
             notification_id=new_id("vpce-nfn"),
             owner=caller.account,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from lab.privatelink.rules.model import Connection, ConnectionEvent, Endpoint, Notification, Service
+from lab.privatelink.rules.model import INTERFACE, Connection, ConnectionEvent, Endpoint, Notification, Service
 
 log = logging.getLogger(__name__)
 Later = Callable[[float, Callable[[], None]], object]
@@ -63,7 +63,8 @@ class State:
     def endpoints(self) -> tuple[Endpoint, ...]:
         """A snapshot of every interface endpoint on a custom service, whatever its state. Thread-safe."""
         with self.lock:
-            return tuple(_snapshot(c, self.services[c.service_id]) for c in self.connections.values())
+            interfaces = [c for c in self.connections.values() if c.kind == INTERFACE]
+            return tuple(_snapshot(c, self.services[c.service_id]) for c in interfaces)
 
     def private_names(self) -> dict[str, tuple[str, ...]]:
         """The private DNS names of the services behind each load balancer, by its ARN. Thread-safe."""

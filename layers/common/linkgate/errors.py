@@ -4,6 +4,7 @@
   x SettingsError       the deployment is wrong: terminal, names the variable
   x Unavailable         AWS cannot answer now: worth another try, later
     - Throttled         EC2 asks for fewer calls
+    - NotYet          a function is being made ready
     - Contended         another approver decides on the same connection at this moment
     - Damaged           an item of the ledger has not the form that is written: somebody else changed it
 """
@@ -23,6 +24,10 @@ class Unavailable(LinkgateError):
 
 class Throttled(Unavailable):
     """EC2 answered RequestLimitExceeded or one of its relatives."""
+
+
+class NotYet(Unavailable):
+    """Lambda is making a function ready that slept, or was just deployed."""
 
 
 class Contended(Unavailable):

@@ -1,7 +1,9 @@
 """Every metric that Linkgate emits: its name and its unit, once. EMF on stdout, by Powertools.
 
-Alarms in template.yaml read `Stack` alone, since services are not known when the stack is deployed; the
-dashboard reads `Stack` and `Service`, and what is finer than that (a zone, a failing endpoint) as well.
+Alarms in template.yaml read `Stack` alone, since services are not known when the stack is deployed. CloudWatch bills
+each metric by the hour in which it is written: what is written of a service in peace is one of SERVICE, what is finer
+(a zone, a failing endpoint) is written only while something fails, and what neither an alarm nor the dashboard reads is
+a field of the log.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,14 +21,11 @@ UNITS = {
     "StaleRequests": MetricUnit.Count,
     "InvalidRows": MetricUnit.Count,
     "UnusedRows": MetricUnit.Count,
-    "UnwantedConnections": MetricUnit.Count,
     "Cuts": MetricUnit.Count,
     "TrippedBreakers": MetricUnit.Count,
     "MisconfiguredGates": MetricUnit.Count,
-    "Connections": MetricUnit.Count,
     "ProbedEndpoints": MetricUnit.Count,
     "UnhealthyEndpoints": MetricUnit.Count,
-    "UnprobedEndpoints": MetricUnit.Count,
     "UnexpectedlyOpenEndpoints": MetricUnit.Count,
     "UnhealthyAddresses": MetricUnit.Count,
     "ProbeErrors": MetricUnit.Count,
@@ -39,6 +38,8 @@ UNITS = {
     "TimeToVerified": MetricUnit.Milliseconds,
 }
 """CertificateDaysLeft counts days, for which CloudWatch has no unit."""
+SERVICE = frozenset({"UnhealthyEndpoints", "CertificateDaysLeft", "TotalTime"})
+"""Written of every service, whether anything fails or not."""
 
 
 def emit(stack: str, values: Mapping[str, float], service: str = "", **finer: str) -> None:
@@ -48,10 +49,12 @@ def emit(stack: str, values: Mapping[str, float], service: str = "", **finer: st
 
 
 def spread(stack: str, values: Mapping[str, Sequence[float]], service: str) -> None:
-    """Write raw values of one service, which count for the stack as well; a line takes 100 values of a metric."""
+    """Write raw values of one service as the stack's, those of SERVICE as its own too; a line takes 100 of a metric."""
+    own = {name: values[name] for name in values.keys() & SERVICE}
+    _write(_provider({"Stack": stack}), {name: several for name, several in values.items() if name not in own})
     provider = _provider({"Stack": stack})
     provider.add_dimensions(Service=service)
-    _write(provider, values)
+    _write(provider, own)
 
 
 def _provider(dimensions: Mapping[str, str]) -> AmazonCloudWatchEMFProvider:

@@ -114,6 +114,11 @@ class State(StrEnum):
         return self in (State.PENDING, State.AVAILABLE, State.PARTIAL)
 
     @property
+    def passes(self) -> bool:
+        """Traffic passes, at least in part."""
+        return self in (State.AVAILABLE, State.PARTIAL)
+
+    @property
     def gone(self) -> bool:
         """Nothing will ever pass again: the consumer must create a new endpoint."""
         return self in (State.DELETING, State.DELETED, State.FAILED, State.EXPIRED)

@@ -3,6 +3,7 @@
 import functools
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from prober.clock import Failed
 
@@ -22,9 +23,12 @@ def threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(AT_ONCE, "resolve")
 
 
-def resolve(host: str, timeout: float) -> list[str]:
-    """Every address of a name, A and AAAA, each once; at least one. Raises Failed after `timeout` seconds at most."""
-    question = threads().submit(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
+def resolve(host: str, timeout: float, ipv6: bool = True) -> list[str]:
+    """Every address of a name, A and AAAA, each once; at least one. Raises Failed after `timeout` seconds at most.
+
+    Without `ipv6` A alone, unless there is none.
+    """
+    question = threads().submit(_ask, host, ipv6)
     try:
         found = list(dict.fromkeys(str(entry[4][0]) for entry in question.result(timeout)))
     except TimeoutError:
@@ -38,3 +42,13 @@ def resolve(host: str, timeout: float) -> list[str]:
     if not found:
         raise Failed("dns_not_found", f"{host} has no address")
     return found
+
+
+def _ask(host: str, ipv6: bool) -> list[Any]:
+    if not ipv6:
+        try:
+            return socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            if _CAUSES.get(error.errno or 0) == "dns_timeout":
+                raise
+    return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)

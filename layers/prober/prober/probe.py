@@ -1,10 +1,12 @@
 """One address through its phases: TCP, then TLS and HTTP as the target asks; the first that fails is the cause."""
 
+import contextlib
 import socket
 from typing import Any
 
 from prober import http, tcp, tls
 from prober.clock import Clock, Failed
+from prober.http import Stream
 from prober.target import Target
 from prober.verdict import OUT_OF_TIME, Verdict
 
@@ -30,7 +32,7 @@ def probe(blank: Verdict, target: Target, clock: Clock) -> Verdict:
     elif target.closed and cause == "tcp_timeout":
         cause, detail = "", "closed as expected (tcp_timeout)"
     if cause == "tls_expired":
-        seen["tls_days_left"] = 0.0  # OpenSSL shows nothing of a certificate that it refuses
+        seen["tls_days_left"], detail = _expired(blank.address, target, clock, detail)
     phases = clock.phases | {"total": round(sum(clock.phases.values()), 3)}
     phases.pop("body", None)
     return blank.saying(cause, detail, phases=phases, **seen)
@@ -38,8 +40,8 @@ def probe(blank: Verdict, target: Target, clock: Clock) -> Verdict:
 
 def _walk(address: str, target: Target, clock: Clock, seen: dict[str, Any]) -> None:
     """Go phase by phase and note down what is seen; raises Failed at the first that fails."""
-    plain = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    stream: http.Stream = plain
+    plain = _socket(address)
+    stream: Stream = plain
     try:
         with clock.phase("tcp"):
             tcp.connect(plain, address, target.port, clock)
@@ -47,15 +49,30 @@ def _walk(address: str, target: Target, clock: Clock, seen: dict[str, Any]) -> N
             raise Failed(OPEN, f"{address} answers")
         if target.secure:
             with clock.phase("tls"):
-                stream = secure = tls.handshake(plain, target.server_name, clock)
+                stream = secure = tls.handshake(plain, target.server_name, clock, target.authorities)
             seen["tls_days_left"] = secure.days_left()
         if target.asks:
             with clock.phase("first_byte"):
-                answer, seen["http_status"] = http.ask(stream, target, clock)
-            http.expect(seen["http_status"], target)
+                answer, head = http.ask(stream, target, clock)
+            seen["http_status"] = head.status
+            http.expect(head.status, target)
             if target.body is not None:
                 with clock.phase("body"):
-                    http.match(answer, target.body, clock)
+                    http.match(answer, head, target.body, clock)
     finally:
         seen["retransmits"] = tcp.retransmits(plain)
         plain.close()
+
+
+def _expired(address: str, target: Target, clock: Clock, detail: str) -> tuple[float, str]:
+    """Days left, none or fewer, and in words which certificate of the chain is out of date, as far as a look tells."""
+    with contextlib.suppress(OSError, Failed), _socket(address) as plain:
+        tcp.connect(plain, address, target.port, clock)
+        days, whose = tls.look_again(plain, target.server_name, clock)
+        if days < 0:
+            return days, f"{detail}: {whose}"
+    return 0.0, detail
+
+
+def _socket(address: str) -> socket.socket:
+    return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)

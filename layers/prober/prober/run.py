@@ -63,7 +63,7 @@ def probe_all(targets: object, scope: Scope, deadline: float = math.inf) -> list
         except Exception as error:  # such as a number too long to be repeated
             verdicts[0] = verdicts[0].saying("probe_error", f"{type(error).__name__}: {error}")
     if any(job.target.secure for jobs in names.values() for job in jobs):
-        trusting()  # before the clocks run: it takes a small function a tenth of a second, once
+        trusting(scope.authorities)  # before the clocks run: it takes a small function a tenth of a second, once
     Run(scope, deadline).probe(names)
     if (more := len(targets) - MOST_TARGETS) > 0:
         found.append([Verdict.blank(None).saying("probe_error", f"{more} targets beyond {MOST_TARGETS} were left out")])
@@ -98,7 +98,9 @@ class Run:
         clock = Clock(timeout, self._deadline)
         try:
             with clock.phase("dns"):
-                addresses = resolve(host, clock.left())
+                addresses = self._scope.own(found := resolve(host, clock.left(), self._scope.ipv6))
+            if not addresses:
+                raise Failed("probe_error", f"{host} leads to {found[0]} alone, and this canary has no IPv6")
         except Failed as failed:
             cause, detail = failed.cause, str(failed)
         except Exception as error:

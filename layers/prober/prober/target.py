@@ -30,7 +30,8 @@ class Target:
     """A target that may be probed. `server_name` is for SNI, the certificate and Host; `path` begins with a slash.
 
     `status` is the one that is expected, None for 200 to 399; `body` are the texts that must occur in this order,
-    None where the body does not matter. `timeout` in seconds is for each phase.
+    None where the body does not matter. `timeout` in seconds is for each phase. `authorities` in DER are trusted beside
+    the operating system's.
     """
 
     scheme: str
@@ -42,6 +43,7 @@ class Target:
     status: int | None
     body: tuple[bytes, ...] | None
     timeout: float
+    authorities: bytes = b""
 
     @property
     def secure(self) -> bool:
@@ -62,16 +64,20 @@ class Target:
         if problem := scope.forbid(url.scheme, url.host, url.port):
             raise Failed("probe_error", problem)
         host = _host("name", url.host)
+        server_name = _host("server_name", target.get("server_name") or host).rstrip(".")
+        if problem := scope.foreign("server_name", server_name):
+            raise Failed("probe_error", problem)
         read = cls(
             scheme=url.scheme,
             host=host,
             port=url.port or 0,
             path=url.path,
-            server_name=_host("server_name", target.get("server_name") or host).rstrip("."),
+            server_name=server_name,
             closed=_closed(target.get("expect", "open")),
             status=_status(target.get("expect_status")),
             body=_body(target.get("expect_body")),
             timeout=_timeout(target.get("timeout_seconds")),
+            authorities=scope.authorities,
         )
         if not read.asks and (read.status, read.body) != (None, None):
             raise Failed("probe_error", f"{read.scheme} gives no HTTP answer whose status or body could be expected")

@@ -18,7 +18,8 @@ OUT_OF_TIME = "not probed: the canary ran out of time"
 class Verdict:
     """What one probe of one address found. Phase times in milliseconds; `cause` "" is good.
 
-    `tls_days_left` is that of a certificate that was accepted, and 0 where it was refused for its date.
+    `tls_days_left` is that of the certificate of an accepted chain that ends first; 0 or less where one was refused for
+    its date.
     """
 
     endpoint_id: str

@@ -55,7 +55,7 @@ def handler(event, context):
     for record in event["Records"]: print(record["body"])
     return {"batchItemFailures": [{"itemIdentifier": identity} for identity in failed]}
 """
-        name = function(client, code, allow("sqs:*"))
+        name = function(client, code, allow("sqs:*"), Timeout=1)
         client("lambda").create_event_source_mapping(
             FunctionName=name,
             EventSourceArn=arn,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lab.eventbridge.schedules import PACE
-from lab.harness.process import SPEED, LabProcess
+from lab.harness.process import PROVIDER_ACCOUNT, REGION, SPEED, LabProcess
 from tests.integration.conftest import Client
 from tests.integration.deploy import (
     allow,
@@ -16,6 +16,7 @@ from tests.integration.deploy import (
     function,
     let_in,
     lines,
+    only_for,
     queue,
     received,
     role,
@@ -117,6 +118,22 @@ def test_a_schedule_whose_role_may_not_send_is_told_so(lab: LabProcess, client: 
     expected = f"schedule/default/{name} did not deliver to {arn}"
     assert eventually(lambda: expected in lab.log.read_text(errors="replace"))
     assert waiting(client, url) == 0
+
+
+def test_a_role_is_assumed_for_the_group_of_a_schedule(lab: LabProcess, client: Client, schedules: Any) -> None:
+    """As AWS has it since 2023: a trust policy that names the schedule itself trusts nobody."""
+    url, arn = queue(client)
+    may, never = (role(client, "scheduler", allow("sqs:SendMessage", on=arn)) for _ in range(2))
+    name = unique("schedule")
+    before = f"arn:aws:scheduler:{REGION}:{PROVIDER_ACCOUNT}"
+    only_for(client, never, "scheduler", f"{before}:schedule/default/*")
+    only_for(client, may, "scheduler", f"{before}:schedule-group/default")
+    schedules(name, Target={"Arn": arn, "RoleArn": never, "Input": "never"})
+    assert eventually(
+        lambda: f"schedule/default/{name} did not deliver to {arn}" in lab.log.read_text(errors="replace")
+    )
+    schedules(unique("schedule"), Target={"Arn": arn, "RoleArn": may, "Input": "now"})
+    assert received(client, url)[0]["Body"] == "now"
 
 
 def test_at_keeps_to_the_real_time(client: Client, schedules: Any) -> None:

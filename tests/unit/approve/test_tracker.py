@@ -11,7 +11,7 @@ from linkgate.ledger.items import Judgment
 from linkgate.model import Decision, Mode, Outcome, Reason, State, Status
 
 from tests.application import SERVICE, Application
-from tests.world import OTHER, endpoint_id
+from tests.world import CONSUMER, OTHER, endpoint_id
 
 A, B = endpoint_id(1), endpoint_id(2)
 CLOSED = "Endpoint Connection Closed"
@@ -58,7 +58,31 @@ def test_each_state_has_its_status(app: Application, state: State, status: Statu
     assert app.bus.kinds(A) == told.get(status, [])
 
 
-def test_a_state_that_nobody_has_heard_of_changes_nothing(app: Application) -> None:
+@pytest.mark.parametrize("status", [Status.ACCEPTED, Status.VERIFIED, Status.REJECTED, Status.CUT])
+def test_in_a_state_that_nobody_has_heard_of_an_endpoint_stays_what_it_was(app: Application, status: Status) -> None:
+    app.ledger.alter(A, status=status, claimed=status.live)
+    before = app.known(A)
+    app.world.turn(A, State.UNKNOWN)
+    look(app)
+    assert app.known(A) == replace(before, state=State.UNKNOWN)
+    assert app.bus.kinds(A) == []
+
+
+def test_a_request_in_a_state_that_nobody_has_heard_of_is_held_and_judged_once_it_waits(app: Application) -> None:
+    new = endpoint_id(9)
+    app.world.connect(new, SERVICE, state=State.UNKNOWN)
+    app.send(new, origin="Connect")
+    app.work()
+    assert (app.known(new).status, app.known(new).state, app.known(new).claimed) == (Status.HELD, State.UNKNOWN, False)
+    assert (new in {endpoint for _, endpoint in app.world.asked}, app.bus.kinds(new)) == (False, [])
+    app.allow_list.put(SERVICE, CONSUMER, effect="allow")
+    app.world.turn(new, State.PENDING_ACCEPTANCE)
+    app.settle()
+    assert app.known(new).status is Status.ACCEPTED
+
+
+def test_a_decision_that_is_open_is_not_ended_by_a_state_that_nobody_has_heard_of(app: Application) -> None:
+    app.ledger.alter(A, settled=False, refusal="Throttled")
     before = app.known(A)
     app.world.turn(A, State.UNKNOWN)
     look(app)

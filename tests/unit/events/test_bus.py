@@ -130,6 +130,7 @@ def test_a_decision_that_an_earlier_run_acted_on_is_published_as_done(outcome: O
 KINDS = {
     *DECISIONS.values(),
     *("Endpoint Connection Closed", "Endpoint Verified", "Endpoint Unhealthy", "Endpoint Recovered"),
+    "Endpoint Unprobed",
     *(
         "Allow List Row Invalid",
         "Allow List Row Unused",

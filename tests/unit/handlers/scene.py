@@ -56,12 +56,16 @@ class Said:
     def metrics(self, service: str = "") -> dict[str, float]:
         """The metrics of the stack, or of one service."""
         found = [line for line in self.read().lines if "_aws" in line and line.get("Service", "") == service]
-        mine = [line for line in found if not line.keys() & {"Status", "Zone", "Endpoint"}]
+        mine = [line for line in found if not line.keys() & {"Zone", "Endpoint"}]
         names = [metric["Name"] for line in mine for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
         return {name: line[name][0] for line in mine for name in names if name in line}
 
     def messages(self, level: str) -> list[str]:
         return [line["message"] for line in self.read().lines if line.get("level") == level]
+
+    def fields(self, message: str) -> dict[str, Any]:
+        """The last line of the log with this message."""
+        return [line for line in self.read().lines if line.get("message") == message][-1]
 
 
 def naming(*endpoints: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from linkgate.errors import Unavailable
-from linkgate.model import Status
+from linkgate.model import State, Status
 
 from functions.sweep import app as sweep
 from tests import gallery
@@ -46,7 +46,6 @@ def test_the_schedule_looks_at_everything_and_counts_it(app: Application, said: 
         "PendingRequests": 1,
         "StaleRequests": 1,
         "RefusedConnections": 0,
-        "UnwantedConnections": 0,
         "TrippedBreakers": 0,
         "UnusedRows": 0,
         "MisconfiguredGates": 1,
@@ -75,6 +74,24 @@ def test_an_item_of_the_ledger_that_cannot_be_read_is_named_and_counted(app: App
     assert said.metrics()["Failures"] == 1
     words = 'status is "QUARANTINED": expected a status'
     assert said.messages("ERROR") == [f"the ledger's item {A} cannot be read: {words}"]
+
+
+def test_a_state_that_nobody_knows_is_counted_and_named(app: Application, said: Said) -> None:
+    app.world.connect(A, SERVICE, state=State.UNKNOWN)
+    sweep.handler(gallery.sample("schedule"), Context())
+    assert said.metrics()["Failures"] == 1
+    assert any(f"EC2 shows {A} in a state that Linkgate does not know" in one for one in said.messages("ERROR"))
+
+
+def test_a_sweep_of_everything_logs_how_many_connections_have_each_status(app: Application, said: Said) -> None:
+    app.allow_list.put(SERVICE, "@settings", mode="enforce")
+    app.allow_list.put(SERVICE, OTHER, effect="allow")
+    app.connect(A, OTHER)
+    app.connect(B, "444444444444")
+    app.work(60)
+    sweep.handler(gallery.sample("schedule"), Context())
+    found = said.fields("connections")
+    assert {name: found[name] for name in ("HELD", "ACCEPTED", "CUT")} == {"HELD": 1, "ACCEPTED": 1, "CUT": 0}
 
 
 def edited(name: str, keys: dict[str, Any], **image: Any) -> dict[str, Any]:

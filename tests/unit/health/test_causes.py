@@ -15,8 +15,9 @@ PROBER = Path(__file__).parents[3] / "layers" / "prober" / "prober"
 RUNBOOK = (Path(__file__).parents[3] / "docs" / "runbook.md").read_text()
 PROBED = {
     *("dns_not_found", "dns_timeout", "dns_unexpected_address", "tcp_timeout", "tcp_refused"),
-    *("tls_name_mismatch", "tls_untrusted", "tls_expired", "tls_failed"),
-    *("http_timeout", "http_status", "body_mismatch", "unexpectedly_open", "probe_error"),
+    *("tls_name_mismatch", "tls_untrusted", "tls_expired", "tls_failed", "tls_timeout", "tls_closed"),
+    *("tls_version", "tls_name_refused", "tls_client_certificate"),
+    *("http_timeout", "http_closed", "http_status", "body_mismatch", "unexpectedly_open", "probe_error"),
 }
 DIAGNOSED = {
     *("connection_pending", "connection_rejected", "endpoint_deleted"),

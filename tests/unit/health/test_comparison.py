@@ -24,7 +24,7 @@ NO_PRIVATE = spoilt(WELL, "dns_not_found", kind=Kind.PRIVATE)
 LOSSY = spoilt(WELL, "tcp_timeout", kind=Kind.ZONAL)
 PORT_DEAD = spoilt(WELL, "tcp_timeout", scheme="https")
 STRANGER = [one(Kind.PRIVATE, ELSEWHERE, "", scheme) for scheme in PORTS]
-HANGS = [one(Kind.REGIONAL, A, "tls_failed", "https", retransmits=1), one(Kind.ZONAL, B, "http_timeout")]
+HANGS = [one(Kind.REGIONAL, A, "tls_timeout", "https", retransmits=1), one(Kind.ZONAL, B, "http_timeout")]
 SLOW = spoilt(WELL, "http_timeout")
 CASES = {
     "both zones dead": (spoilt(ZONE_DEAD, "tcp_timeout"), "tcp_timeout"),
@@ -134,7 +134,7 @@ def test_of_few_verdicts_one_alone_says_nothing_unless_it_is_the_only_one() -> N
     assert causes([*dead[:1], *again([first], 2)]) == ("packet_loss",)
 
 
-@pytest.mark.parametrize("cause", ["tls_failed", "http_timeout"])
+@pytest.mark.parametrize("cause", ["tls_timeout", "http_timeout"])
 def test_a_connection_that_hangs_after_packets_were_sent_again_is_loss(cause: str) -> None:
     slow = spoilt(everything(), cause, scheme="https", kind=Kind.PRIVATE)
     assert causes(slow) == (cause,)

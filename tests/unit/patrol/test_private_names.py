@@ -80,7 +80,14 @@ def test_a_private_name_that_ec2_lists_counts_from_the_first_round_on(
     assert (private.known(A).recent, private.known(A).cause) == ("0", cause)
 
 
-def test_what_a_canary_may_not_probe_of_an_unused_private_name_is_no_error(private: Application) -> None:
+def test_a_private_name_that_a_canary_may_not_probe_is_told_since_nobody_else_can_say_whether_it_is_used(
+    private: Application,
+) -> None:
     private.canary.nowhere.clear()
     private.canary.causes[PRIVATE] = "probe_error"
-    assert counts(found(private))["ProbeErrors"] == 0
+    seen = found(private)
+    assert (numbers(seen), counts(seen)["ProbeErrors"]) == ((1, [], 0), 1)
+    assert (private.known(A).status, private.known(A).health["errors"]) == (Status.VERIFIED, ["as told"])
+    private.canary.causes[PRIVATE] = ""
+    walk(private)
+    assert private.known(A).health["errors"] == []

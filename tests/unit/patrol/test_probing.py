@@ -8,7 +8,7 @@ from linkgate.errors import Throttled
 from linkgate.model import State, Status
 
 from tests.application import PROBE, SERVICE, Application
-from tests.unit.patrol.scene import ZONES, A, B, found, in_zones, join, numbers, regional, unknown, walk, zonal
+from tests.unit.patrol.scene import ZONES, A, B, found, in_zones, join, numbers, regional, walk, zonal
 from tests.world import Service, endpoint_id, service_id
 
 # ------------------------------------------------------------------ what is probed
@@ -39,8 +39,8 @@ def test_every_name_is_probed_and_one_dead_zone_is_a_bad_round(app: Application)
     assert app.known(A).health["zone"] == "eu-west-1a"
 
 
-@pytest.mark.parametrize("state", [state for state in State if state is not State.AVAILABLE])
-def test_only_available_connections_are_probed(app: Application, state: State) -> None:
+@pytest.mark.parametrize("state", [one for one in State if one not in (State.AVAILABLE, State.PARTIAL, State.UNKNOWN)])
+def test_connections_in_which_nothing_can_pass_are_not_probed(app: Application, state: State) -> None:
     app.world.turn(A, state)
     assert numbers(found(app))[0] == 0
     assert app.canary.targets == []
@@ -133,10 +133,10 @@ def test_a_connection_of_which_nobody_knows_when_it_was_accepted_may_be_pending_
     assert numbers(found(app)) == (0, [], 0)
 
 
-@pytest.mark.parametrize("state", [State.PARTIAL, State.UNKNOWN])
-def test_a_state_that_says_nothing_is_unprobed(app: Application, state: State) -> None:
-    app.world.turn(A, state)
-    unknown(app, app.round())
+def test_a_request_in_a_state_that_nobody_knows_is_not_probed(app: Application) -> None:
+    app.world.connect(B, SERVICE, state=State.UNKNOWN)
+    app.round()
+    assert {target["endpoint_id"] for target in app.canary.targets} == {A}
 
 
 @pytest.mark.parametrize("cause", ["tcp_timeout", "dns_not_found"])

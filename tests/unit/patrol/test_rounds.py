@@ -1,12 +1,19 @@
 """Rounds: five give an endpoint's status, what changed is published once, and little is written."""
 
-from linkgate.errors import Unavailable
+import json
+
+import pytest
+from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
+from linkgate.errors import NotYet, Unavailable
 from linkgate.health.causes import CAUSES
 from linkgate.model import State, Status
-from linkgate.patrol.report import days_left
+from linkgate.patrol.report import days_left, report_round
 
 from tests.application import SERVICE, Application
+from tests.fakes import OWN_CANARY
 from tests.unit.patrol.scene import (
+    FOREIGN,
     RECOVERED,
     UNHEALTHY,
     VERIFIED,
@@ -22,7 +29,7 @@ from tests.unit.patrol.scene import (
     walk,
     zonal,
 )
-from tests.world import CONSUMER, endpoint_id
+from tests.world import CONSUMER, OTHER, endpoint_id
 
 # ------------------------------------------------------------------ rounds
 
@@ -101,6 +108,65 @@ def test_the_health_of_a_former_connection_says_nothing_of_a_new_one(app: Applic
     app.bus.published.clear()
     walk(app, "1")
     assert (app.known(A).status, app.bus.kinds(A)) == (Status.VERIFIED, [VERIFIED])
+
+
+# ------------------------------------------------------------------ a canary that sleeps
+
+
+def test_an_idle_canary_is_woken_once_a_day(app: Application) -> None:
+    app.world.forget(A)
+    woken = []
+    for _ in range(3 * 144):
+        before = len(app.canary.calls)
+        app.round()
+        woken.append(app.canary.calls[before:])
+        app.world.advance(600)
+    assert [calls for calls in woken if calls] == [[(OWN_CANARY, [])]] * 3
+
+
+def test_a_canary_that_has_endpoints_to_probe_is_not_woken(app: Application) -> None:
+    app.world.advance(21 * 3600)
+    walk(app, "111")
+    assert [len(targets) for _, targets in app.canary.calls] == [1, 1, 1]
+
+
+def test_an_idle_canary_is_woken_also_while_another_one_is_at_work(app: Application) -> None:
+    app.world.forget(A)
+    join(app, B, OTHER)
+    app.allow_list.put(SERVICE, f"@canary:{OTHER}", function=FOREIGN)
+    app.world.advance(21 * 3600)
+    walk(app)
+    assert [(name, len(targets)) for name, targets in app.canary.calls] == [(FOREIGN, 1), (OWN_CANARY, 0)]
+
+
+def test_a_stack_without_a_canary_wakes_nobody(app: Application) -> None:
+    app.canary.own = ""
+    app.world.advance(21 * 3600)
+    walk(app, "1")
+    assert app.canary.calls == []
+
+
+@pytest.mark.parametrize("code", ["ResourceConflictException", "ResourceNotReadyException"])
+def test_a_canary_that_lambda_makes_ready_is_no_failure_and_says_nothing_about_health(
+    app: Application, code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    walk(app, "1")
+    words = "The function is currently in the following state: Pending"
+    app.canary.error = ClientError({"Error": {"Code": code, "Message": words}}, "Invoke")
+    run = app.round()
+    assert isinstance(run.absent[OWN_CANARY], NotYet)
+    assert (run.failing, app.known(A).status) == (set(), Status.VERIFIED)
+    report_round(Logger(service="test"), "stack", run, OWN_CANARY)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    (whole,) = [line for line in lines if "Service" not in line]
+    assert whole["ProbeErrors"] == [0]
+    # Six minutes without ProbedEndpoints are patrol-silent: a canary that never becomes ready is heard of.
+    assert not whole.keys() & {"Failures", "ProbedEndpoints"}
+
+
+def test_another_error_of_lambda_is_a_failure(app: Application) -> None:
+    app.canary.error = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "Invoke")
+    assert app.round().failing == {OWN_CANARY}
 
 
 # ------------------------------------------------------------------ changes meanwhile

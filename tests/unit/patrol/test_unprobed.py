@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 from linkgate.errors import Unavailable
-from linkgate.model import Status
+from linkgate.model import State, Status
 from linkgate.patrol.report import counts
 
 from tests.application import SERVICE, Application
 from tests.fakes import OWN_CANARY
 from tests.unit.patrol.scene import FOREIGN, A, B, found, in_zones, join, ledger_items, numbers, unknown, walk, zonal
-from tests.world import OTHER
+from tests.world import CONSUMER, OTHER
 
 # ------------------------------------------------------------------ unprobed
 
@@ -115,6 +115,84 @@ def test_endpoints_of_other_accounts_are_unprobed_and_never_called_healthy(app: 
     assert numbers(found(app)) == (1, [], 1)
     assert {target["endpoint_id"] for target in app.canary.targets} == {A}
     assert (app.known(B).status, app.bus.kinds(B)) == (Status.ACCEPTED, [])
+
+
+# ------------------------------------------------------------------ verified, and then never looked at again
+
+
+def hours(app: Application, number: float) -> list[str]:
+    """What is published in so many hours of a round each ten minutes."""
+    app.bus.published.clear()
+    for _ in range(int(number * 6)):
+        app.round()
+        app.world.advance(600)
+    return app.bus.kinds(A)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda it: setattr(it.canary, "own", ""), "no canary reaches it"),
+        (lambda it: setattr(it.canary, "error", Unavailable("gone")), "its canary did not come back"),
+        (lambda it: setattr(it.world.links[A], "dns_names", ()), "its service's settings or its names give no target"),
+        (lambda it: it.canary.causes.update({A: "probe_error"}), "as told"),
+        (lambda it: it.canary.mute.add(A), "the canary said nothing about it"),
+    ],
+    ids=["no canary", "gone", "no names", "not allowed", "mute"],
+)
+def test_an_endpoint_is_verified_for_an_hour_after_anybody_found_anything_out_and_then_accepted_again(
+    app: Application, spoil: Callable[[Application], Any], why: str
+) -> None:
+    walk(app, "111")
+    spoil(app)
+    app.bus.published.clear()
+    assert (hours(app, 0.8), app.known(A).status) == ([], Status.VERIFIED)
+    assert (hours(app, 12), app.known(A).status) == (["Endpoint Unprobed"], Status.ACCEPTED)
+    _, detail = app.bus.published[-1]
+    assert detail["evidence"] == why
+    assert f"Endpoint {A} of account {CONSUMER} on {SERVICE} is verified no more (probe_error): " in detail["summary"]
+    assert (app.known(A).recent, app.known(A).health["detail"]) == ("", why)
+
+
+def test_an_endpoint_that_is_probed_again_after_that_is_verified_again(app: Application) -> None:
+    walk(app, "111")
+    app.canary.mute.add(A)
+    hours(app, 2)
+    app.canary.mute.clear()
+    assert hours(app, 1) == ["Endpoint Verified"]
+    assert app.known(A).status is Status.VERIFIED
+
+
+def test_an_endpoint_that_was_good_before_and_fails_after_a_long_silence_is_judged_by_its_new_rounds(
+    app: Application,
+) -> None:
+    walk(app, "11111")
+    app.canary.mute.add(A)
+    hours(app, 2)
+    app.canary.mute.clear()
+    walk(app, "000")
+    assert app.known(A).status is Status.UNHEALTHY
+
+
+def test_what_an_older_version_wrote_is_forgotten_an_hour_after_it_was_checked(app: Application) -> None:
+    walk(app, "1")
+    old = {name: value for name, value in app.known(A).health.items() if name not in ("looked_at", "errors")}
+    app.ledger.alter(A, health=old)
+    app.canary.causes[A] = "probe_error"
+    hours(app, 2)
+    assert app.known(A).status is Status.ACCEPTED
+
+
+# ------------------------------------------------------------------ EC2's states
+
+
+@pytest.mark.parametrize("state", [State.PARTIAL, State.UNKNOWN])
+def test_every_state_in_which_traffic_may_pass_is_probed(app: Application, state: State) -> None:
+    walk(app, "1")
+    app.world.turn(A, state)
+    seen = walk(app, "1000")
+    assert [numbers(one.services[SERVICE]) for one in seen] == [(1, [], 0)] * 3 + [(1, [A], 0)]
+    assert app.known(A).cause == "tcp_refused"
 
 
 # ------------------------------------------------------------------ whose canary

@@ -84,7 +84,7 @@ def test_a_canary_that_runs_out_of_time_says_so_of_every_target(monkeypatch: pyt
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """The canary's variables as a template sets them, and a handler that has not read them yet."""
-    for name, value in zip(VARIABLES, ("a.example", "80,443", "10.0.0.0/8"), strict=True):
+    for name, value in zip((*VARIABLES, "CANARY_CIDRS"), ("a.example", "80,443", "10.0.0.0/8"), strict=True):
         monkeypatch.setenv(name, value)
     canary.application.cache_clear()
     yield monkeypatch

@@ -1,11 +1,13 @@
 """The prober against real sockets: what each kind of trouble is called, and what may not be touched at all."""
 
 import socket
+import ssl
 from datetime import timedelta
 
 import pytest
 from linkgate.health.causes import CAUSES
 from prober.scope import Scope
+from prober.tls import ALERTS
 from prober.verdict import Verdict
 
 from tests.unit.listeners import (
@@ -18,21 +20,23 @@ from tests.unit.listeners import (
     dripping,
     dropping,
     endless,
+    lingering,
     listening,
     refusing,
+    refusing_clients,
     resetting,
     silent,
 )
 from tests.unit.prober.conftest import Answer, probe_all
 
+NAME = "orders.example"
 LOOPBACK = "127.0.0.0/8,::1/128"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SHORT, LONG = 0.3, 5.0
 """Timeouts in seconds: for what will never come, and for what comes at once."""
-NAME = "orders.example"
 
 
-def scope(*ports: int, names: str = HOST, cidrs: str = LOOPBACK) -> Scope:
+def scope(*ports: int, names: str = f"{HOST},{NAME}", cidrs: str = LOOPBACK) -> Scope:
     return Scope.parse(names, ",".join(map(str, ports)), cidrs)
 
 
@@ -84,7 +88,7 @@ def test_any_status_from_200_to_399_is_good(status: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "status", [b"503 Service Unavailable", b"404 Not Found", b"100 Continue", b"199 Odd", b"400 x"]
+    "status", [b"503 Service Unavailable", b"404 Not Found", b"101 Switching Protocols", b"600 Odd", b"400 x"]
 )
 def test_any_other_status_is_bad_and_is_reported(status: bytes) -> None:
     with listening(answering(b"HTTP/1.0 " + status + b"\r\n\r\n")) as listener:
@@ -112,13 +116,13 @@ def test_the_path_of_the_probe_is_asked_for_by_its_host(rest: str, line: bytes) 
     with listening(answering(OK)) as listener:
         assert verdict(listener.port, rest).good
     assert listener.requests[0].startswith(line)
-    assert b"\r\nHost: 127.0.0.1\r\n" in listener.requests[0]
+    assert b"\r\nHost: 127.0.0.1:%d\r\n" % listener.port in listener.requests[0]
 
 
 def test_the_server_name_is_the_host_that_is_asked_for() -> None:
     with listening(answering(OK)) as listener:
         assert verdict(listener.port, server_name=NAME).good
-    assert b"\r\nHost: orders.example\r\n" in listener.requests[0]
+    assert b"\r\nHost: orders.example:%d\r\n" % listener.port in listener.requests[0]
 
 
 def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
@@ -142,10 +146,16 @@ def test_a_server_that_never_comes_to_the_end_of_its_line_is_a_timeout(behave: B
         assert verdict(listener.port, timeout=SHORT).cause == "http_timeout"
 
 
-def test_a_reset_instead_of_an_answer_is_a_refusal() -> None:
+def test_a_reset_instead_of_an_answer_is_not_the_load_balancers() -> None:
     with listening(resetting) as listener:
         found = verdict(listener.port)
-    assert (found.cause, found.detail) == ("tcp_refused", "reset before an answer: Connection reset by peer")
+    assert (found.cause, found.detail) == ("http_closed", "reset before a full answer: Connection reset by peer")
+
+
+def test_a_server_that_hangs_up_without_an_answer_has_closed() -> None:
+    with listening(answering(b"")) as listener:
+        found = verdict(listener.port)
+    assert (found.cause, found.detail) == ("http_closed", "the server hung up without an answer")
 
 
 def test_of_an_endless_header_a_little_is_read() -> None:
@@ -158,7 +168,6 @@ def test_of_an_endless_header_a_little_is_read() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        b"",
         b"\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"HTTP/1.1\r\n",
@@ -195,7 +204,7 @@ def test_https_with_a_trusted_certificate_is_good_and_tells_how_long_it_lasts(tr
     assert found.phases.keys() == {"dns", "tcp", "tls", "first_byte", "total"}
     assert found.tls_days_left is not None
     assert 9.9 < found.tls_days_left <= 10
-    assert b"\r\nHost: orders.example\r\n" in listener.requests[0]
+    assert b"\r\nHost: orders.example:%d\r\n" % listener.port in listener.requests[0]
 
 
 def test_a_tls_probe_ends_with_the_handshake(trusted: Authority) -> None:
@@ -215,25 +224,75 @@ def test_without_a_server_name_the_certificate_must_be_for_the_name_that_is_prob
     assert found.good
 
 
-def test_a_port_that_does_not_speak_tls_fails_the_handshake() -> None:
-    with listening(answering(b"220 mail.example ESMTP\r\n")) as listener:
+@pytest.mark.parametrize("answer", [b"220 mail.example ESMTP\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_a_port_that_does_not_speak_tls_fails_the_handshake(answer: bytes) -> None:
+    with listening(answering(answer)) as listener:
+        found = verdict(listener.port, scheme="tls")
+    assert found.cause == "tls_failed"
+    assert found.detail.startswith("what answers speaks no TLS: ")
+
+
+@pytest.mark.parametrize("behave", [accepting, resetting, answering(b"")])
+def test_a_port_that_hangs_up_or_resets_closes_the_handshake_and_is_no_load_balancers_refusal(
+    behave: Behaviour,
+) -> None:
+    with listening(behave) as listener:
+        assert verdict(listener.port, scheme="tls").cause == "tls_closed"
+
+
+def test_a_handshake_that_is_never_answered_is_a_timeout() -> None:
+    with listening(silent) as listener:
+        found = verdict(listener.port, scheme="tls", timeout=SHORT)
+    assert (found.cause, found.detail) == ("tls_timeout", "no handshake within 0.3 s")
+
+
+def alert(number: int) -> bytes:
+    """A fatal alert before any handshake (RFC 8446 section 6)."""
+    return b"\x15\x03\x03\x00\x02\x02" + bytes([number])
+
+
+@pytest.mark.parametrize("number", ALERTS)
+def test_every_alert_has_a_cause_and_a_meaning(number: int) -> None:
+    with listening(lingering(alert(number))) as listener:
+        found = verdict(listener.port, scheme="tls")
+    cause, _, meaning = ALERTS[number]
+    assert found.cause == cause
+    assert found.detail.startswith(f"alert {number}, ")
+    assert found.detail.endswith(meaning)
+
+
+def test_an_alert_that_has_no_meaning_here_is_a_failed_handshake() -> None:
+    with listening(lingering(alert(86))) as listener:
         assert verdict(listener.port, scheme="tls").cause == "tls_failed"
 
 
-def test_a_port_that_hangs_up_fails_the_handshake_or_refuses() -> None:
-    with listening(accepting) as listener:
-        assert verdict(listener.port, scheme="tls").cause in ("tls_failed", "tcp_refused")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_server_of_an_old_version_says_so(trusted: Authority) -> None:
+    context = trusted.server(NAME, YESTERDAY, SOON)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with listening(accepting, context) as listener:
+        assert verdict(listener.port, scheme="tls", server_name=NAME).cause == "tls_version"
 
 
-def test_a_reset_during_the_handshake_is_a_refusal() -> None:
-    with listening(resetting) as listener:
-        assert verdict(listener.port, scheme="tls").cause == "tcp_refused"
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_wants_a_certificate_of_ours_says_so(trusted: Authority, version: ssl.TLSVersion) -> None:
+    context = trusted.server(NAME, YESTERDAY, SOON)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.maximum_version = version
+    with listening(refusing_clients(context)) as listener:
+        found = verdict(listener.port, scheme="https", server_name=NAME)
+    # TLS 1.2 has no alert of its own for it.
+    expected = {ssl.TLSVersion.TLSv1_2: "tls_failed", ssl.TLSVersion.TLSv1_3: "tls_client_certificate"}
+    assert found.cause == expected[version]
+    assert "a certificate of the client's is wanted" in found.detail
 
 
-def test_a_handshake_that_is_never_answered_fails() -> None:
-    with listening(silent) as listener:
-        found = verdict(listener.port, scheme="tls", timeout=SHORT)
-    assert (found.cause, found.detail) == ("tls_failed", "no handshake within 0.3 s")
+def test_a_server_that_does_not_know_the_name_says_so(trusted: Authority) -> None:
+    context = trusted.server(NAME, YESTERDAY, SOON)
+    context.sni_callback = lambda *_: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+    with listening(accepting, context) as listener:
+        assert verdict(listener.port, scheme="tls", server_name=NAME).cause == "tls_name_refused"
 
 
 # ------------------------------------------------------------------ names and addresses

@@ -92,7 +92,7 @@ class Network:
         monkeypatch.setattr(run, "resolve", self._resolve)
         monkeypatch.setattr(run, "probe", self._probe)
 
-    def _resolve(self, host: str, timeout: float) -> list[str]:
+    def _resolve(self, host: str, timeout: float, ipv6: bool) -> list[str]:
         self.starts.append(("resolve", time.monotonic()))
         self.resolving()
         return [HOST]

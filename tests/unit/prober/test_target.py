@@ -2,6 +2,7 @@
 
 import json
 import math
+import ipaddress
 import re
 from typing import Any
 
@@ -21,7 +22,7 @@ SCOPE = Scope.parse("example", "443", "127.0.0.0/8")
 
 
 def on(port: int) -> Scope:
-    return Scope.parse(HOST, str(port), "127.0.0.0/8")
+    return Scope.parse(f"{HOST},example,orders", str(port), "127.0.0.0/8")
 
 
 @pytest.mark.parametrize("target", [None, 7, "tcp://a.example:443", [], ["tcp"], True, 1.5])
@@ -104,13 +105,14 @@ def test_what_stands_behind_the_port_is_asked_for_as_it_stands(behind: str, aske
     assert listener.requests[0].startswith(f"GET {asked} HTTP/1.1\r\n".encode())
 
 
+ANYWHERE = ipaddress.ip_network("0.0.0.0/0")
 HOSTS = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,9}(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,9}){0,3}", fullmatch=True)
 PATHS = st.just("") | st.from_regex('[/?][!-"$-~]{0,9}', fullmatch=True)
 
 
 @given(st.sampled_from(["tcp", "tls", "http", "https"]), HOSTS, st.integers(1, 65535), PATHS)
 def test_a_url_of_a_scheme_a_name_a_port_and_a_path_is_read(scheme: str, host: str, port: int, path: str) -> None:
-    found = Target.read({"url": f"{scheme}://{host}:{port}{path}"}, Scope((host.lower(),), frozenset({port}), ()))
+    found = Target.read({"url": f"{scheme}://{host}:{port}{path}"}, Scope((host.lower(),), frozenset({port}), (ANYWHERE,)))
     assert (found.scheme, found.host, found.port) == (scheme, host.lower(), port)
     assert found.path == (path if path.startswith("/") else f"/{path}")
 
@@ -145,7 +147,7 @@ def test_host_names_are_taken_as_server_names(name: str) -> None:
         target = {"url": f"http://{HOST}:{listener.port}/", "server_name": name}
         (found,) = probe_all([target], on(listener.port))
     assert found.good
-    assert f"\r\nHost: {name.rstrip('.')}\r\n".encode() in listener.requests[0]
+    assert f"\r\nHost: {name.rstrip('.')}:{listener.port}\r\n".encode() in listener.requests[0]
 
 
 @pytest.mark.parametrize("nothing", [None, ""])

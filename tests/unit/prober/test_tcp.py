@@ -77,7 +77,7 @@ def test_an_address_of_version_6_is_probed(monkeypatch: pytest.MonkeyPatch) -> N
         both = [(family, socket.SOCK_STREAM, 6, "", (host, 0)) for family, host in ((10, "::1"), (2, HOST))]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
         found = probe_all(
-            [{"url": f"tcp://a.example:{port}"}], Scope.parse("example", str(port), "127.0.0.0/8,::1/128")
+            [{"url": f"tcp://a.example:{port}"}], Scope.parse("example", str(port), "127.0.0.0/8,::1/128", ipv6="true")
         )
     assert [(one.address, one.cause) for one in found] == [("::1", ""), (HOST, "tcp_refused")]
 

@@ -170,10 +170,71 @@ def test_an_endpoint_that_was_gone_before_we_knew_it_is_not_worth_a_bell(app: Ap
     assert requeued(app) == set()
 
 
-def test_a_state_that_nobody_has_heard_of_is_not_rung_for_at_every_sweep(app: Application) -> None:
+def test_a_state_that_nobody_has_heard_of_is_named_at_every_sweep_and_rung_for_once(app: Application) -> None:
     app.world.connect(A, SERVICE, state=State.UNKNOWN)
     settled(app)
+    assert app.known(A).status is Status.HELD
     assert requeued(app) == set()
+    assert app.sweeper.sweep("a sweep").services[SERVICE].unknown == [A]
+
+
+# ------------------------------------------------------------------ services that are gone
+
+
+def test_live_endpoints_of_a_service_that_is_gone_are_closed(app: Application) -> None:
+    app.world.connect(A, SERVICE, state=State.AVAILABLE)
+    settled(app)
+    app.settle()
+    assert app.known(A).status is Status.ACCEPTED
+    del app.world.services[SERVICE]
+    app.world.forget(A)
+    app.sweeper.sweep("a sweep")
+    app.bells.take()  # and lost
+    app.settle()
+    app.work(60)
+    assert app.known(A).status is Status.CLOSED
+    app.settle()
+    assert requeued(app) == set()
+
+
+@pytest.mark.parametrize("state", [state for state in State if state.gone])
+def test_live_endpoints_that_ec2_shows_as_gone_with_their_service_are_closed(app: Application, state: State) -> None:
+    app.world.connect(A, SERVICE, state=State.AVAILABLE)
+    settled(app)
+    app.settle()
+    del app.world.services[SERVICE]
+    app.world.turn(A, state)
+    app.settle()
+    app.work(60)
+    assert app.known(A).status is Status.CLOSED
+
+
+def test_live_endpoints_of_a_service_that_lost_its_tag_stay_what_they_are(app: Application) -> None:
+    app.world.connect(A, SERVICE, state=State.AVAILABLE)
+    settled(app)
+    app.settle()
+    app.world.services[SERVICE].managed = False
+    for _ in range(4):
+        assert requeued(app) == set()
+        app.work(60)
+    assert app.known(A).status is Status.ACCEPTED
+
+
+def test_endpoints_of_a_service_that_lost_its_tag_are_verified_no_more_after_an_hour(app: Application) -> None:
+    app.world.connect(A, SERVICE, state=State.AVAILABLE)
+    settled(app)
+    app.settle()
+    app.round()
+    assert app.known(A).status is Status.VERIFIED
+    app.world.services[SERVICE].managed = False
+    app.world.advance(3000)
+    app.settle()
+    assert app.known(A).status is Status.VERIFIED
+    app.world.advance(1200)
+    app.settle()
+    app.settle()
+    assert (app.known(A).status, app.known(A).health["detail"]) == (Status.ACCEPTED, "its service is managed no more")
+    assert app.bus.kinds(A).count("Endpoint Unprobed") == 1
 
 
 def test_a_sweep_acts_on_nothing_itself(app: Application) -> None:

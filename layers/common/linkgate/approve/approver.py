@@ -66,15 +66,14 @@ class Approver:
         batch = Batch(bells, report, self.bells)
         try:
             managed = self.services.managed()
-            named = self._named(batch, managed.keys())
-            found = self._look(bells, named, managed)
+            found, named = self._look(batch, managed.keys())
         except Unavailable as error:
             batch.repeat_all(error)
             return report
         # CloudTrail also tells of endpoints that this account has on the services of others.
         notified = (bell for bell in bells if not bell.origin.startswith(CLOUDTRAIL_ORIGIN))
         report.unmanaged = {service for bell in notified for service in bell.services} - managed.keys()
-        groups, late = planned(found, bells)
+        groups, late = planned((one for one in found if one.service in managed), bells)
         self.bells.send(batch.attributed(late), SOON)
         for group in groups:
             service, endpoints = group[0].service, {connection.endpoint for connection in group}
@@ -88,35 +87,35 @@ class Approver:
                 about.repeat(dict.fromkeys(endpoints, error))
             except Exception as error:  # whatever it is, only the bells of this service fail
                 about.fail(service, error)
-        self._missing(batch, named.keys() - {one.endpoint for one in found})
+        # What is gone with its service is managed by nobody, and missing all the same.
+        there = {one.endpoint for one in found if one.service in managed or not one.state.gone}
+        self._missing(batch, named - there)
         return report
 
-    def _named(self, batch: Batch, managed: Set[str]) -> dict[str, str]:
-        """Every endpoint of a managed service that is to be looked at now; its account, "" where it may wait.
+    def _look(self, batch: Batch, managed: Set[str]) -> tuple[list[Connection], set[str]]:
+        """What EC2 shows now of all that the bells name, each connection once, and the endpoints that were looked for.
 
-        One that was deleted and that the ledger never knew is nothing to look for: it may be of AWS's own services.
-        Each act of ours is notified and trailed: under load those that were just answered are left to the sweep.
+        Of services that are not managed only endpoints that the ledger knows are looked for, and of those that were
+        deleted, which may be of AWS's own services. Each act of ours is notified and trailed: under load those that
+        were just answered are left to the sweep.
         """
-        bells = [bell for bell in batch.bells if not bell.services or bell.services & managed]
-        named = {endpoint: "" for bell in bells for endpoint in bell.endpoints}
-        known = self.ledger.current(named)
-        # One that waits has no narrower place to be looked for than among all that wait.
-        named |= {one.endpoint: one.owner for one in known.values() if one.status is not Status.HELD}
-        recently = self.now() - RECENT
-        deleted = {endpoint for bell in bells if bell.deletion for endpoint in bell.endpoints}
-        left = {one.endpoint for one in known.values() if one.answered_since(recently)} if batch.full else set()
-        left |= (deleted - known.keys()) | known.unreadable.keys()
-        batch.report.damaged |= known.unreadable
-        return {endpoint: owner for endpoint, owner in named.items() if endpoint not in left}
-
-    def _look(self, bells: Iterable[Bell], named: Mapping[str, str], managed: Collection[str]) -> list[Connection]:
-        """What EC2 shows now of all that the bells name of managed services, each connection once."""
-        services = set[str]().union(*(bell.services or managed for bell in bells)) & set(managed)
-        whole = set[str]().union(*(bell.services or managed for bell in bells if not bell.endpoints)) & set(managed)
+        whole = set[str]().union(*(bell.services or managed for bell in batch.bells if not bell.endpoints)) & managed
         found = [one for shown in self.connections.of(whole).values() for one in shown.connections] if whole else []
-        shown = {one.endpoint for one in found}
-        rest = {endpoint: owner for endpoint, owner in named.items() if endpoint not in shown}
-        return found + self.connections.named(rest, services - whole)
+        known = self.ledger.current(endpoint for bell in batch.bells for endpoint in bell.endpoints)
+        batch.report.damaged |= known.unreadable
+        recently, owners, services = self.now() - RECENT, dict[str, str](), set[str]()
+        for bell in batch.bells:
+            ours = (bell.services or managed) & managed
+            for endpoint in bell.endpoints if ours and not bell.deletion else bell.endpoints & known.keys():
+                before = known.get(endpoint)
+                if endpoint in known.unreadable or (batch.full and before and before.answered_since(recently)):
+                    continue
+                # One that waits has no narrower place to be looked for than among all that wait.
+                owners[endpoint] = before.owner if before and before.status is not Status.HELD else ""
+                services |= ours | ({before.service} if before else set())
+        for one in found:
+            owners.pop(one.endpoint, None)
+        return found + self.connections.named(owners, services - whole), {*owners, *(one.endpoint for one in found)}
 
     def _judge(self, service: str, group: Sequence[Connection], batch: Batch) -> None:
         """Look at connections of one service, decide, record, act, record."""

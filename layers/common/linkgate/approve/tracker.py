@@ -130,7 +130,7 @@ def _kept_open(before: EndpointRecord | None, status: Status) -> bool:
 
 def _out_of_band(before: EndpointRecord | None, status: Status, origin: str) -> bool:
     """Whether it was done out of band: not by us. Of a connection never seen before nobody knows who did it."""
-    if status is Status.CLOSED:
+    if status in (Status.CLOSED, Status.HELD):
         return False
     if before is None or before.status is Status.CLOSED:
         return bool(who(origin))
@@ -140,11 +140,14 @@ def _out_of_band(before: EndpointRecord | None, status: Status, origin: str) -> 
 
 
 def _status(connection: Connection, before: EndpointRecord | None) -> Status | None:
-    """The ledger's word for what EC2 shows; None for a state that says nothing, or a cut that the sweep is at."""
+    """The ledger's word for what EC2 shows; None where that says nothing yet about what somebody is at."""
     if connection.state.gone:
         return Status.CLOSED
     if connection.state is State.REJECTED:
         return Status.CUT if before and (before.cutting() or before.status is Status.CUT) else Status.REJECTED
+    if connection.state is State.UNKNOWN and not (before and not before.settled):
+        # What is live stays so until somebody knows that it is not, and what is new is held.
+        return before.status if before and before.status is not Status.CLOSED else Status.HELD
     if not connection.state.live or (before and before.cutting()):
         return None
     return before.status if before and before.status.live else Status.ACCEPTED

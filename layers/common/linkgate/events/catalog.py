@@ -10,6 +10,7 @@ from linkgate.model import Decision, Effect, MalformedRow, Mode, Outcome, Rule, 
 
 RECREATE = "EC2 accepts a rejected connection no more: the consumer must recreate the endpoint"
 
+UNHEALTHY = "Endpoint Unhealthy"
 _DONE = {
     Outcome.ACCEPT: "Endpoint Connection Accepted",
     Outcome.REJECT: "Endpoint Connection Rejected",
@@ -120,11 +121,16 @@ def expiring_event(row: Rule, ends: datetime, now: datetime, otherwise: tuple[st
 
 
 def health_event(subject: Subject, before: Status, status: Status, health: Mapping[str, Any]) -> Event | None:
-    """Verified, Unhealthy or Recovered; None: nothing changed. `health` is what the ledger records of the round."""
+    """Verified, Unhealthy, Recovered or Unprobed; None: nothing changed.
+
+    `health` is what the ledger records of the round.
+    """
     if status is before:
         return None
+    if status is Status.ACCEPTED:
+        return _failing("Endpoint Unprobed", subject, health, "is verified no more")
     if status is Status.UNHEALTHY:
-        return _failing(subject, health, "is unhealthy")
+        return _failing(UNHEALTHY, subject, health, "is unhealthy")
     if before is Status.UNHEALTHY:
         return _working("Endpoint Recovered", subject, health, "answers again")
     return _working("Endpoint Verified", subject, health, "answers")
@@ -133,18 +139,18 @@ def health_event(subject: Subject, before: Status, status: Status, health: Mappi
 def open_event(subject: Subject, health: Mapping[str, Any]) -> Event:
     """An endpoint that must stay out gets in (`health` has a cause), or no longer does."""
     if health["cause"]:
-        return _failing(subject, health, "gets in although it must stay out")
+        return _failing(UNHEALTHY, subject, health, "gets in although it must stay out")
     return _working("Endpoint Recovered", subject, health, "stays out again")
 
 
-def _failing(subject: Subject, health: Mapping[str, Any], what: str) -> Event:
+def _failing(kind: str, subject: Subject, health: Mapping[str, Any], what: str) -> Event:
     cause = str(health["cause"])
     meaning, step = CAUSES[cause]
     zone = f" in {health['zone']}" if health["zone"] else ""
     seen = f"{health['url'] or 'no probe'} at {health['address'] or 'no address'}{zone}: {health['detail']}"
     also = f" Also: {', '.join(health['also'])}." if health["also"] else ""
     summary = f"{_who(subject)} {what} ({cause}): {meaning}. Next: {step}. Seen: {seen}.{also}"
-    return _health("Endpoint Unhealthy", subject, health, summary, meaning, step)
+    return _health(kind, subject, health, summary, meaning, step)
 
 
 def _working(kind: str, subject: Subject, health: Mapping[str, Any], what: str) -> Event:

@@ -59,14 +59,55 @@ _ON_THE_WAY = {
         "the load balancer resets: no healthy target, or no listener on this port",
         "check the target group's health and the NLB's listeners",
     ),
-    "tls_failed": Cause("the TLS handshake broke off", "check that the port speaks TLS and which versions it takes"),
-    "tls_untrusted": Cause("the certificate's issuer is not trusted", "check the chain that the server sends"),
-    "tls_expired": Cause("the certificate is out of date", "renew the certificate on the provider's servers"),
+    "tls_timeout": Cause(
+        "a target took the connection, and its handshake came to no end in time: it hangs or is overloaded, it "
+        "waits for a PROXY protocol header, or large packets are dropped on the way",
+        "try a handshake on a target itself; if it is quick there, look for a path with a smaller MTU",
+    ),
+    "tls_closed": Cause(
+        "a target took the connection and hung up during the handshake: it expects a PROXY protocol header, keeps a"
+        " list of clients of its own, or speaks no TLS",
+        "compare the target group's proxy_protocol_v2.enabled with what the server expects, then read the server's log",
+    ),
+    "tls_version": Cause(
+        "the server speaks neither TLS 1.2 nor TLS 1.3",
+        "raise the TLS versions of the server, or the security policy of the load balancer's TLS listener",
+    ),
+    "tls_name_refused": Cause(
+        "the server serves nothing under the name that was asked for",
+        "give the probe a server_name that the server is configured for",
+    ),
+    "tls_client_certificate": Cause(
+        "the server wants a certificate of its clients, and a canary has none",
+        "probe the port with tcp, or give the server a port or a path without client certificates for probes",
+    ),
+    "tls_failed": Cause(
+        "the TLS handshake broke off: what answers speaks no TLS, or both have no cipher in common",
+        "read the alert in the evidence; check that the port speaks TLS, and its ciphers",
+    ),
+    "tls_untrusted": Cause(
+        "the certificate's issuer is not trusted: the server leaves out a certificate in the middle, or its "
+        "authority is the provider's own",
+        "check the chain that the server sends; give the canary's stack the authority (CanaryAuthorities)",
+    ),
+    "tls_expired": Cause(
+        "a certificate of the chain is out of date, or not valid yet",
+        "renew the certificate that the evidence names on the provider's servers, with those above it",
+    ),
     "tls_name_mismatch": Cause(
         "the certificate is for another name, as it is when a private name's service is probed by its vpce name",
         "give the probe the certificate's name as server_name",
     ),
-    "http_timeout": Cause("the server took the request and did not answer in time", "check the application's load"),
+    "http_timeout": Cause(
+        "a target took the connection and gave no full answer in time: the application is slow, waits for a PROXY "
+        "protocol header, or large packets are dropped on the way",
+        "ask a target itself; if it is quick there, look for a path with a smaller MTU",
+    ),
+    "http_closed": Cause(
+        "a target took the connection and hung up before it answered: it expects a PROXY protocol header or TLS, "
+        "keeps a list of clients of its own, or its process ended",
+        "read the server's log, then compare the target group's proxy_protocol_v2.enabled with what the server expects",
+    ),
     "http_status": Cause("the application answered with another status", "read the application's log"),
     "body_mismatch": Cause("the application answered with another text", "read the application's log"),
 }
@@ -74,7 +115,12 @@ _ON_THE_WAY = {
 CAUSES = {
     **_ON_THE_WAY,
     OPEN: Cause("an endpoint that must stay out got in", "check the connection's state and the allow-list"),
-    UNKNOWN: Cause("the canary could not probe: the target is not one it may touch", "correct the probe's settings"),
+    UNKNOWN: Cause(
+        "nobody can say how the endpoint is: no canary reaches it, its canary does not come back or may not touch the "
+        "target",
+        "read the reason; put a @canary row, mend the canary, or correct the probe's settings or the canary's "
+        "parameters",
+    ),
     "connection_pending": Cause(
         "the connection waits: nobody accepted it yet, or EC2 is still making it available",
         "see the endpoint's decision in the ledger; add a row for the consumer if it should be let in",
@@ -95,7 +141,7 @@ DERIVED = frozenset({"private_name_unverified", "private_name_missing", "packet_
 """Causes that only a comparison of several verdicts shows."""
 PROBED = frozenset(RANK) - DERIVED | {OPEN, UNKNOWN}
 """What one probe can find (design section 8)."""
-SILENT = ("tcp_timeout", "tls_failed", "http_timeout")
+SILENT = ("tcp_timeout", "tls_timeout", "http_timeout")
 """What a lost packet looks like, by the phase in which it was lost."""
 
 

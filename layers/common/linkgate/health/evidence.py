@@ -1,6 +1,7 @@
 """The verdicts of one endpoint that count in a round, and what is to be read from them side by side.
 
-A private name counts for an endpoint that uses it, and for a day after it last did: then it is forgotten.
+A private name counts for an endpoint that uses it, and for a day after it last did: then it is forgotten. One that a
+canary may not probe always counts as not probed: nobody else could say whether it is used.
 """
 
 from collections import Counter
@@ -56,7 +57,7 @@ class Evidence:
 
     @property
     def days_left(self) -> float | None:
-        """Of the certificate that expires first."""
+        """Of the chain that ends first."""
         return min((one.tls_days_left for one in self.verdicts if one.tls_days_left is not None), default=None)
 
     def zone_of(self, verdict: Verdict) -> str:
@@ -83,5 +84,8 @@ def gather(connection: Connection, verdicts: Sequence[Verdict], private_seen_at:
     works = any(one.good and one.address in own for one in verdicts if one.private)
     missed = bool(private_seen_at) and now - datetime.fromisoformat(private_seen_at) < MISSED_FOR
     listed = names_of(connection)
-    counted = (one for one in verdicts if works or missed or not one.private or one.target.name in listed)
+    always = works or missed
+    counted = (
+        one for one in verdicts if always or not one.private or one.cause == UNKNOWN or one.target.name in listed
+    )
     return Evidence(tuple(counted), works)

@@ -17,6 +17,8 @@ class Assessment:
     candidate: Candidate
     evidence: Evidence
     diagnosis: Diagnosis
+    forgotten: bool = False
+    """It was verified so long ago, and nobody has found anything out since, that it is so no more."""
 
     @property
     def healthy(self) -> bool:
@@ -29,7 +31,7 @@ class Assessment:
 
         Of an endpoint that must stay out, those since one found it open: before that it was live.
         """
-        before = self.candidate.recent
+        before = "" if self.forgotten else self.candidate.recent
         if not self.diagnosis.conclusive:
             return before
         return grown("" if self.candidate.closed and self.candidate.cause != OPEN else before, self.healthy)
@@ -38,6 +40,8 @@ class Assessment:
     def status(self) -> Status | None:
         """Where it stands after this round; None: the ledger does not know it."""
         known = self.candidate.known
+        if self.forgotten:
+            return Status.ACCEPTED
         if known is None or not known.status.live or not self.diagnosis.conclusive:
             return known.status if known else None
         return status_after(known.status, self.recent)

@@ -8,8 +8,10 @@ from itertools import zip_longest
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from botocore.exceptions import ClientError
+
 from linkgate.aws.errors import ec2_errors
-from linkgate.errors import Unavailable
+from linkgate.errors import NotYet, Unavailable
 from linkgate.health.targets import Target
 from linkgate.health.verdict import LONGEST_TEXT, NOTHING, Verdict, read
 from linkgate.patrol.routing import region_of
@@ -25,6 +27,12 @@ MOST_VERDICTS = 20
 AT_ONCE = 16
 LONGEST_CALL = 90
 """Seconds for a call, of which clients.PATIENT waits 73, and for recording what it gave."""
+NOT_READY = frozenset({"ResourceConflictException", "ResourceNotReadyException"})
+"""What Invoke says of a function that is `Pending`, or was `Inactive` and is being made ready by this very call.
+
+Lambda takes a function's network interface away when nobody invoked it for some weeks (Lambda developer guide,
+"Giving Lambda functions access to resources in an Amazon VPC").
+"""
 Group = Sequence[Target]
 """The targets of one endpoint, which stay together."""
 
@@ -71,6 +79,14 @@ class Canaries:
                     result.absent[canary] = error
         return result
 
+    def wake(self) -> dict[str, Exception]:
+        """Invoke our own canary with nothing to probe, so that it does not sleep; by its name, why that failed."""
+        try:
+            _invoked(self._functions(region_of(self.own)), self.own, ())
+        except Exception as error:
+            return {self.own: error}
+        return {}
+
     def _calls(self, jobs: Mapping[str, Sequence[Group]]) -> list[tuple[str, Group]]:
         """Every canary's first call, our own before all, then the second ones: none that hangs keeps others waiting."""
         canaries = sorted(jobs, key=lambda canary: canary != self.own)
@@ -90,11 +106,16 @@ def _batches(groups: Sequence[Group]) -> Iterator[Group]:
 
 
 def _invoked(client: "LambdaClient", canary: str, batch: Group) -> bytes:
-    """What a canary answers; raises Unavailable in its own words where it failed."""
-    with ec2_errors():
-        asked = json.dumps({"targets": [target.payload() for target in batch]})
-        answer = client.invoke(FunctionName=canary, Payload=asked)
-        payload = answer["Payload"].read()
+    """What a canary answers; raises Unavailable in its own words where it failed, NotYet where it sleeps."""
+    asked = json.dumps({"targets": [target.payload() for target in batch]})
+    try:
+        with ec2_errors():
+            answer = client.invoke(FunctionName=canary, Payload=asked)
+            payload = answer["Payload"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in NOT_READY:
+            raise NotYet(f"the canary {canary} is not ready yet: {error}") from error
+        raise
     if answer.get("FunctionError"):
         raise Unavailable(f"the canary {canary} failed: {_words(payload)}")
     return payload

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
@@ -19,6 +19,9 @@ from linkgate.patrol.selection import Candidate, Selection
 from linkgate.policy.decide import settings_keys
 from linkgate.policy.probes import Probe
 from linkgate.retry import lasts
+
+WAKING = timedelta(minutes=10)
+"""The time after midnight (UTC) in which an idle canary is woken: a round falls into it, unless rounds are rarer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,21 @@ class Patrol:
         run.services |= {service: [] for service in services}
         for one in self.probing.assess(self._candidates(services, connections), run):
             run.services[one.candidate.connection.service].append(one)
+        if self._idle(run):
+            run.absent |= self.probing.canaries.wake()
         for service, assessments in run.services.items():
             try:
                 self.recorder.record(assessments, run)
             except Exception as error:
                 run.failed[service] = error
         return run
+
+    def _idle(self, run: Run) -> bool:
+        """Whether our own canary is to be invoked for nothing: once a day, where this round had nothing to probe."""
+        candidates = [one.candidate for found in run.services.values() for one in found]
+        sent = any(one.targets and one.canary == self.own_canary for one in candidates)
+        midnight = self.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        return bool(self.own_canary) and not sent and self.now() - midnight < WAKING
 
     def visit(self, bells: Sequence[Bell], left: Left) -> Run:
         """Probe endpoints just accepted, once they are available; until then, and where that fails, visit again.
@@ -65,7 +77,7 @@ class Patrol:
         known = self.ledger.current(endpoint for bell in bells for endpoint in bell.endpoints)
         owners = {one.endpoint: one.owner for one in known.values() if one.service in services}
         shown = {one.endpoint: one for one in self.connections.named(owners, services)}
-        candidates = self._candidates(services, [one for one in shown.values() if one.state is State.AVAILABLE])
+        candidates = self._candidates(services, [one for one in shown.values() if one.state.passes])
         reached = [one for one in candidates if one.targets]
         assessments = self.probing.assess(reached, run)
         recorded = self.recorder.record([one for one in assessments if one.healthy], run)

@@ -10,6 +10,7 @@ from linkgate.errors import Unavailable
 from linkgate.health.causes import UNKNOWN
 from linkgate.health.diagnosis import Diagnosis, diagnose, diagnose_closed
 from linkgate.health.evidence import Evidence, gather
+from linkgate.health.status import forgotten
 from linkgate.model import Connection, State
 from linkgate.patrol.assessment import Assessment
 from linkgate.patrol.canaries import Canaries, Group
@@ -39,7 +40,7 @@ class Probing:
             endpoint = one.connection.endpoint
             evidence[endpoint] = gather(one.connection, verdicts.get(endpoint, ()), seen_at, self.now())
         states = self._states([one.connection for one in candidates if evidence[one.connection.endpoint].doubtful])
-        return [_assessed(one, evidence[one.connection.endpoint], states) for one in candidates]
+        return [_assessed(one, evidence[one.connection.endpoint], states, self.now()) for one in candidates]
 
     def _states(self, doubtful: Sequence[Connection]) -> dict[str, State]:
         """EC2's states by now: a connection rejected a second ago is not to be blamed on a security group."""
@@ -51,7 +52,7 @@ class Probing:
         return {endpoint: now.get(endpoint, State.DELETED) for endpoint in owners}
 
 
-def _assessed(candidate: Candidate, evidence: Evidence, states: dict[str, State]) -> Assessment:
+def _assessed(candidate: Candidate, evidence: Evidence, states: dict[str, State], now: datetime) -> Assessment:
     state = states.get(candidate.connection.endpoint, candidate.connection.state)
     if candidate.closed:
         diagnosis = diagnose_closed(evidence.verdicts if state is State.REJECTED else ())
@@ -60,4 +61,8 @@ def _assessed(candidate: Candidate, evidence: Evidence, states: dict[str, State]
         diagnosis = Diagnosis(UNKNOWN, "its names lead out of its canary's VPC")
     else:
         diagnosis = diagnose(evidence.verdicts, state, candidate.private_dns_state)
-    return Assessment(candidate, evidence, diagnosis)
+        if not diagnosis.conclusive and not evidence.verdicts:
+            diagnosis = Diagnosis(UNKNOWN, candidate.unreached)
+    known, unknown = candidate.known, not (candidate.closed or diagnosis.conclusive)
+    old = unknown and known is not None and forgotten(known.status, known.health, now)
+    return Assessment(candidate, evidence, diagnosis, old)

@@ -63,7 +63,7 @@ class HealthRecorder:
         if known is None or status is None or not (closed or known.status.live):
             return None
         # Why an endpoint that is let in cannot be probed is worth knowing.
-        if not found.conclusive and (closed or not one.evidence.verdicts):
+        if not found.conclusive and not one.forgotten and (closed or not one.evidence.verdicts):
             return None
         health = record(found, one.evidence, known.health, self.now())
         if closed:

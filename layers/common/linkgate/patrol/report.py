@@ -1,9 +1,10 @@
-"""What a run of patrol logs, and every metric of it."""
+"""What a run of patrol logs, and every metric of it; linkgate.metrics says which numbers are metrics."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from linkgate import metrics
+from linkgate.errors import NotYet
 from linkgate.patrol.assessment import Assessment
 from linkgate.patrol.run import Run
 
@@ -19,8 +20,11 @@ def report_visit(logger: "Logger", stack: str, run: Run, own_canary: str) -> Non
     for service, error in run.failed.items():
         logger.error(f"could not patrol {service}: {type(error).__name__}: {error}", exc_info=error)
     for canary, error in run.absent.items():
+        if isinstance(error, NotYet):
+            logger.info(str(error))
+            continue
         logger.error(f"could not send {canary}: {type(error).__name__}: {error}", exc_info=error)
-    if failures := len(run.failed) + (own_canary in run.absent):
+    if failures := len(run.failed) + (own_canary in run.failing):
         metrics.emit(stack, {"Failures": failures})
     for milliseconds in run.times_to_verified:
         metrics.emit(stack, {"TimeToVerified": milliseconds})
@@ -35,14 +39,18 @@ def report_round(logger: "Logger", stack: str, run: Run, own_canary: str) -> Non
         logger.warning(f"{endpoint} could not be probed: {errors[endpoint][0]}")
     whole = counts(found)
     # Of no service: one canary may serve several. Not among the failures, which another's trouble would hide.
-    whole["ProbeErrors"] += len(run.absent.keys() - {own_canary})
+    whole["ProbeErrors"] += len(run.failing - {own_canary})
     logger.info("round", extra=whole)
+    del whole["UnprobedEndpoints"]
     if run.failed or own_canary in run.absent:
         # Not everything was probed: saying how much was would silence the alarm on silence.
         del whole["ProbedEndpoints"]
     metrics.emit(stack, whole | days_left(found))
     for service, assessments in run.services.items():
-        metrics.emit(stack, counts(assessments) | days_left(assessments), service)
+        counted = counts(assessments)
+        logger.info(f"patrolled {service}", extra={"service_id": service, **counted})
+        unhealthy = {"UnhealthyEndpoints": counted["UnhealthyEndpoints"]}
+        metrics.emit(stack, unhealthy | days_left(assessments), service)
         _report_details(stack, service, assessments)
 
 
@@ -64,7 +72,7 @@ def days_left(assessments: Sequence[Assessment]) -> dict[str, float]:
 
 
 def _report_details(stack: str, service: str, assessments: Sequence[Assessment]) -> None:
-    """What is finer than a count; of a single endpoint only while it fails, since each metric costs."""
+    """What is finer than a count; of a zone or an endpoint only while it fails, since each metric costs."""
     probed = [one.evidence for one in assessments if one.probed]
     slowest = [one.slowest.phases for one in probed if one.slowest]
     times = {"DnsTime": "dns", "TcpTime": "tcp", "TlsTime": "tls", "FirstByteTime": "first_byte", "TotalTime": "total"}
@@ -72,8 +80,8 @@ def _report_details(stack: str, service: str, assessments: Sequence[Assessment])
     metrics.spread(stack, spread, service)
     by_zone = [one.unhealthy_addresses() for one in probed]
     for zone in sorted({zone for addresses in by_zone for zone in addresses}):
-        unhealthy = sum(addresses.get(zone, 0) for addresses in by_zone)
-        metrics.emit(stack, {"UnhealthyAddresses": unhealthy}, service, Zone=zone)
+        if unhealthy := sum(addresses.get(zone, 0) for addresses in by_zone):
+            metrics.emit(stack, {"UnhealthyAddresses": unhealthy}, service, Zone=zone)
     for one in assessments:
         if one.unhealthy:
             metrics.emit(stack, {"UnhealthyEndpoints": 1}, service, Endpoint=one.candidate.connection.endpoint)

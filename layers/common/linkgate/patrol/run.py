@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from linkgate.errors import NotYet
 from linkgate.patrol.assessment import Assessment
 
 Left = Callable[[], float]
@@ -23,3 +24,8 @@ class Run:
     """By canary, why it gave no verdicts; its endpoints are unprobed."""
     times_to_verified: list[float] = field(default_factory=list)
     """Milliseconds from EC2's acceptance to the first good round."""
+
+    @property
+    def failing(self) -> set[str]:
+        """The canaries that gave no verdicts, and not because Lambda is making them ready."""
+        return {canary for canary, error in self.absent.items() if not isinstance(error, NotYet)}

@@ -33,6 +33,13 @@ class Candidate:
     targets: Sequence[Target] = ()
 
     @property
+    def unreached(self) -> str:
+        """Why nobody probed it, in words."""
+        if not self.canary:
+            return "no canary reaches it"
+        return "its canary did not come back" if self.targets else "its service's settings or its names give no target"
+
+    @property
     def recent(self) -> str:
         """Its last rounds, as the ledger has them."""
         return self.known.recent if self.known else ""
@@ -55,11 +62,12 @@ class Selection:
     def candidates(
         self, connections: Iterable[Connection], known: Mapping[str, EndpointRecord], now: datetime
     ) -> list[Candidate]:
-        """Available connections; those that only the ledger calls live; a few of those that must stay out."""
+        """Connections in which traffic may pass; those that the ledger alone calls live; a few that must stay out."""
         found, closed = [], defaultdict[str, list[Candidate]](list)
         for connection in connections:
             record = known.get(connection.endpoint)
-            if connection.state is State.AVAILABLE:
+            live = record is not None and record.status.live
+            if connection.state.passes or (live and connection.state is State.UNKNOWN):
                 found.append(self._candidate(connection, record))
             elif record and record.status.live and not _settles(connection, record, now):
                 state = self.services[connection.service].private_dns_state

@@ -12,7 +12,12 @@ from linkgate.aws.connections import Connections, Shown
 from linkgate.errors import Contended, Unavailable
 from linkgate.events.bell import Bell, chunks
 from linkgate.events.bus import Bus
+from linkgate.events.catalog import health_event
 from linkgate.events.queue import BellQueue
+from linkgate.health.causes import UNKNOWN
+from linkgate.health.diagnosis import Diagnosis
+from linkgate.health.evidence import Evidence
+from linkgate.health.status import forgotten, record
 from linkgate.ledger.breaker import Tripped, cuts_name, rejects_name
 from linkgate.ledger.items import EndpointRecord, Records, abandoned, accepts_again
 from linkgate.ledger.ledger import Ledger
@@ -23,6 +28,8 @@ from linkgate.retry import SOON
 from linkgate.sweep.reconcile import Reconciler
 from linkgate.sweep.tags import due
 
+MANAGED = "managed-services"
+"""The ledger's set of services that are managed, or were and have live endpoints."""
 TAGS_PER_LOOK = 20
 """Connections tagged in one look at a service: a call each, of which EC2 lets an account make a few a second."""
 
@@ -46,6 +53,8 @@ class ComparisonResult:
     refused: int = 0
     requeued: int = 0
     unwanted: int = 0
+    unknown: list[str] = field(default_factory=list)
+    """Endpoints in a state that is none of EC2's as far as anybody here knows."""
     cut: list[str] = field(default_factory=list)
     withheld: list[str] = field(default_factory=list)
     """Sentences about what a tripped breaker withholds."""
@@ -91,12 +100,43 @@ class Comparer:
         different += known.keys() - {one.endpoint for one in shown}
         self.bells.send(Bell(some, frozenset({service}), origin) for some in chunks(different))
         found.requeued = len(different)
+        found.unknown = sorted(one.endpoint for one in shown if one.state is State.UNKNOWN)
         self._count(view, waiting, found)
         live = [one for one in shown if one.state.live]
         self._reconcile(view, live, found)
         with suppress(Unavailable):  # nobody waits for tags: the next look writes them
             self._tag(view, live, found)
         return found
+
+    def leave(self, managed: Collection[str]) -> None:
+        """Look at what the ledger calls live of services that were managed once: patrol does not any more.
+
+        A service that is gone takes its connections with it: bells are sent for those that EC2 does not show. What it
+        shows is verified no more after a while.
+        """
+        before = self.contexts.sets.read([MANAGED]).get(MANAGED, frozenset())
+        kept = set(managed)
+        for service in sorted(before - kept):
+            live = {one.endpoint: one for one in self.ledger.whole(service)[0].values() if one.status.live}
+            described = self.connections.of([service])[service].connections if live else []
+            shown = {one.endpoint for one in described if not one.state.gone}
+            missing = sorted(live.keys() - shown)
+            self.bells.send(Bell(some, frozenset({service}), "sweep") for some in chunks(missing))
+            for endpoint in sorted(live.keys() & shown):
+                self._forget(live[endpoint])
+            if live:
+                kept.add(service)
+        if kept != before:
+            self.contexts.sets.keep(MANAGED, before, frozenset(kept))
+
+    def _forget(self, known: EndpointRecord) -> None:
+        now = self.now()
+        if forgotten(known.status, known.health, now):
+            health = record(Diagnosis(UNKNOWN, "its service is managed no more"), Evidence(), known.health, now)
+            if event := health_event(known, known.status, Status.ACCEPTED, health):
+                self.bus.publish([event])
+            with suppress(Contended):
+                self.ledger.probed(known, Status.ACCEPTED, "", health, now)
 
     def _undecided(self, view: View, asking: Iterable[Connection], found: ComparisonResult) -> list[str]:
         """Who would be decided on otherwise now: those that wait, the oldest first as the approver will, and rejected
@@ -192,8 +232,8 @@ class Comparer:
 
 def _drifted(connection: Connection, known: EndpointRecord | None) -> bool:
     """Whether a connection that waits for nobody is something else in the ledger."""
-    if connection.state is State.UNKNOWN:
-        return False  # nothing is known to be said about it
+    if connection.state is State.UNKNOWN:  # recorded once; nothing else is known to be said about it
+        return known is None or (known.settled and known.state is not State.UNKNOWN)
     if known is None:
         return not connection.state.gone
     if connection.state.gone:

@@ -32,6 +32,9 @@ def log(result: SweepResult, logger: Logger) -> None:
         logger.info(f"{result.expiring} rows of the allow-list end soon")
     for service, found in result.services.items():
         _log_service(service, found, logger)
+    if result.whole:
+        statuses = sum((found.statuses for found in result.services.values()), Counter[Status]())
+        logger.info("connections", extra={str(status): statuses[status] for status in SHOWN})
     for doing, error in result.failed.items():
         logger.error(f"could not sweep {doing}: {type(error).__name__}: {error}", exc_info=error)
 
@@ -39,10 +42,6 @@ def log(result: SweepResult, logger: Logger) -> None:
 def emit(result: SweepResult, stack: str) -> None:
     """Write the metrics of one sweep; gauges of the whole stack only if it looked at everything."""
     metrics.emit(stack, _counts(result))
-    if result.whole:
-        statuses = sum((found.statuses for found in result.services.values()), Counter[Status]())
-        for status in SHOWN:
-            metrics.emit(stack, {"Connections": statuses[status]}, Status=status)
 
 
 def _log_service(service: str, found: ComparisonResult, logger: Logger) -> None:
@@ -57,13 +56,16 @@ def _log_service(service: str, found: ComparisonResult, logger: Logger) -> None:
         logger.error(f"EC2 refused an act on {endpoint}: {why}")
     for name, why in found.unreadable.items():
         logger.error(f"the ledger's item {name} cannot be read: {why}")
+    for endpoint in found.unknown:
+        logger.error(f"EC2 shows {endpoint} in a state that Linkgate does not know: it is held, or stays what it was")
     for account, why in found.unplaced.items():
         logger.error(f"nobody can tell where {account} stands in its organisation: {why}")
 
 
 def _counts(result: SweepResult) -> dict[str, float]:
     some = {
-        "Failures": len(result.failed) + result.sum(lambda found: len(found.unplaced) + len(found.unreadable)),
+        "Failures": len(result.failed)
+        + result.sum(lambda found: len(found.unplaced) + len(found.unknown) + len(found.unreadable)),
         "Cuts": result.sum(lambda found: len(found.cut)),
         "TrippedBreakers": result.sum(lambda found: bool(found.withheld)),
     }
@@ -75,7 +77,6 @@ def _counts(result: SweepResult) -> dict[str, float]:
             "PendingRequests": result.sum(lambda found: found.pending),
             "StaleRequests": result.sum(lambda found: found.stale),
             "RefusedConnections": result.sum(lambda found: found.refused),
-            "UnwantedConnections": result.sum(lambda found: found.unwanted),
             "UnusedRows": len(result.unused),
             "MisconfiguredGates": len(result.configuration.misconfigured),
         }

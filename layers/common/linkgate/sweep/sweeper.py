@@ -133,6 +133,8 @@ class Sweeper:
         with result.catching("the rows that end soon"):
             result.expiring = self.expiring.whole(rows, result.malformed)
         self._compare(managed, rows, "sweep", result)
+        with result.catching("services that are managed no more"):
+            self.comparer.leave(managed)
 
     def _compare(self, services: Iterable[str], rows: Rows, origin: str, result: SweepResult) -> None:
         """Service by service, each with the rows that cover it."""

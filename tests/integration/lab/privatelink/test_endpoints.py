@@ -39,7 +39,7 @@ def test_an_endpoint_has_names_addresses_and_interfaces_in_its_subnets(provider:
         zip(subnets, ("10.0.1.4", "10.0.2.4"), strict=True)
     )
     (connection,) = provider.describe_vpc_endpoint_connections(
-        Filters=[{"Name": "vpc-endpoint-id", "Values": [made["VpcEndpointId"]]}]
+        Filters=[{"Name": "service-id", "Values": [service["ServiceId"]]}]
     )["VpcEndpointConnections"]
     assert [entry["DnsName"] for entry in connection["DnsEntries"]] == names
 
@@ -216,3 +216,13 @@ def test_a_name_may_be_left_unverified_and_taken_away(provider: Any) -> None:
     assert described()["PrivateDnsNameConfiguration"]["State"] == "pendingVerification"
     provider.modify_vpc_endpoint_service_configuration(ServiceId=service_id, RemovePrivateDnsName=True)
     assert "PrivateDnsName" not in described()
+
+
+def test_a_vpc_may_lie_in_shared_address_space(consumer: Any, provider: Any) -> None:
+    vpc = consumer.create_vpc(CidrBlock="100.64.0.0/16")["Vpc"]["VpcId"]
+    zone = f"{REGION}a"
+    subnet = consumer.create_subnet(VpcId=vpc, CidrBlock="100.64.1.0/24", AvailabilityZone=zone)["Subnet"]["SubnetId"]
+    endpoint = create_endpoint(consumer, create_service(provider), vpc, (subnet,))
+    ids = endpoint["NetworkInterfaceIds"]
+    found = consumer.describe_network_interfaces(NetworkInterfaceIds=ids)["NetworkInterfaces"]
+    assert {f["PrivateIpAddress"] for f in found if f["NetworkInterfaceId"] in ids} == {"100.64.1.4"}

@@ -16,6 +16,7 @@ from tests.integration.lab.privatelink.conftest import (
     await_,
     create_endpoint,
     create_service,
+    states,
     topic_into,
 )
 
@@ -37,6 +38,7 @@ def test_connect_accept_reject_and_delete_are_published(client: Client, provider
     endpoint = create_endpoint(consumer, service)["VpcEndpointId"]
     asked = {"ServiceId": service["ServiceId"], "VpcEndpointIds": [endpoint]}
     provider.accept_vpc_endpoint_connections(**asked)
+    await_(lambda: states(provider, service) == {endpoint: "available"})
     provider.reject_vpc_endpoint_connections(**asked)
     consumer.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
     got = await_(lambda: len(mailbox.messages()) == 4 and mailbox.messages())

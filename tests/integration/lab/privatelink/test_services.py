@@ -166,7 +166,7 @@ def test_connections_are_filtered_and_come_in_pages(client: Client, provider: An
     assert found(vpc_endpoint_owner=CONSUMER) == made
     assert found(vpc_endpoint_state="rejected") == {rejected}
     assert found(vpc_endpoint_state="Rejected") == set()
-    assert found(vpc_endpoint_id=theirs) == {theirs}
+    assert refused(found, vpc_endpoint_id=theirs) == "InvalidFilter"
     assert found(vpc_endpoint_region=REGION, ip_address_type="ipv4") == made | {theirs}
     assert states(consumer, service) == {}
     assert refused(provider.describe_vpc_endpoint_connections, MaxResults=4) == "InvalidParameterValue"

@@ -1,13 +1,16 @@
 """What a service's owner decides about connections."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from lab.privatelink.rules import decisions
-from lab.privatelink.rules.model import Caller, ConnectionEvent, Refusal
+from lab.privatelink.rules import connections, decisions
+from lab.privatelink.rules.model import Caller, ConnectionEvent, Failure, Refusal
 from lab.privatelink.rules.state import State
 from tests.unit.lab.privatelink.conftest import CONSUMER, PROVIDER, Clock, code, connect, of, offer
+
+Decide = Callable[..., list[Failure]]
 
 
 def test_an_accepted_connection_is_pending_before_it_is_available(state: State, clock: Clock) -> None:
@@ -19,18 +22,23 @@ def test_an_accepted_connection_is_pending_before_it_is_available(state: State, 
     assert of(state, connection) == "available"
 
 
-@pytest.mark.parametrize("passed", [False, True])
-def test_accepting_twice_succeeds_and_changes_nothing(
-    state: State, clock: Clock, events: list[ConnectionEvent], passed: bool
-) -> None:
+@pytest.mark.parametrize("decide", [decisions.accept, decisions.reject])
+def test_what_was_just_accepted_is_not_decided_again_before_it_is_available(state: State, decide: Decide) -> None:
     service = offer(state)
     connection = connect(state, service)
     decisions.accept(state, PROVIDER, service.service_id, [connection.endpoint_id])
-    if passed:
-        clock.pass_()
-    before = of(state, connection)
-    assert decisions.accept(state, PROVIDER, service.service_id, [connection.endpoint_id]) == []
-    assert of(state, connection) == before
+    (failure,) = decide(state, PROVIDER, service.service_id, [connection.endpoint_id])
+    assert (failure.code, "an idempotent operation going on" in failure.message) == ("InvalidParameter", True)
+    assert of(state, connection) == "pending"
+
+
+def test_a_live_connection_is_not_accepted_again(state: State, clock: Clock, events: list[ConnectionEvent]) -> None:
+    service = offer(state)
+    connection = connect(state, service)
+    decisions.accept(state, PROVIDER, service.service_id, [connection.endpoint_id])
+    clock.pass_()
+    (failure,) = decisions.accept(state, PROVIDER, service.service_id, [connection.endpoint_id])
+    assert (failure.code, of(state, connection)) == ("InvalidState", "available")
     assert [event.name for event in events] == ["Connect", "Accept"]
 
 
@@ -43,13 +51,13 @@ def test_a_rejected_connection_is_not_accepted_again(state: State) -> None:
     assert of(state, connection) == "rejected"
 
 
-def test_a_rejection_that_overtakes_the_end_of_an_acceptance_stands(state: State, clock: Clock) -> None:
+def test_a_deletion_that_overtakes_the_end_of_an_acceptance_stands(state: State, clock: Clock) -> None:
     service = offer(state)
     connection = connect(state, service)
     decisions.accept(state, PROVIDER, service.service_id, [connection.endpoint_id])
-    decisions.reject(state, PROVIDER, service.service_id, [connection.endpoint_id])
+    connections.delete(state, CONSUMER, connection.endpoint_id)
     clock.pass_()
-    assert of(state, connection) == "rejected"
+    assert connection.endpoint_id not in state.connections
 
 
 def test_a_live_connection_can_be_cut(state: State, clock: Clock) -> None:
