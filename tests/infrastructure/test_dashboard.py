@@ -309,7 +309,6 @@ SPOILED: list[tuple[str, str, str]] = [
     ('"Stack", "provider"', '"Stack", "another"', "nothing writes"),
     ('"ConsumedReadCapacityUnits"', '"ConsumedReads"', "AWS writes no ConsumedReads of AWS/DynamoDB"),
     ("${BellQueue.QueueName}", "${Bells.QueueName}", "QueueName is no resource of the stack"),
-    ("by_service", "by_status", "GlobalSecondaryIndexName is no resource of the stack"),
 ]
 
 
