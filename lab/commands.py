@@ -110,6 +110,7 @@ def fault(console: Console, name: str = "", repair: bool = False) -> None:
 
 
 def _list(console: Console, injected: list[str]) -> None:
+    width = max(map(len, KNOWN)) + 2
     for name, fault in KNOWN.items():
         mark = "[red]●[/]" if name in injected else " "
-        console.print(f"{mark} {name:24}{fault.what}: {fault.symptom}", highlight=False)
+        console.print(f"{mark} {name:{width}}{fault.what}: {fault.symptom}", highlight=False)

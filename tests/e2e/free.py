@@ -37,17 +37,30 @@ def template(*path: str) -> Any:
     return part
 
 
-@question("it is taken: EC2's API reference lists it", in_lab=True)
+@question(
+    "it is refused, as a public report has it; EC2's API reference lists it, and Linkgate asks without it", in_lab=True
+)
 def filter_endpoint(account: Account) -> Answer:
     """Does DescribeVpcEndpointConnections take the filter vpc-endpoint-id?"""
     filters = [{"Name": "vpc-endpoint-id", "Values": [NOBODY]}]
-    return taken(lambda: account.client("ec2").describe_vpc_endpoint_connections(Filters=filters))
+    seen = tried(lambda: account.client("ec2").describe_vpc_endpoint_connections(Filters=filters))
+    return Answer(seen, right="InvalidFilter" in seen)
 
 
 @question("it is taken: EC2's API reference lists it", in_lab=True)
 def filter_service(account: Account) -> Answer:
     """Does DescribeVpcEndpointConnections take 200 values of the filter service-id?"""
     filters = [{"Name": "service-id", "Values": [f"vpce-svc-{number:017x}" for number in range(200)]}]
+    return taken(lambda: account.client("ec2").describe_vpc_endpoint_connections(Filters=filters))
+
+
+@question("both are taken: EC2's API reference lists them", in_lab=True)
+def filter_narrow(account: Account) -> Answer:
+    """Does DescribeVpcEndpointConnections take the filters vpc-endpoint-owner and vpc-endpoint-state?"""
+    filters = [
+        {"Name": "vpc-endpoint-owner", "Values": ["123456789012"]},
+        {"Name": "vpc-endpoint-state", "Values": ["pendingAcceptance"]},
+    ]
     return taken(lambda: account.client("ec2").describe_vpc_endpoint_connections(Filters=filters))
 
 

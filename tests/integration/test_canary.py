@@ -261,7 +261,7 @@ def patrol(provider: Provider, client: Client) -> Callable[[], None]:
     return one_round
 
 
-@pytest.mark.parametrize("name", ["private-dns-disabled", "security-group-closed", "zone-down", "connection-rejected"])
+@pytest.mark.parametrize("name", ["private-dns-disabled", "security-group-closed", "zone-down"])
 def test_patrol_records_and_publishes_the_cause(
     provider: Provider,
     vpcs: Vpcs,

@@ -30,13 +30,19 @@ The struct only ever grows at its end, so they hold for every kernel since 2.6.1
 
 
 def connect(stream: socket.socket, address: str, port: int, clock: Clock) -> None:
-    """Connect a socket; raises Failed."""
+    """Connect a socket; raises Failed.
+
+    Whoever refuses a connection resets in answer to its SYN, which is ECONNREFUSED. A connection that stood and was
+    reset before anybody looked is ECONNRESET: no fault of a listener's, and found again by the next phase.
+    """
     where = f"{address}:{port}"
     try:
         stream.settimeout(clock.left())
         stream.connect((address, port))
     except TimeoutError:
         raise Failed("tcp_timeout", f"{where} did not answer within {clock.timeout:g} s") from None
+    except ConnectionResetError:
+        return
     except ConnectionError as error:
         raise Failed("tcp_refused", f"{where}: {error.strerror}") from None
     except OSError as error:

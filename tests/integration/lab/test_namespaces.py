@@ -17,7 +17,7 @@ from lab.harness import running
 from lab.harness.dataplane import DataPlane
 from lab.harness.deploy import client
 from lab.harness.process import CHECKOUT, PROVIDER_ACCOUNT, LabError
-from lab.story.faults import FAULTS
+from lab.story.faults import KNOWN
 from tests.integration.conftest import Await, Client
 from tests.integration.deploy import function, invoke
 from tests.integration.vpcs import OK, REFUSED, TIMEOUT, Vpcs, deployed
@@ -344,7 +344,7 @@ def printed(name: str = "", repair: bool = False) -> list[str]:
 
 
 def test_a_fault_is_listed_put_in_force_and_repaired_by_command(running_lab: Vpcs) -> None:
-    assert [line.split()[0] for line in printed()] == list(FAULTS)
+    assert [line.split()[0] for line in printed()] == list(KNOWN)
     assert printed("server-503") == [
         "in force; a client in the consumer VPC now sees: HTTP status 503",
         "faults in force: server-503",

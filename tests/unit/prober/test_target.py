@@ -1,8 +1,8 @@
 """Targets that make no sense: a verdict each, and nothing goes out."""
 
+import ipaddress
 import json
 import math
-import ipaddress
 import re
 from typing import Any
 
@@ -112,7 +112,9 @@ PATHS = st.just("") | st.from_regex('[/?][!-"$-~]{0,9}', fullmatch=True)
 
 @given(st.sampled_from(["tcp", "tls", "http", "https"]), HOSTS, st.integers(1, 65535), PATHS)
 def test_a_url_of_a_scheme_a_name_a_port_and_a_path_is_read(scheme: str, host: str, port: int, path: str) -> None:
-    found = Target.read({"url": f"{scheme}://{host}:{port}{path}"}, Scope((host.lower(),), frozenset({port}), (ANYWHERE,)))
+    found = Target.read(
+        {"url": f"{scheme}://{host}:{port}{path}"}, Scope((host.lower(),), frozenset({port}), (ANYWHERE,))
+    )
     assert (found.scheme, found.host, found.port) == (scheme, host.lower(), port)
     assert found.path == (path if path.startswith("/") else f"/{path}")
 

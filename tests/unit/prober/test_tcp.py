@@ -1,11 +1,15 @@
 """What the kernel says of a connection; every address family."""
 
 import contextlib
+import errno
 import socket
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from prober import tcp
+from prober.clock import Clock, Failed
 from prober.scope import Scope
 from prober.verdict import Verdict
 
@@ -42,6 +46,20 @@ def test_a_refused_connection_is_not_tried_again() -> None:
     with refusing() as port:
         found = verdict(port)
     assert (found.cause, found.retransmits) == ("tcp_refused", 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [(errno.ECONNREFUSED, "tcp_refused"), (errno.ECONNRESET, ""), (errno.ECONNABORTED, "tcp_refused")],
+)
+def test_a_connection_that_stood_before_it_was_reset_is_no_listeners_fault(error: int, cause: str) -> None:
+    def refuse(_: object) -> None:
+        raise OSError(error, "")
+
+    stream: Any = SimpleNamespace(settimeout=lambda _: None, connect=refuse)
+    with pytest.raises(Failed, match="") if cause else contextlib.nullcontext() as failed:
+        tcp.connect(stream, "10.0.0.1", 443, Clock(1))
+    assert not cause or (failed and failed.value.cause == cause)
 
 
 def test_a_platform_that_does_not_say_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
