@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.site import Site, Trace
 from lab.harness.deploy import deploy
-from lab.harness.process import LabProcess
+from lab.harness.process import NEW_ACCOUNT_CONCURRENCY, LabProcess
 
 ACCOUNTS = [f"{800000000001 + number}" for number in range(8)]
 THREADS = 8
@@ -105,8 +105,8 @@ def figures(lasted: float, calls: list[list[str]], traces: Mapping[str, Trace]) 
 
 
 def measure(requests: int, services: int, seconds: float) -> dict[str, Any]:
-    """A flood in a lab of its own, whose schedules keep AWS's pace, as the flood does."""
-    with LabProcess(speed=1, plane="loopback") as lab:
+    """A flood in a lab of its own, whose schedules keep AWS's pace, as the flood does; its account is a new one."""
+    with LabProcess(speed=1, plane="loopback", account_concurrency=NEW_ACCOUNT_CONCURRENCY) as lab:
         return flood(Site(lab, deploy(lab), services, ACCOUNTS), requests, seconds)
 
 

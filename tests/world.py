@@ -139,26 +139,12 @@ class World:
         if self.silence:
             raise self.silence
         self.described += 1
-        seen = ((link, link.state(self.now - self.lag)) for link in self.links.values())
-        return [
-            Connection(
-                link.service,
-                link.endpoint,
-                link.owner,
-                link.region,
-                state,
-                link.history[0][0],
-                link.dns_names,
-                link.connection_id,
-                dict(link.tags),
-            )
-            for link, state in seen
-            if state is not None
-        ]
+        found = (_connection(link, self.now - self.lag) for link in self.links.values())
+        return [one for one in found if one]
 
     def connection(self, endpoint: str) -> Connection:
-        """What Describe shows now of one endpoint."""
-        (found,) = (one for one in self.shown() if one.endpoint == endpoint)
+        """What Describe shows now of one endpoint, which it shows."""
+        (found,) = filter(None, [_connection(self.links[endpoint], self.now - self.lag)])
         return found
 
     def act(self, service: str, outcome: Outcome, endpoint: str) -> Refusal | None:
@@ -186,3 +172,21 @@ class World:
             link.turn(self.now, State.REJECTED)
         self.acts.append((outcome, endpoint))
         return None
+
+
+def _connection(link: Link, moment: datetime) -> Connection | None:
+    """What Describe showed of a link at a moment; None before it was there."""
+    state = link.state(moment)
+    if state is None:
+        return None
+    return Connection(
+        link.service,
+        link.endpoint,
+        link.owner,
+        link.region,
+        state,
+        link.history[0][0],
+        link.dns_names,
+        link.connection_id,
+        dict(link.tags),
+    )
