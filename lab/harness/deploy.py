@@ -56,10 +56,15 @@ def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None, sec
     """
     demo = deploy_demo(lab, step, second)
     step("sam build: four functions and two layers")
-    template = _build(lab, CHECKOUT / "template.yaml")
+    _build(lab, CHECKOUT / "template.yaml")
     step("sam deploy: Linkgate")
-    _deploy(lab, template, STACK, parameters(lab, demo))
-    return Deployed(outputs(lab, STACK), demo)
+    return Deployed(redeploy(lab, demo), demo)
+
+
+def redeploy(lab: LabProcess, demo: Mapping[str, str]) -> dict[str, str]:
+    """Deploy what was built of template.yaml beside a demo with these outputs; the stack's outputs. Raises LabError."""
+    _deploy(lab, _built(lab, CHECKOUT / "template.yaml"), STACK, parameters(lab, demo))
+    return outputs(lab, STACK)
 
 
 def parameters(lab: LabProcess, demo: Mapping[str, str]) -> dict[str, str]:
@@ -140,10 +145,14 @@ def outputs(lab: LabProcess, stack: str, account: str = PROVIDER_ACCOUNT) -> dic
 
 def _build(lab: LabProcess, template: Path) -> Path:
     """The template that is to be deployed, with its code built beside it."""
-    folder = lab.folder / "build" / template.stem
-    arguments = ("--template-file", str(template), "--build-dir", str(folder))
+    arguments = ("--template-file", str(template), "--build-dir", str(_built(lab, template).parent))
     _sam(lab, PROVIDER_ACCOUNT, "build", *arguments, "--parameter-overrides", f"PythonRuntime={RUNTIME}")
-    return folder / "template.yaml"
+    return _built(lab, template)
+
+
+def _built(lab: LabProcess, template: Path) -> Path:
+    """Where a template lies once it is built."""
+    return lab.folder / "build" / template.stem / "template.yaml"
 
 
 def _deploy(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from lab.harness.process import PROVIDER_ACCOUNT
@@ -11,7 +12,7 @@ ROLE = "linkgate-reads-organizations"
 
 
 def reader(client: Callable[[str], Any]) -> str:
-    """The ARN of a new role that the provider's account may assume; `client` is the management account's."""
+    """The ARN of a role that the provider's account may assume; `client` is the management account's."""
     client("organizations").list_roots()  # ministack makes the organisation at the first request for it
     iam = client("iam")
     trust = {
@@ -19,11 +20,12 @@ def reader(client: Callable[[str], Any]) -> str:
         "Principal": {"AWS": f"arn:aws:iam::{PROVIDER_ACCOUNT}:root"},
         "Action": "sts:AssumeRole",
     }
-    role = iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(_policy(trust)))["Role"]["Arn"]
+    with suppress(iam.exceptions.EntityAlreadyExistsException):  # the stack is deployed again
+        iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(_policy(trust)))
     allowed = ["organizations:ListParents", "organizations:DescribeOrganization"]
     grant = {"Effect": "Allow", "Action": allowed, "Resource": "*"}
     iam.put_role_policy(RoleName=ROLE, PolicyName="read", PolicyDocument=json.dumps(_policy(grant)))
-    return str(role)
+    return str(iam.get_role(RoleName=ROLE)["Role"]["Arn"])
 
 
 def _policy(statement: Mapping[str, object]) -> dict[str, object]:
