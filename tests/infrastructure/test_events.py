@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from linkgate.events import bell, bus
+from linkgate.events import bell, bus, digest
 from ministack.services import eventbridge  # type: ignore[import-untyped]
 
 from tests import gallery
@@ -79,9 +79,9 @@ def test_what_our_functions_put_on_the_bus_becomes_no_bell(stack: Stack) -> None
     assert not [rule for rule in senders if bus.SOURCE in rule["EventPattern"]["source"]]
 
 
-def heard(stack: Stack, event: Mapping[str, Any]) -> bool:
-    """Whether TrailRule matches an event, as EventBridge's TestEventPattern says in the lab."""
-    pattern = stack.of("AWS::Events::Rule")["TrailRule"]["EventPattern"]
+def heard(stack: Stack, event: Mapping[str, Any], rule: str = "TrailRule") -> bool:
+    """Whether a rule matches an event, as EventBridge's TestEventPattern says in the lab."""
+    pattern = stack.of("AWS::Events::Rule")[rule]["EventPattern"]
     *_, body = eventbridge._test_event_pattern({"Event": json.dumps(event), "EventPattern": json.dumps(pattern)})
     return bool(json.loads(body)["Result"])
 
@@ -118,6 +118,24 @@ def test_an_endpoint_is_a_bell_where_its_service_is_an_endpoint_service(
     event = gallery.sample("cloudtrail-create")
     event["detail"]["requestParameters"]["CreateVpcEndpointRequest"]["ServiceName"] = service
     assert heard(stack, event) is expected
+
+
+GROUPED = gallery.schema("Events Grouped")
+SENT = ["Endpoint Unhealthy", "Endpoint Recovered", "Allow List Row Invalid", "Expiring Soon", "Breaker Tripped"]
+
+
+@pytest.mark.parametrize("kind", [*SENT, GROUPED["title"]])
+def test_what_is_sent_in_plain_words_is_left_out_where_a_digest_tells_of_it(stack: Stack, kind: str) -> None:
+    detail = gallery.schema(kind)["examples"][0]
+    event = {"id": "1", "account": "1", "time": "2026-11-28T00:00:00Z", "region": "eu-west-1", "resources": []}
+    event |= {"source": bus.SOURCE, "detail-type": kind}
+    assert heard(stack, event | {"detail": detail}, "HealthRule")
+    assert not heard(stack, event | {"detail": detail | {"grouped": True}}, "HealthRule")
+
+
+def test_whatever_a_digest_tells_of_is_sent_in_plain_words_otherwise() -> None:
+    assert set(GROUPED["properties"]["kind"]["enum"]) == set(digest._WORDS) < set(SENT)
+    assert all("grouped" in gallery.schema(kind)["properties"] for kind in digest._WORDS)
 
 
 SPOILED = [
