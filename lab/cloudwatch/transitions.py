@@ -32,7 +32,7 @@ def change(record: dict[str, Any], evaluation: Evaluation, now: float) -> None:
     """Put the alarm (ministack's own record) into the evaluation's state, with all that follows from it."""
     if _alarms.get(record["AlarmName"]) is not record:
         return  # Deleted or replaced while it was evaluated.
-    old = record["StateValue"]
+    old, why = record["StateValue"], record["StateReason"]
     record.update(
         StateValue=evaluation.state,
         StateReason=evaluation.reason,
@@ -41,14 +41,15 @@ def change(record: dict[str, Any], evaluation: Evaluation, now: float) -> None:
         StateTransitionedTimestamp=int(now),
     )
     _record_history(record["AlarmName"], old, evaluation.state, evaluation.reason, reason_data=evaluation.data)
-    carry_out(record, old, evaluation.state, evaluation.reason)
+    carry_out(record, old, evaluation.state, evaluation.reason, why)
     _evaluate_parents(record)
 
 
-def carry_out(record: Mapping[str, Any], old: str, new: str, reason: str) -> None:
+def carry_out(record: Mapping[str, Any], old: str, new: str, reason: str, why: str = "") -> None:
     """Notify the topics that let CloudWatch publish, and send the event of the change to the default bus.
 
-    Also called by ministack, for SetAlarmState and composite alarms.
+    `why` is the reason of the old state. Also called by ministack, which does not tell it, for SetAlarmState and
+    composite alarms.
     """
     field = ACTIONS.get(new, "")
     allowed = [action for action in record.get(field) or [] if _may_notify(record, action)]
@@ -57,7 +58,7 @@ def carry_out(record: Mapping[str, Any], old: str, new: str, reason: str) -> Non
         "Source": "aws.cloudwatch",
         "DetailType": "CloudWatch Alarm State Change",
         "Resources": [record["AlarmArn"]],
-        "Detail": compact(_detail(record, old)),
+        "Detail": compact(_detail(record, old, why)),
     }
     _put_events({"Entries": [entry]}, allow_aws_source=True)
 
@@ -71,14 +72,14 @@ def _may_notify(record: Mapping[str, Any], action: str) -> bool:
     return False
 
 
-def _detail(record: Mapping[str, Any], old: str) -> dict[str, Any]:
-    """As in the User Guide, "Alarm events and EventBridge"; previousState has its value alone."""
+def _detail(record: Mapping[str, Any], old: str, why: str) -> dict[str, Any]:
+    """As in the User Guide, "Alarm events and EventBridge"; previousState has its value and reason alone."""
     data = {"reasonData": record["StateReasonData"]} if record.get("StateReasonData") else {}
     changed = stamp(record["StateUpdatedTimestamp"])
     return {
         "alarmName": record["AlarmName"],
         "configuration": {"description": record.get("AlarmDescription", ""), **_configuration(record)},
-        "previousState": {"value": old},
+        "previousState": {"value": old, "reason": why},
         "state": {"value": record["StateValue"], "reason": record["StateReason"], **data, "timestamp": changed},
     }
 

@@ -182,7 +182,7 @@ def silence_alarm(account: Account) -> Answer:
     schedule = {key: value for key, value in scheduler.get_schedule(Name=name).items() if key in kept}
 
     def rings() -> bool:
-        return bool(alarms.describe_alarms(AlarmNames=[alarm])["MetricAlarms"][0]["StateValue"] == "ALARM")
+        return bool(alarms.describe_alarms(AlarmNames=[alarm])["MetricAlarms"][0]["StateValue"] == "INSUFFICIENT_DATA")
 
     account.until(lambda: not rings())
     account.made("patrol's schedule", lambda: scheduler.update_schedule(**schedule, State="ENABLED"))

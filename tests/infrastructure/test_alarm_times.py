@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -189,6 +190,24 @@ def test_every_alarm_has_a_fault(whole: Stack) -> None:
     assert set(FAULTS) == set(whole.of("AWS::CloudWatch::Alarm"))
 
 
+@pytest.mark.parametrize("starts", [0, 1, 4])
+def test_every_alarm_of_a_new_stack_goes_from_insufficient_data_to_ok_and_nowhere_else(
+    whole: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], starts: int
+) -> None:
+    """`starts`: whole minutes from the first evaluation of alarms to the schedules' first runs."""
+    stage = Stage(whole, monkeypatch, lambda: capsys.readouterr().out)
+    stage.asleep |= {"patrol", "sweep"}
+    seen = {name: ["INSUFFICIENT_DATA", stage.state(name)] for name in stage.alarms}
+    for minute in range(20):
+        if minute == starts:
+            stage.asleep.clear()
+        stage.pass_minute()
+        for name, states in seen.items():
+            states.append(stage.state(name))
+    for name, states in seen.items():
+        assert [states[0], *(new for old, new in pairwise(states) if new != old)] == ["INSUFFICIENT_DATA", "OK"], name
+
+
 def test_no_alarm_goes_off_while_everything_is_well(stage: Stage) -> None:
     seen = set()
     for _ in range(30):
@@ -211,7 +230,8 @@ def test_an_alarm_goes_off_within_three_periods_and_goes_back_after_the_repair(
     # Windows begin at whole minutes: the rest of the one in which it happened does not count.
     minutes = MINUTES.get(alarm, stage.rates["sweep"] // MINUTE)
     assert minutes * MINUTE <= PERIODS * watched.period
-    assert stage.until(alarm, "ALARM", minutes), "it does not go off in time"
+    rung = "ALARM" if watched.missing == "notBreaching" else "INSUFFICIENT_DATA"
+    assert stage.until(alarm, rung, minutes), "it does not go off in time"
     assert stage.units(alarm) == {watched.unit or AWS_UNITS[watched.namespace, watched.metric]}
     stage.to_work()
     fault.end(stage)

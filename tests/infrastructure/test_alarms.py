@@ -77,7 +77,7 @@ def flapping(stack: Stack) -> list[str]:
     for name, alarm in alarms(stack):
         window = alarm["Period"] * alarm["EvaluationPeriods"]
         needed = rates.get(alarm["MetricName"], 0) * (alarm.get("DatapointsToAlarm") or alarm["EvaluationPeriods"])
-        if alarm["TreatMissingData"] == "breaching" and not alarm.get("DatapointsToAlarm"):
+        if alarm["TreatMissingData"] == "missing":
             needed = rates[alarm["MetricName"]]  # goes off only if every period is silent
         if alarm["Statistic"] != "Sum" and window < needed:
             problems.append(f"{name} looks back {window} s for what takes {needed} s to be written")
@@ -88,16 +88,19 @@ def unsent(stack: Stack) -> list[str]:
     """Alarms that go to nobody, say nothing, or take silence for the wrong thing."""
     problems = []
     topic = [stack.outputs["AlarmTopic"]]
+    actions = ("AlarmActions", "InsufficientDataActions", "OKActions")
     for name, alarm in stack.of("AWS::CloudWatch::Alarm").items():
-        if (alarm.get("AlarmActions"), alarm.get("OKActions")) != (topic, topic):
-            problems.append(f"{name} does not go to {topic[0]} both ways")
+        silent = heading(alarm) in SILENT
+        # Where missing data is no trouble, an alarm has no data only while it is new.
+        if [alarm.get(action) for action in actions] != [topic, topic if silent else None, None]:
+            problems.append(f"{name} does not go to {topic[0]} when it rings, and only then")
         if not alarm.get("ActionsEnabled", True):
             problems.append(f"{name} has its actions switched off")
         if not re.search(r"docs/runbook\.md#[a-z0-9-]+$", alarm.get("AlarmDescription", "")):
             problems.append(f"{name} names no heading of docs/runbook.md")
         elif heading(alarm) != alarm["AlarmName"].removeprefix(f"{STACK}-"):
             problems.append(f"{name} is called {alarm['AlarmName']} and its heading {heading(alarm)}")
-        missing = "breaching" if heading(alarm) in SILENT else "notBreaching"
+        missing = "missing" if silent else "notBreaching"
         if alarm.get("TreatMissingData") != missing:
             problems.append(f"{name} treats missing data as {alarm.get('TreatMissingData')}, not {missing}")
     return problems
@@ -116,7 +119,7 @@ def test_no_alarm_goes_back_to_ok_between_two_rounds(stack: Stack) -> None:
     assert flapping(stack) == []
 
 
-def test_every_alarm_goes_both_ways_and_names_its_heading_of_the_runbook(stack: Stack) -> None:
+def test_every_alarm_tells_when_it_rings_and_names_its_heading_of_the_runbook(stack: Stack) -> None:
     assert unsent(stack) == []
 
 
@@ -142,8 +145,9 @@ SPOILED = [
             (unwritten, "Dimensions.0.Value", "another", "reads dimensions"),
             (unwritten, "Dimensions.0.Name", "StackName", "reads dimensions"),
             (flapping, "Period", 20, "UnhealthyAlarm looks back 40 s"),
-            (unsent, "OKActions", GONE, "both ways"),
-            (unsent, "AlarmActions", ["${NotificationTopic.Arn}"], "both ways"),
+            (unsent, "OKActions", ["${AlarmTopic}"], "and only then"),
+            (unsent, "InsufficientDataActions", ["${AlarmTopic}"], "and only then"),
+            (unsent, "AlarmActions", ["${NotificationTopic.Arn}"], "and only then"),
             (unsent, "ActionsEnabled", False, "switched off"),
             (unsent, "AlarmDescription", "Bad.", "names no heading"),
             (unsent, "TreatMissingData", "breaching", "treats missing data"),

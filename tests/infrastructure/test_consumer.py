@@ -126,7 +126,8 @@ def test_its_log_is_the_one_that_lambda_writes_to(canary: Stack) -> None:
 def test_its_alarm_tells_the_consumers_topic_or_nobody_and_has_a_heading(canary: Stack) -> None:
     (alarm,) = canary.of("AWS::CloudWatch::Alarm").values()
     topic = [canary.parameters["AlarmTopicArn"]]
-    assert (alarm["AlarmActions"], alarm["OKActions"]) == (topic, topic)
+    actions = ("InsufficientDataActions", "AlarmActions", "OKActions")
+    assert [alarm.get(action) for action in actions] == [topic, None, None]
     headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
     assert heading(alarm) in headings
 
@@ -141,7 +142,7 @@ def test_its_alarm_rings_within_three_periods_when_nobody_sends_it_any_more(
         stage.pass_minute()
     assert stage.state("HeartbeatAlarm") == "OK"
     stage.each_minute.clear()
-    assert stage.until("HeartbeatAlarm", "ALARM", 15 + 1)
+    assert stage.until("HeartbeatAlarm", "INSUFFICIENT_DATA", 15 + 1)
     stage.each_minute += rounds
     assert stage.until("HeartbeatAlarm", "OK", 2)
 

@@ -51,7 +51,7 @@ def messages(stack: Stack) -> Iterator[Message]:
             for queue in filter(None, [subscription["Endpoint"], dead]):
                 yield Message(TOPICS, SEND, queue, subscription["TopicArn"])
     for alarm in stack.of("AWS::CloudWatch::Alarm").values():
-        for topic in (*listed(alarm.get("AlarmActions")), *listed(alarm.get("OKActions"))):
+        for topic in (*listed(alarm.get("AlarmActions")), *listed(alarm.get("InsufficientDataActions"))):
             yield Message(ALARMS, PUBLISH, topic)
     for function in stack.functions().values():
         if topic := function["Environment"]["Variables"].get("NOTIFICATION_TOPIC_ARN"):
@@ -196,6 +196,7 @@ def test_the_topics_the_bells_and_the_dead_letters_are_among_what_is_checked(who
         Message(ALARMS, PUBLISH, arn("AlarmTopic")),
         Message(EVENTS, PUBLISH, arn("AlarmTopic")),
         Message(EVENTS, SEND, arn("RoundDeadLetters"), arn("HealthRule")),
+        Message(EVENTS, SEND, arn("RoundDeadLetters"), arn("AlarmRule")),
     } <= set(messages(whole))
 
 

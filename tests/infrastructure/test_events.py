@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from linkgate.events import bell, bus
+from linkgate.events import bell, bus, digest
 from ministack.services import eventbridge  # type: ignore[import-untyped]
 
 from tests import gallery
 from tests.infrastructure.calls import operations
+from tests.infrastructure.intrinsics import PSEUDO
 from tests.infrastructure.source import modules
 from tests.infrastructure.stack import GONE, Check, Spoiled, Stack, named
 
@@ -24,6 +25,7 @@ def words() -> set[str]:
 def spoken(stack: Stack) -> dict[str, tuple[str, set[str]]]:
     """What is said by each source: on which bus ("" is the account's default), and with which detail-types."""
     said = {bus.SOURCE: ("EventBus", words()), "aws.ec2": ("", {bell.CLOUDTRAIL})}
+    said["aws.cloudwatch"] = ("", {"CloudWatch Alarm State Change"})
     for pipe in stack.of("AWS::Pipes::Pipe").values():
         told = pipe["TargetParameters"]["EventBridgeEventBusParameters"]
         said[told["Source"]] = (named(pipe["Target"]), {told["DetailType"]})
@@ -54,17 +56,33 @@ def unmatched_rules(stack: Stack) -> list[str]:
 
 
 def empty_messages(stack: Stack) -> list[str]:
-    """Messages made of fields that no detail has, or by a template, into which EventBridge puts quotes unescaped."""
+    """Messages made of fields that no detail has."""
     return [
         f"{name} tells {path}, which no event has"
         for name, rule in stack.of("AWS::Events::Rule").items()
         for target in rule["Targets"]
-        if (path := target.get("InputPath", "a template" if "InputTransformer" in target else ""))
+        if (path := target.get("InputPath"))
         if not path.startswith("$.detail.") or path.removeprefix("$.detail.") not in words()
     ]
 
 
-@pytest.mark.parametrize("check", [unmatched_rules, empty_messages])
+def garbled_messages(stack: Stack) -> list[str]:
+    """Messages made by a template of what may hold quotes, which EventBridge does not escape: texts but for our own."""
+    alarms = stack.of("AWS::CloudWatch::Alarm").values()
+    ours = {
+        "$.detail.alarmName": [one["AlarmName"] for one in alarms],
+        "$.detail.configuration.description": [one["AlarmDescription"] for one in alarms],
+    }
+    return [
+        f"{name} puts {path} into a template"
+        for name, rule in stack.of("AWS::Events::Rule").items()
+        for target in rule["Targets"]
+        for path in target.get("InputTransformer", {}).get("InputPathsMap", {}).values()
+        if path not in ours or any(character in text for text in ours[path] for character in '"\\\n')
+    ]
+
+
+@pytest.mark.parametrize("check", [unmatched_rules, empty_messages, garbled_messages])
 def test_every_rule_hears_what_is_said(stack: Stack, check: Check) -> None:
     assert check(stack) == []
 
@@ -79,9 +97,9 @@ def test_what_our_functions_put_on_the_bus_becomes_no_bell(stack: Stack) -> None
     assert not [rule for rule in senders if bus.SOURCE in rule["EventPattern"]["source"]]
 
 
-def heard(stack: Stack, event: Mapping[str, Any]) -> bool:
-    """Whether TrailRule matches an event, as EventBridge's TestEventPattern says in the lab."""
-    pattern = stack.of("AWS::Events::Rule")["TrailRule"]["EventPattern"]
+def heard(stack: Stack, event: Mapping[str, Any], rule: str = "TrailRule") -> bool:
+    """Whether a rule matches an event, as EventBridge's TestEventPattern says in the lab."""
+    pattern = stack.of("AWS::Events::Rule")[rule]["EventPattern"]
     *_, body = eventbridge._test_event_pattern({"Event": json.dumps(event), "EventPattern": json.dumps(pattern)})
     return bool(json.loads(body)["Result"])
 
@@ -120,6 +138,50 @@ def test_an_endpoint_is_a_bell_where_its_service_is_an_endpoint_service(
     assert heard(stack, event) is expected
 
 
+GROUPED = gallery.schema("Events Grouped")
+SENT = ["Endpoint Unhealthy", "Endpoint Recovered", "Allow List Row Invalid", "Expiring Soon", "Breaker Tripped"]
+
+
+@pytest.mark.parametrize("kind", [*SENT, GROUPED["title"]])
+def test_what_is_sent_in_plain_words_is_left_out_where_a_digest_tells_of_it(stack: Stack, kind: str) -> None:
+    detail = gallery.schema(kind)["examples"][0]
+    event = {"id": "1", "account": "1", "time": "2026-11-28T00:00:00Z", "region": "eu-west-1", "resources": []}
+    event |= {"source": bus.SOURCE, "detail-type": kind}
+    assert heard(stack, event | {"detail": detail}, "HealthRule")
+    assert not heard(stack, event | {"detail": detail | {"grouped": True}}, "HealthRule")
+
+
+def test_whatever_a_digest_tells_of_is_sent_in_plain_words_otherwise() -> None:
+    assert set(GROUPED["properties"]["kind"]["enum"]) == set(digest._WORDS) < set(SENT)
+    assert all("grouped" in gallery.schema(kind)["properties"] for kind in digest._WORDS)
+
+
+NEW = "Unchecked: Initial alarm creation"
+
+
+@pytest.mark.parametrize(
+    ("alarm", "old", "reason", "new", "expected"),
+    [
+        ("endpoint-unhealthy", "ALARM", "Threshold Crossed: …", "OK", True),
+        ("endpoint-unhealthy", "INSUFFICIENT_DATA", NEW, "OK", False),
+        ("endpoint-unhealthy", "INSUFFICIENT_DATA", "Insufficient Data: …", "OK", False),
+        ("endpoint-unhealthy", "OK", "Threshold Crossed: …", "ALARM", False),
+        ("patrol-silent", "INSUFFICIENT_DATA", NEW, "OK", False),
+        ("patrol-silent", "INSUFFICIENT_DATA", "Insufficient Data: …", "OK", True),
+        ("sweep-silent", "INSUFFICIENT_DATA", "Insufficient Data: …", "OK", True),
+        ("patrol-silent", "OK", "Threshold Crossed: …", "INSUFFICIENT_DATA", False),
+    ],
+)
+def test_an_alarm_that_rang_and_is_ok_again_is_told_and_a_new_one_is_not(
+    stack: Stack, alarm: str, old: str, reason: str, new: str, expected: bool
+) -> None:
+    event = {"id": "1", "account": "1", "time": "2026-11-28T00:00:00Z", "region": "eu-west-1", "resources": []}
+    event |= {"source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change"}
+    detail = {"previousState": {"value": old, "reason": reason}, "state": {"value": new}}
+    for prefix, said in ((PSEUDO["AWS::StackName"], expected), ("another", False)):
+        assert heard(stack, event | {"detail": detail | {"alarmName": f"{prefix}-{alarm}"}}, "AlarmRule") is said
+
+
 SPOILED = [
     Spoiled(unmatched_rules, "AcceptedRule.EventBusName", GONE, "AcceptedRule waits for linkgate on None"),
     Spoiled(unmatched_rules, "TrailRule.EventBusName", "${EventBus}", "it speaks on "),
@@ -145,11 +207,12 @@ SPOILED = [
         "which no event has",
     ),
     Spoiled(
-        empty_messages,
-        "HealthRule.Targets.0",
-        {"Arn": "${AlarmTopic}", "InputTransformer": {"InputTemplate": '"<summary>"'}},
-        "HealthRule tells a template",
+        garbled_messages,
+        "HealthRule.Targets.0.InputTransformer",
+        {"InputPathsMap": {"summary": "$.detail.summary"}, "InputTemplate": '"<summary>"'},
+        "HealthRule puts $.detail.summary into a template",
     ),
+    Spoiled(garbled_messages, "OpenAlarm.AlarmDescription", 'It is "open".', "AlarmRule puts $.detail.configuration."),
 ]
 
 

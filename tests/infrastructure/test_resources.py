@@ -12,7 +12,7 @@ RESOURCES = {
     "DynamoDB::Table": "AllowListTable LedgerTable",
     "Events::Archive": "BusArchive",
     "Events::EventBus": "EventBus",
-    "Events::Rule": "NotificationRule TrailRule ServiceTrailRule AcceptedRule HealthRule",
+    "Events::Rule": "NotificationRule TrailRule ServiceTrailRule AcceptedRule HealthRule AlarmRule",
     "IAM::Role": "PipeRole ApproveRole SweepRole PatrolRole CanaryRole ScheduleRole",
     "KMS::Key": "TopicKey",
     "Lambda::EventInvokeConfig": "PatrolFunctionEventInvokeConfig",

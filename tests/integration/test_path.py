@@ -2,7 +2,9 @@
 
 import json
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from lab.harness.account import Provider
@@ -122,7 +124,7 @@ def test_a_service_without_the_tag_is_left_alone_and_named_in_the_log(
 def test_the_canary_crosses_what_was_accepted_and_the_alarm_follows_the_servers(
     provider: Provider, client: Client, deployed: Deployed, until: Await
 ) -> None:
-    endpoint, ec2 = deployed.demo["EndpointId"], client("ec2")
+    endpoint, ec2, told = deployed.demo["EndpointId"], client("ec2"), mailbox(client, deployed)
     provider.put_row("111111111111", effect="allow")
     until(lambda: provider.status(endpoint), "VERIFIED")
     assert set(provider.known(endpoint)["health"]["phases"]) >= {"dns", "tcp", "first_byte", "total"}
@@ -138,6 +140,25 @@ def test_the_canary_crosses_what_was_accepted_and_the_alarm_follows_the_servers(
     ec2.start_instances(InstanceIds=servers)
     until(lambda: provider.alarm("endpoint-unhealthy"), "OK")
     until(lambda: provider.status(endpoint), "VERIFIED")
+    bodies = list[str]()
+    well = '"The alarm linkgate-endpoint-unhealthy is OK again. It is about this: An accepted endpoint failed'
+    until(lambda: [body for body in told(bodies) if body.startswith(well)], lambda found: len(found) == 1)
+    (rang,) = (body for body in bodies if '"AlarmName": "linkgate-endpoint-unhealthy"' in body)
+    assert json.loads(rang)["NewStateValue"] == "ALARM"
+
+
+def test_no_alarm_of_a_new_stack_tells_anything(client: Client, provider: Provider, until: Await) -> None:
+    names = [name for name, _ in provider.alarms() if name.startswith("linkgate-")]
+    first = {name: until(partial(_first_change, client, name), bool) for name in names}
+    assert first == dict.fromkeys(names, "Alarm updated from INSUFFICIENT_DATA to OK")
+
+
+def _first_change(client: Client, alarm: str) -> str:
+    changes = client("cloudwatch").describe_alarm_history(
+        AlarmName=alarm, HistoryItemType="StateUpdate", ScanBy="TimestampAscending"
+    )["AlarmHistoryItems"]
+    summaries = [change["HistorySummary"] for change in changes]
+    return next((one for one in summaries if not one.endswith("from INSUFFICIENT_DATA to INSUFFICIENT_DATA")), "")
 
 
 def test_a_consumers_own_canary_verifies_its_endpoint_and_nobody_else_may_send_it(
@@ -219,19 +240,31 @@ def _logged(client: Client, function: str, text: str) -> bool:
     return any(text in event["message"] for event in events)
 
 
-def test_a_row_that_ends_soon_reaches_whoever_subscribed_to_the_alarm_topic(
-    provider: Provider, client: Client, deployed: Deployed, account: str, until: Await
-) -> None:
+def mailbox(client: Client, deployed: Deployed) -> Callable[[list[str]], list[str]]:
+    """A new subscriber of the alarm topic: adds what came since to a list, and returns the list."""
     topic, (url, arn) = deployed.linkgate["AlarmTopic"], queue(client)
     let_in(client, url, arn, "sns", topic)
     client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+
+    def receive(bodies: list[str]) -> list[str]:
+        bodies.extend(one["Body"] for one in received(client, url))
+        return bodies
+
+    return receive
+
+
+def test_a_row_that_ends_soon_reaches_whoever_subscribed_to_the_alarm_topic(
+    provider: Provider, client: Client, deployed: Deployed, account: str, until: Await
+) -> None:
+    told = mailbox(client, deployed)
     ends = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3, hours=1)
     provider.put_row(account, effect="allow", expires_at=ends.isoformat(), owner="payments")
     bodies = list[str]()
 
     def arrived() -> list[str]:
-        bodies.extend(one["Body"] for one in received(client, url))
-        return [body for body in bodies if f"/{account} (allow, owner payments) ends at {ends.isoformat()}" in body]
+        return [
+            body for body in told(bodies) if f"/{account} (allow, owner payments) ends at {ends.isoformat()}" in body
+        ]
 
     (message,) = until(arrived, bool)
     assert "in 3 days. Where no other row allows them, new requests are then held" in message

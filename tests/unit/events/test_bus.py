@@ -137,6 +137,7 @@ KINDS = {
         "Endpoint Service Misconfigured",
         "Breaker Tripped",
         "Expiring Soon",
+        "Events Grouped",
     ),
 }
 

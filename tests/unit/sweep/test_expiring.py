@@ -62,6 +62,13 @@ def test_a_date_that_moves_is_published_again_and_so_is_a_row_that_comes_back(ap
     assert len(published(app)) == 1
 
 
+def test_many_rows_that_end_soon_are_one_message(app: Application) -> None:
+    for number in range(20):
+        put(app, 3 * DAY, f"{number:012d}")
+    assert [detail.get("grouped") for detail in published(app)] == [True] * 20
+    assert [detail["count"] for kind, detail in app.bus.published if kind == "Events Grouped"] == [20]
+
+
 def test_rows_of_every_kind_and_of_every_service_count(app: Application) -> None:
     put(app, DAY, effect="deny")
     put(app, DAY, OTHER, effect="review")

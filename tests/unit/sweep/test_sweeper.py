@@ -391,7 +391,9 @@ def test_a_malformed_row_that_holds_somebody_is_found(app: Application) -> None:
 def test_edited_rows_that_cannot_be_read_are_told_and_named(app: Application) -> None:
     changes = {key_of(row): row for row in gallery.malformed().values()}
     found = app.sweeper.edited(changes, "an edit").malformed
-    told = [(kind, detail["row"], detail["attribute"], detail["problem"]) for kind, detail in app.bus.published]
+    (_, digest), *each = app.bus.published
+    assert digest["count"] == len(changes)
+    told = [(kind, detail["row"], detail["attribute"], detail["problem"]) for kind, detail in each]
     assert len(told) == len(changes)
     assert {kind for kind, *_ in told} == {"Allow List Row Invalid"}
     assert {row: f"row {row}: {problem}" for _, row, _, problem in told} == found

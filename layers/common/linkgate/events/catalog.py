@@ -1,5 +1,6 @@
 """The catalogue of events: every detail-type that Linkgate publishes is made here, and nowhere else."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -10,7 +11,11 @@ from linkgate.model import Decision, Effect, MalformedRow, Mode, Outcome, Rule, 
 
 RECREATE = "EC2 accepts a rejected connection no more: the consumer must recreate the endpoint"
 
-UNHEALTHY = "Endpoint Unhealthy"
+UNHEALTHY, RECOVERED = "Endpoint Unhealthy", "Endpoint Recovered"
+ROW_INVALID, EXPIRING_SOON = "Allow List Row Invalid", "Expiring Soon"
+NAMED = 5
+"""Endpoints, rows and services that a message names at most."""
+_REASONS = {UNHEALTHY: "cause", ROW_INVALID: "attribute", EXPIRING_SOON: "expires_at"}
 _DONE = {
     Outcome.ACCEPT: "Endpoint Connection Accepted",
     Outcome.REJECT: "Endpoint Connection Rejected",
@@ -92,7 +97,7 @@ def misconfigured_event(service: str, problems: Sequence[str]) -> Event:
 def invalid_row_event(row: MalformedRow) -> Event:
     """A row of the allow-list cannot be read."""
     detail = {"row": str(row.key), "attribute": row.attribute, "problem": row.problem}
-    return Event("Allow List Row Invalid", detail | {"summary": f"The allow-list's {row}."})
+    return Event(ROW_INVALID, detail | {"summary": f"The allow-list's {row}."})
 
 
 def unused_row_event(row: UnusedRow) -> Event:
@@ -117,7 +122,7 @@ def expiring_event(row: Rule, ends: datetime, now: datetime, otherwise: tuple[st
         "Give it a later expires_at if it is still wanted, or delete it."
     )
     detail = {"row": str(row.key), "effect": row.effect, "expires_at": ends.isoformat(), "days_left": days}
-    return Event("Expiring Soon", {**detail, **people, "summary": summary})
+    return Event(EXPIRING_SOON, {**detail, **people, "summary": summary})
 
 
 def health_event(subject: Subject, before: Status, status: Status, health: Mapping[str, Any]) -> Event | None:
@@ -132,7 +137,7 @@ def health_event(subject: Subject, before: Status, status: Status, health: Mappi
     if status is Status.UNHEALTHY:
         return _failing(UNHEALTHY, subject, health, "is unhealthy")
     if before is Status.UNHEALTHY:
-        return _working("Endpoint Recovered", subject, health, "answers again")
+        return _working(RECOVERED, subject, health, "answers again")
     return _working("Endpoint Verified", subject, health, "answers")
 
 
@@ -140,7 +145,42 @@ def open_event(subject: Subject, health: Mapping[str, Any]) -> Event:
     """An endpoint that must stay out gets in (`health` has a cause), or no longer does."""
     if health["cause"]:
         return _failing(UNHEALTHY, subject, health, "gets in although it must stay out")
-    return _working("Endpoint Recovered", subject, health, "stays out again")
+    return _working(RECOVERED, subject, health, "stays out again")
+
+
+def grouped_event(words: str, events: Sequence[Event]) -> Event:
+    """What one message says for many events of a kind; `words` says what they have in common."""
+    details = [event.detail for event in events]
+    services = sorted({_service(detail) for detail in details})
+    first = [str(detail.get("endpoint_id") or detail["row"]) for detail in details[:NAMED]]
+    summary = (
+        f"{len(details)} {words}, on {_some(services)}. {_most_often(events)}"
+        f"The first {len(first)}: {', '.join(first)}. "
+        f"Each is on the bus as {events[0].kind}; how to list them: docs/runbook.md#events-grouped."
+    )
+    detail = {"kind": events[0].kind, "count": len(details), "services": services[:100], "first": first}
+    return Event("Events Grouped", detail | {"summary": summary})
+
+
+def _service(detail: Mapping[str, object]) -> str:
+    return str(detail.get("service_id") or str(detail["row"]).partition("/")[0])
+
+
+def _some(services: Sequence[str]) -> str:
+    more = f" and {len(services) - NAMED} more" if len(services) > NAMED else ""
+    return f"{len(services)} service{'s' * (len(services) > 1)} ({', '.join(services[:NAMED])}{more})"
+
+
+def _most_often(events: Sequence[Event]) -> str:
+    """What most of the events say, with what to do about it; "" where nothing is to be done."""
+    field = _REASONS.get(events[0].kind)
+    if field is None:
+        return ""
+    ((reason, count),) = Counter(str(event.detail[field]) for event in events).most_common(1)
+    detail = next(event.detail for event in events if str(event.detail[field]) == reason)
+    if field == "cause":
+        return f"Most often ({count}) {reason}: {detail['meaning']}. Next: {detail['step']}. "
+    return f"Most often ({count}) {field} {reason}, as here: {detail['summary']} "
 
 
 def _failing(kind: str, subject: Subject, health: Mapping[str, Any], what: str) -> Event:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
@@ -54,12 +55,16 @@ class Patrol:
             run.services[one.candidate.connection.service].append(one)
         if self._idle(run):
             run.absent |= self.probing.canaries.wake()
-        for service, assessments in run.services.items():
+        self._record(run)
+        return run
+
+    def _record(self, run: Run) -> None:
+        changes = self.recorder.changes(chain.from_iterable(run.services.values()), run)
+        for service in sorted({one.known.service for one in changes}):
             try:
-                self.recorder.record(assessments, run)
+                self.recorder.record([one for one in changes if one.known.service == service], run)
             except Exception as error:
                 run.failed[service] = error
-        return run
 
     def _idle(self, run: Run) -> bool:
         """Whether our own canary is to be invoked for nothing: once a day, where this round had nothing to probe."""
@@ -80,7 +85,7 @@ class Patrol:
         candidates = self._candidates(services, [one for one in shown.values() if one.state.passes])
         reached = [one for one in candidates if one.targets]
         assessments = self.probing.assess(reached, run)
-        recorded = self.recorder.record([one for one in assessments if one.healthy], run)
+        recorded = self.recorder.record(self.recorder.changes([one for one in assessments if one.healthy], run), run)
         again = {one.connection.endpoint for one in reached} - recorded
         again |= {one.endpoint for one in shown.values() if one.state is State.PENDING}
         for bell in bells:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from linkgate.errors import Contended, Unavailable
 from linkgate.events.bus import ENTRIES_PER_CALL, Bus, Event
 from linkgate.events.catalog import health_event, open_event
+from linkgate.events.digest import grouped
 from linkgate.health.causes import OPEN
 from linkgate.health.status import is_open, outdated, record
 from linkgate.ledger.items import EndpointRecord
@@ -39,13 +40,27 @@ class HealthRecorder:
     bus: Bus
     now: Callable[[], datetime]
 
-    def record(self, assessments: Iterable[Assessment], run: Run) -> set[str]:
-        """Record and publish what became of endpoints; returns those whose health the ledger has now.
+    def changes(self, assessments: Iterable[Assessment], run: Run) -> list[Change]:
+        """What becomes of all endpoints of a run; its digests are left in the run until something is published.
 
-        An endpoint that the ledger does not know as live, or out, is left alone: the approver records it first. Raises
-        Unavailable where time, the bus or the ledger ends it.
+        An endpoint that the ledger does not know as live, or out, is left alone: the approver records it first.
         """
-        changes = [change for one in assessments if (change := self._change(one))]
+        changes = []
+        for one in assessments:
+            try:
+                changes.append(self._change(one))
+            except Exception as error:  # whatever it is, only this endpoint stays as it is
+                run.failed[one.candidate.connection.service] = error
+        found = [change for change in changes if change]
+        run.digests, events = grouped([one.event for one in found if one.event])
+        marked = iter(events)
+        return [one._replace(event=next(marked)) if one.event else one for one in found]
+
+    def record(self, changes: Sequence[Change], run: Run) -> set[str]:
+        """Record and publish changes of a run; returns the endpoints whose health the ledger has now.
+
+        Raises Unavailable where time, the bus or the ledger ends it.
+        """
         recorded = {one.known.endpoint for one in changes if not one.matters}
         # First what needs no event, so that a bus that refuses keeps nothing else back.
         recorded |= self._written([one for one in changes if one.matters and not one.event], run)
@@ -54,6 +69,8 @@ class HealthRecorder:
             _require_time(run, len(events) - start)
             still = self._still(events[start : start + ENTRIES_PER_CALL])
             # Published first: a repeated event harms less than a lost one. A few at a time, so that few are repeated.
+            self.bus.publish(run.digests)
+            run.digests = []
             self.bus.publish([one.event for one in still if one.event])
             recorded |= self._written(still, run)
         return recorded

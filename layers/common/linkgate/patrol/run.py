@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from linkgate.errors import NotYet
+from linkgate.events.bus import Event
 from linkgate.patrol.assessment import Assessment
 
 Left = Callable[[], float]
@@ -22,6 +23,8 @@ class Run:
     """By service, why a round did not get to its end."""
     absent: dict[str, Exception] = field(default_factory=dict)
     """By canary, why it gave no verdicts; its endpoints are unprobed."""
+    digests: list[Event] = field(default_factory=list)
+    """Events that tell of many changes and are yet to be published."""
     times_to_verified: list[float] = field(default_factory=list)
     """Milliseconds from EC2's acceptance to the first good round."""
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from linkgate.events.bus import Bus, Event
+from linkgate.events.digest import grouped
 from linkgate.ledger.sets import NamedSets
 
 MOST_PUBLISHED = 2000
@@ -23,6 +24,7 @@ class Once:
         published = self.sets.read([self.name]).get(self.name, frozenset())
         new = sorted(events.keys() - published)[: max(0, MOST_PUBLISHED - len(published & events.keys()))]
         # Published before it is remembered: an event twice harms less than none.
-        self.bus.publish([events[member] for member in new])
+        for some in grouped([events[member] for member in new]):
+            self.bus.publish(some)
         self.sets.remove(self.name, published - events.keys())
         self.sets.add(self.name, new)

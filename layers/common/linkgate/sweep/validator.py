@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from linkgate.approve.context import ROLE_MISSING
 from linkgate.events.bus import Bus
 from linkgate.events.catalog import invalid_row_event, unused_row_event
+from linkgate.events.digest import grouped
 from linkgate.ledger.sets import NamedSets, block_name, written
 from linkgate.model import MalformedRow, RowKey, Rule, UnusedRow
 from linkgate.policy.decide import Rows
@@ -79,7 +80,8 @@ class Validator:
         problems = [row for row in map(self._read, items) if isinstance(row, MalformedRow)]
         now = {f"{_digest(written(row.key))}-{_digest(str(row))}": row for row in problems}
         new = sorted(now.keys() - published)[: max(0, MOST_PUBLISHED - len(published))]
-        self.bus.publish([invalid_row_event(now[member]) for member in new])
+        for some in grouped([invalid_row_event(now[member]) for member in new]):
+            self.bus.publish(some)
         self.sets.add(PUBLISHED, new)
         self.sets.remove(PUBLISHED, set(mine) - now.keys())
         return {str(row.key): str(row) for row in problems}
