@@ -8,6 +8,10 @@ import zipfile
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import botocore.session
+
+from lab.harness.process import REGION, LabProcess
+from lab.privatelink import newer
 from tests.integration.conftest import Client
 
 T = TypeVar("T")
@@ -163,3 +167,19 @@ def let_in(client: Client, url: str, arn: str, service: str, source: str) -> Non
     }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+
+
+def newest(lab: LabProcess, account: str) -> Any:
+    """An EC2 client with what EC2's model gained since the pinned botocore."""
+    session = botocore.session.Session()
+    loader: Any = session.get_component("data_loader")
+    load = loader.load_service_model
+
+    def merged(service: str, kind: str, **version: Any) -> Any:
+        document = load(service, kind, **version)
+        return newer.merged(document) if (service, kind) == ("ec2", "service-2") else document
+
+    loader.load_service_model = merged
+    return session.create_client(
+        "ec2", REGION, endpoint_url=lab.url, aws_access_key_id=account, aws_secret_access_key="lab"
+    )

@@ -198,6 +198,33 @@ def test_addresses_that_the_canary_cannot_cross_make_no_endpoint_unhealthy(
         vpcs.faults.repair(name)
 
 
+def test_an_endpoint_in_shared_address_space_is_crossed(vpcs: Vpcs, until: Await) -> None:
+    """A VPC may be of 100.64.0.0/10 (VPC guide, "VPC CIDR blocks"), which is neither private nor global."""
+    ec2 = vpcs.ec2
+    vpc = ec2.create_vpc(CidrBlock="100.64.0.0/16")["Vpc"]["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="100.64.1.0/24", AvailabilityZone="eu-west-1a")["Subnet"]
+    group = ec2.create_security_group(VpcId=vpc, GroupName="shared", Description="HTTP and HTTPS")["GroupId"]
+    ec2.authorize_security_group_ingress(
+        GroupId=group, IpProtocol="tcp", FromPort=80, ToPort=443, CidrIp="100.64.0.0/16"
+    )
+    endpoint = ec2.create_vpc_endpoint(
+        VpcEndpointType="Interface",
+        VpcId=vpc,
+        ServiceName=vpcs.demo["ServiceName"],
+        SubnetIds=[subnet["SubnetId"]],
+        SecurityGroupIds=[group],
+    )["VpcEndpoint"]["VpcEndpointId"]
+    there = replace(vpcs, demo={**vpcs.demo, "ConsumerVpcId": vpc, "EndpointId": endpoint})
+    try:
+        there.stack.accept(endpoint)
+        ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PrivateDnsEnabled=True)
+        with inside(there, CANARY_CIDRS="100.64.0.0/10") as canary:
+            until(lambda: causes_of(watch(there, canary, endpoint).verdicts()), {""}, 20)
+    finally:
+        ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
+
+
 # ------------------------------------------------------------------ no way out
 
 

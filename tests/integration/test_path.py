@@ -114,7 +114,9 @@ def test_a_service_without_the_tag_is_left_alone_and_named_in_the_log(
     provider.put_row("111111111111", service=created["ServiceId"], effect="allow")
     provider.put_row("@settings", service=created["ServiceId"], mode="enforce")
     endpoint = provider.connect(service_name=created["ServiceName"])
-    client("sqs").send_message(QueueUrl=deployed.linkgate["BellQueueUrl"], MessageBody=f"look at {endpoint}")
+    client("sqs").send_message(
+        QueueUrl=deployed.linkgate["BellQueueUrl"], MessageBody=f"{endpoint} on {created['ServiceId']}"
+    )
     sentence = f"{created['ServiceId']} does not carry the tag linkgate = managed"
     until(lambda: _logged(client, "approve", sentence), True)
     assert provider.state(endpoint) == "pendingAcceptance"

@@ -2,30 +2,13 @@
 
 from typing import Any
 
-import botocore.session
 import pytest
 
-from lab.harness.process import PROVIDER_ACCOUNT, REGION, LabProcess
-from lab.privatelink import newer
+from lab.harness.process import PROVIDER_ACCOUNT, LabProcess
+from tests.integration.deploy import newest
 from tests.integration.lab.privatelink.conftest import BALANCER, CONSUMER, Answer, await_, network, refused
 
 GATEWAY_BALANCER = BALANCER.replace("/net/", "/gwy/")
-
-
-def newest(lab: LabProcess, account: str) -> Any:
-    """An EC2 client with what EC2's model gained since the pinned botocore."""
-    session = botocore.session.Session()
-    loader: Any = session.get_component("data_loader")
-    load = loader.load_service_model
-
-    def merged(service: str, kind: str, **version: Any) -> Any:
-        document = load(service, kind, **version)
-        return newer.merged(document) if (service, kind) == ("ec2", "service-2") else document
-
-    loader.load_service_model = merged
-    return session.create_client(
-        "ec2", REGION, endpoint_url=lab.url, aws_access_key_id=account, aws_secret_access_key="lab"
-    )
 
 
 @pytest.fixture
