@@ -1,13 +1,9 @@
-"""How much property tests try, and where what is imported may leave files."""
+"""How much property tests try."""
 
 import os
-import tempfile
 
 from hypothesis import HealthCheck, settings
 
-# ministack makes a key as soon as it is imported, in a folder that nobody removes unless it is told another.
-_state = tempfile.TemporaryDirectory()
-os.environ.setdefault("STATE_DIR", _state.name)
 # Property tests judge what comes out, not how long it takes: a loaded machine makes no test fail.
 settings.register_profile("unit", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("prove", settings.get_profile("unit"), max_examples=3_000)
