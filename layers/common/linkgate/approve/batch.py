@@ -2,7 +2,7 @@
 
 EC2 counts calls and not connections, so few and full ones are wanted. The function takes few bells at once, so that a
 lone one is answered without waiting for others; under load bells become fuller from run to run, since one carries up to
-a hundred endpoints. The numbers are chosen by bench.storm; docs/decisions.md says how much hangs on each of them.
+five hundred endpoints. The numbers are chosen by bench.storm; docs/decisions.md says how much hangs on each of them.
 """
 
 from collections import defaultdict

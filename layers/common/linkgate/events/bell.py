@@ -70,7 +70,7 @@ class Bell:
 
 
 def chunks(endpoints: Iterable[str], size: int = ENDPOINTS_PER_BELL) -> Iterator[frozenset[str]]:
-    """Endpoints, in their order, in parts that a bell can carry: a message holds 256 KB, one Accept names a hundred."""
+    """Endpoints, in their order, in parts that one bell carries, some 12 KB of the 256 that a message holds."""
     rest = iter(endpoints)
     while some := frozenset(islice(rest, size)):
         yield some
