@@ -71,6 +71,7 @@ class FakeEndpointServices(EndpointServices):
                 service.state,
                 service.private_dns_state,
                 service.private_dns_name,
+                service.gateway,
             )
             for name, service in self.world.services.items()
             if service.managed

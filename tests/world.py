@@ -40,6 +40,7 @@ class Service:
     state: str = "Available"
     private_dns_state: str = ""
     private_dns_name: str = ""
+    gateway: bool = False
     topics: dict[str, bool] = field(default_factory=dict)
     principals: set[str] = field(default_factory=set)
 

@@ -265,6 +265,17 @@ def test_only_managed_services_are_looked_at(app: Application) -> None:
     assert app.world.services[SECOND].topics == {}
 
 
+@pytest.mark.parametrize("gateway", [True, False])
+def test_a_service_behind_gateway_load_balancers_is_swept_and_asked_for_no_notification(
+    app: Application, gateway: bool
+) -> None:
+    app.world.offer(SECOND, gateway=gateway)
+    app.world.connect(A, SECOND)
+    finding = app.sweeper.sweep("a sweep")
+    assert [bell.endpoints for bell in app.bells.take()] == [{A}]
+    assert (finding.configuration.misconfigured, bool(app.world.services[SECOND].topics)) == ({}, not gateway)
+
+
 @pytest.fixture
 def two_services(app: Application) -> Application:
     app.world.offer(SECOND)
