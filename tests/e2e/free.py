@@ -106,16 +106,16 @@ def queue_policy(account: Account) -> Answer:
     return Answer(f"refused: {code}" if code else "taken", True)
 
 
-@question("they say that subnets want security groups, and let everything else pass")
+@question("they say that subnets want security groups and CIDRs, and let everything else pass")
 def rules(account: Account) -> Answer:
-    """Does CloudFormation take the rules of template.yaml, which look into a parameter that is a list?"""
+    """Does CloudFormation take the rules of template.yaml, and say what a canary lacks before anything is made?"""
     if not template("Rules"):
         return Answer("template.yaml has no rules", True)
     subnet, group = "subnet-0123456789abcdef0", "sg-0123456789abcdef0"
     bare, half = change_set(account), change_set(account, CanarySubnetIds=subnet)
-    both = change_set(account, CanarySubnetIds=subnet, CanarySecurityGroupIds=group)
-    right = not bare and not both and "must be set too" in half
-    return Answer(f"without: {bare or 'taken'}; subnets alone: {half or 'taken'}; with both: {both or 'taken'}", right)
+    whole = change_set(account, CanarySubnetIds=subnet, CanarySecurityGroupIds=group, CanaryCidrs="10.0.0.0/16")
+    right = not bare and not whole and "must be set too" in half
+    return Answer(f"without: {bare or 'taken'}; subnets alone: {half or 'taken'}; with all: {whole or 'taken'}", right)
 
 
 def change_set(account: Account, **parameters: str) -> str:
