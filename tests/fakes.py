@@ -147,6 +147,7 @@ class FakeAllowList(AllowList):
 
     def __init__(self) -> None:
         self.table: dict[RowKey, Item] = {}
+        self.name = "allow-list"
 
     def put(self, service: str, consumer: str, **attributes: object) -> RowKey:
         """Write a row, replacing the one under its key; numbers become what DynamoDB makes of them."""

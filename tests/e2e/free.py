@@ -17,8 +17,6 @@ LIMITS = (
     "CreateTags",
 )
 """What Linkgate calls most, of what EC2 limits by the second."""
-HARD = 'effect is "alow": expected one of allow, deny; a server said C:\\x {"a": 1}'
-"""A summary with everything that JSON escapes."""
 LAG = """
 import time
 def handler(event, context):
@@ -137,27 +135,6 @@ def change_set(account: Account, **parameters: str) -> str:
         except Exception as error:
             return str(error)
     return ""
-
-
-@question("the text arrives as it is", in_lab=True)
-def quotes(account: Account) -> Answer:
-    """What becomes of quotes and backslashes in a summary on its way to the alarm topic?"""
-    (target,) = template("Resources", "HealthRule", "Properties", "Targets")
-    form = {key: target[key] for key in ("InputPath", "InputTransformer") if key in target}
-    events, (url, arn) = account.client("events"), queue(account, "quotes")
-    bus, rule = account.name, f"{account.name}-quotes"
-    account.made(f"bus {bus}", lambda: events.delete_event_bus(Name=bus))
-    events.create_event_bus(Name=bus)
-    account.made(f"rule {rule}", lambda: events.delete_rule(Name=rule, EventBusName=bus))
-    put = events.put_rule(Name=rule, EventBusName=bus, EventPattern=json.dumps({"source": ["linkgate"]}))
-    allow(account, url, arn, "events.amazonaws.com", put["RuleArn"])
-    account.made("a target", lambda: events.remove_targets(Rule=rule, EventBusName=bus, Ids=["queue"]))
-    events.put_targets(Rule=rule, EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn, **form}])
-    entry = {"Source": "linkgate", "DetailType": "Quotes", "Detail": json.dumps({"summary": HARD}), "EventBusName": bus}
-    account.pause(30)  # a rule takes a while to hold
-    events.put_events(Entries=[entry])
-    bodies = received(account, url, 1)
-    return Answer(f"{bodies[0]!r}" if bodies else "nothing arrives", bodies in ([json.dumps(HARD)], [HARD]))
 
 
 @question("without a window at once, with one within 20 seconds", minutes=6, in_lab=True)

@@ -73,6 +73,9 @@ def _code(stack: Stack, function: Properties) -> Iterator[Need]:
         for resource in resources.get(call.owner, {""}):
             if resource is not None:
                 yield Need(call.action, f"{resource}/index/{call.by}" if call.by else resource)
+            if call.action == "sns:Publish" and resource:
+                key = stack.properties(named(resource))["KmsMasterKeyId"]
+                yield from (Need(action, arn(named(key))) for action in ("kms:GenerateDataKey", "kms:Decrypt"))
 
 
 def _resources(stack: Stack, function: Properties) -> dict[str, set[str | None]]:

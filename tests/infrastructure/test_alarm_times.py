@@ -101,6 +101,16 @@ def trip(stage: Stage) -> None:
     stage.app.allow_list.delete(SERVICE, CONSUMER)
 
 
+def reject_by_hand(stage: Stage) -> None:
+    stage.app.world.turn(A, State.REJECTED)
+    stage.app.send(A)
+
+
+def recreate(stage: Stage) -> None:
+    stage.app.world.turn(A, State.DELETED)
+    stage.app.send(A)
+
+
 def fail(name: str) -> Fault:
     return Fault(lambda it: it.faulty.add(name), lambda it: it.faulty.clear())
 
@@ -159,7 +169,14 @@ FAULTS: Mapping[str, Mapping[str, Fault]] = {
     "BreakerAlarm": {
         "a row is deleted": Fault(trip, lambda it: it.app.allow_list.put(SERVICE, CONSUMER, effect="allow"))
     },
-    "GateAlarm": {"acceptance is off": Fault(gate(acceptance=False), gate(acceptance=True))},
+    "ContradictionsAlarm": {
+        "acceptance is off": Fault(gate(acceptance=False), gate(acceptance=True)),
+        "somebody rejects who is allowed": Fault(reject_by_hand, recreate),
+        "nobody cuts who is not allowed": Fault(
+            lambda it: it.app.edit(SERVICE, CONSUMER, effect="deny"),
+            lambda it: it.app.edit(SERVICE, CONSUMER, effect="allow"),
+        ),
+    },
     "SweepSilentAlarm": {
         "the sweep's schedule is off": Fault(lambda it: it.asleep.add("sweep"), lambda it: it.asleep.clear()),
         "the sweep does not begin": fail("SweepFunction"),

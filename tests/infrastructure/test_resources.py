@@ -13,12 +13,13 @@ RESOURCES = {
     "Events::Archive": "BusArchive",
     "Events::EventBus": "EventBus",
     "Events::Rule": "NotificationRule TrailRule ServiceTrailRule AcceptedRule HealthRule AlarmRule",
-    "IAM::Role": "PipeRole ApproveRole SweepRole PatrolRole CanaryRole ScheduleRole",
+    "IAM::Role": "PipeRole ApproveRole SweepRole PatrolRole CanaryRole ScheduleRole MessageRole",
     "KMS::Key": "TopicKey",
     "Lambda::EventInvokeConfig": "PatrolFunctionEventInvokeConfig",
     "Lambda::EventSourceMapping": "ApproveFunctionBells SweepFunctionEdits SweepFunctionLooks PatrolFunctionAccepted",
-    "Lambda::Function": "ApproveFunction SweepFunction PatrolFunction CanaryFunction",
-    "Logs::LogGroup": "ApproveLog SweepLog PatrolLog CanaryLog",
+    "Lambda::Function": "ApproveFunction SweepFunction PatrolFunction CanaryFunction MessageFunction",
+    "Lambda::Permission": "HealthRuleInvokes AlarmRuleInvokes",
+    "Logs::LogGroup": "ApproveLog SweepLog PatrolLog CanaryLog MessageLog",
     "Pipes::Pipe": "NotificationPipe",
     "SNS::Subscription": "NotificationSubscription AlarmSubscription",
     "SNS::Topic": "NotificationTopic AlarmTopic",
@@ -39,7 +40,7 @@ RefusalsAlarm: Maximum RefusedConnections > 0 in 1 of 1 x 360 s
 StaleAlarm: Maximum StaleRequests > 0 in 1 of 1 x 360 s
 InvalidRowsAlarm: Maximum InvalidRows > 0 in 1 of 1 x 360 s
 BreakerAlarm: Maximum TrippedBreakers > 0 in 1 of 1 x 360 s
-GateAlarm: Maximum MisconfiguredGates > 0 in 1 of 1 x 360 s
+ContradictionsAlarm: Maximum Contradictions > 0 in 1 of 1 x 360 s
 SweepSilentAlarm: SampleCount PendingRequests < 1 in 1 of 1 x 300 s
 FailuresAlarm: Sum Failures > 0 in 1 of 3 x 120 s
 UnreadableAlarm: Sum UnreadableNotifications > 0 in 1 of 1 x 60 s

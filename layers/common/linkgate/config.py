@@ -28,6 +28,7 @@ class Settings:
     sweep_queue_url: str = ""
     event_bus: str = ""
     notification_topic_arn: str = ""
+    alarm_topic_arn: str = ""
     organizations_role_arn: str = ""
     ledger_retention_days: str = ""
     canary_function: str = ""

@@ -23,7 +23,7 @@ UNITS = {
     "UnusedRows": MetricUnit.Count,
     "Cuts": MetricUnit.Count,
     "TrippedBreakers": MetricUnit.Count,
-    "MisconfiguredGates": MetricUnit.Count,
+    "Contradictions": MetricUnit.Count,
     "ProbedEndpoints": MetricUnit.Count,
     "UnhealthyEndpoints": MetricUnit.Count,
     "UnexpectedlyOpenEndpoints": MetricUnit.Count,

@@ -88,6 +88,13 @@ class Status(StrEnum):
         return self in (Status.ACCEPTED, Status.VERIFIED, Status.UNHEALTHY)
 
 
+class Contradiction(StrEnum):
+    """How a connection contradicts the allow-list."""
+
+    LIVE_NOT_ALLOWED = "live_not_allowed"
+    ALLOWED_NOT_LIVE = "allowed_not_live"
+
+
 class State(StrEnum):
     """A connection's state in EC2, in lower case: the API's model and its answers disagree about letter case."""
 
@@ -241,6 +248,9 @@ class Budget(NamedTuple):
 
     amount: int
     percent: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.amount}{'%' * self.percent}"
 
     def of(self, live: int) -> int:
         """The number it means while so many connections are live; a part of one is none."""

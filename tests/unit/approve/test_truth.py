@@ -432,7 +432,8 @@ def test_a_live_connection_is_found_although_the_run_that_saw_other_hands_accept
 
 def test_nothing_that_is_written_of_an_endpoint_is_lost_when_it_is_read() -> None:
     kinds = {"status": "HELD", "state": "available", "settled": False, "claimed": True, "final": True, "tries": 7}
-    kinds |= {"outcome": "accept", "mode": "enforce", "recent": "110", "health": {"cause": "tcp_timeout"}}
+    kinds |= {"outcome": "accept", "mode": "enforce", "recent": "110", "contradiction": "live_not_allowed"}
+    kinds |= {"health": {"cause": "tcp_timeout"}}
     renamed = {"endpoint": "endpoint_id", "entry": "decision", "unwanted_since": "unwanted_at"}
     names = {one.name: renamed.get(one.name, one.name) for one in fields(EndpointRecord)}
     times = [name for name in names if name.endswith(("_at", "_until", "_since"))]

@@ -132,6 +132,7 @@ KINDS = {
     *("Endpoint Connection Closed", "Endpoint Verified", "Endpoint Unhealthy", "Endpoint Recovered"),
     "Endpoint Unprobed",
     *(
+        "Allow List Contradicted",
         "Allow List Row Invalid",
         "Allow List Row Unused",
         "Endpoint Service Misconfigured",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from linkgate.events.bus import Event
-from linkgate.events.catalog import EXPIRING_SOON, RECOVERED, ROW_INVALID, UNHEALTHY
+from linkgate.events.catalog import CONTRADICTED, EXPIRING_SOON, RECOVERED, ROW_INVALID, UNHEALTHY
 from linkgate.events.digest import MOST_ALONE, grouped
 from linkgate.health.causes import CAUSES, OPEN
 
@@ -13,7 +13,7 @@ from tests.fakes import FakeBus
 from tests.world import endpoint_id, service_id
 
 CLOSED = "Endpoint Connection Closed"
-KINDS = (UNHEALTHY, RECOVERED, ROW_INVALID, EXPIRING_SOON)
+KINDS = (UNHEALTHY, RECOVERED, ROW_INVALID, EXPIRING_SOON, CONTRADICTED)
 
 
 def sample(kind: str, **changes: object) -> Event:
@@ -59,25 +59,39 @@ def test_a_digest_names_the_services_the_most_common_cause_with_its_step_and_the
     events = [unhealthy(1, "tcp_refused"), *(unhealthy(number, service=number % 2 + 1) for number in range(2, 10))]
     (digest,) = told(events)
     meaning, step = CAUSES["tcp_timeout"]
-    first = ", ".join(endpoint_id(number) for number in range(1, 6))
-    assert digest.detail["summary"] == (
-        f"9 endpoints are unhealthy, on 2 services ({service_id(1)}, {service_id(2)}). "
-        f"Most often (8) tcp_timeout: {meaning}. Next: {step}. The first 5: {first}. "
-        "Each is on the bus as Endpoint Unhealthy; how to list them: docs/runbook.md#events-grouped."
-    )
+    account = events[0].detail["account"]
+    assert str(digest.detail["summary"]).splitlines() == [
+        "9 endpoints are UNHEALTHY",
+        "",
+        f"Services: {service_id(1)}, {service_id(2)}",
+        f"Cause of 8: tcp_timeout: {meaning}.",
+        f"Next: {step}.",
+        "The first 5: ",
+        *(f"  {endpoint_id(number)} of account {account}" for number in range(1, 6)),
+        "All of them: each is on the bus as Endpoint Unhealthy; the runbook says how to list them.",
+        "Runbook: docs/runbook.md#events-grouped",
+    ]
 
 
 def test_an_endpoint_that_gets_in_is_not_lost_among_those_that_do_not_answer() -> None:
     closed = unhealthy(1, OPEN)
     assert closed in told([closed, *(unhealthy(number) for number in range(2, 30))])
     (digest,) = told([unhealthy(number, OPEN) for number in range(6)])
-    assert str(digest.detail["summary"]).startswith("6 endpoints that must stay out get in, on 1 service (")
+    assert str(digest.detail["summary"]).startswith("6 endpoints that must stay out GET IN\n")
+
+
+def test_who_is_in_is_told_apart_from_who_is_out() -> None:
+    out = [sample(CONTRADICTED)] * 6
+    back = [sample(CONTRADICTED, contradiction="live_not_allowed")] * 6
+    assert [str(one.detail["summary"]).partition("\n")[0] for one in told([*out, *back])] == [
+        "6 connections are OUT and allowed",
+        "6 connections are IN and not allowed",
+    ]
 
 
 def test_a_digest_of_rows_shows_what_is_wrong_with_most_of_them() -> None:
     rows = [sample(ROW_INVALID, row=f"{service_id(number)}/*", attribute="limit") for number in range(8)]
     (digest,) = told([sample(ROW_INVALID, row=f"{service_id(1)}/@settings"), *rows])
     assert digest.detail["services"] == [service_id(number) for number in range(8)]
-    most = f"Most often (8) attribute limit, as here: {rows[0].detail['summary']} The first 5: "
-    assert most in str(digest.detail["summary"])
-    assert f"on 8 services ({', '.join(map(service_id, range(5)))} and 3 more)" in str(digest.detail["summary"])
+    assert "\nOf 8: attribute limit, as here:\n  " in str(digest.detail["summary"])
+    assert f"\nServices: {', '.join(map(service_id, range(5)))} and 3 more\n" in str(digest.detail["summary"])

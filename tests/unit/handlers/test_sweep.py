@@ -48,7 +48,7 @@ def test_the_schedule_looks_at_everything_and_counts_it(app: Application, said: 
         "RefusedConnections": 0,
         "TrippedBreakers": 0,
         "UnusedRows": 0,
-        "MisconfiguredGates": 1,
+        "Contradictions": 1,
     }
     assert said.messages("WARNING") == [f"{SERVICE}: AcceptanceRequired is off: EC2 accepts every connection by itself"]
 
@@ -169,7 +169,7 @@ def test_a_change_of_a_service_in_cloudtrail_is_a_look_at_everything(app: Applic
     sweep.handler(
         gallery.records(json.dumps({"detail-type": "AWS API Call via CloudTrail", "detail": call})), Context()
     )
-    assert said.metrics()["MisconfiguredGates"] == 1
+    assert said.metrics()["Contradictions"] == 1
 
 
 def test_a_sweep_while_another_is_at_work_asks_for_a_look_a_little_later(app: Application, said: Said) -> None:

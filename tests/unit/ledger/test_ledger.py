@@ -99,6 +99,7 @@ def test_a_decision_is_written_down_open_before_it_is_acted_on(books: Books) -> 
         requested_at=datetime(2026, 11, 23, 2, 59, tzinfo=UTC),
         decided_at=datetime(2026, 11, 23, 3, 0, tzinfo=UTC),
         claimed=True,
+        row_owner="payments",
     )
     assert books.known() == expected
     (line,) = books.lines(ENDPOINT)

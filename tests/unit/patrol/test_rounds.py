@@ -1,6 +1,7 @@
 """Rounds: five give an endpoint's status, what changed is published once, and little is written."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from aws_lambda_powertools import Logger
@@ -62,22 +63,34 @@ def test_an_unhealthy_endpoint_is_published_in_words_that_name_the_cause_and_the
     walk(app, "1000")
     _, detail = app.bus.published[-1]
     meaning, step = CAUSES["tcp_refused"]
-    assert detail["summary"].startswith(
-        f"Endpoint {A} of account {CONSUMER} on {SERVICE} is unhealthy (tcp_refused): {meaning}. Next: {step}. "
-        f"Seen: {detail['url']} at 10.1.0.1: "
-    )
+    since = app.world.now - timedelta(minutes=3)
+    assert detail["summary"].splitlines() == [
+        f"UNHEALTHY: {A} of account {CONSUMER}: tcp_refused",
+        "",
+        f"Endpoint: {A}",
+        f"Account: {CONSUMER}, Region eu-west-1",
+        f"Service: {SERVICE}",
+        f"Row: {SERVICE}/*",
+        f"Since: {since:%Y-%m-%d %H:%M} UTC",
+        f"Cause: tcp_refused: {meaning}.",
+        f"Seen: {detail['url']} at 10.1.0.1: {detail['evidence']}",
+        f"Next: {step}.",
+        "Runbook: docs/runbook.md#tcp_refused",
+    ]
     assert (detail["cause"], detail["meaning"], detail["step"]) == ("tcp_refused", meaning, step)
     assert (detail["phase"], detail["address"], detail["zone"], detail["also"]) == ("tcp", "10.1.0.1", "", [])
     assert detail["phases"] == {"dns": 1.25, "tcp": 0.5, "total": 1.75}
     assert detail["url"] == f"tcp://{regional()}:443"
-    assert detail["evidence"] in detail["summary"]
 
 
 def test_an_endpoint_that_answers_again_has_recovered(app: Application) -> None:
     walk(app, "1000" + "111")
     assert app.known(A).status is Status.VERIFIED
     assert app.bus.kinds(A) == [VERIFIED, UNHEALTHY, RECOVERED]
-    assert app.bus.published[-1][1]["summary"] == f"Endpoint {A} of account {CONSUMER} on {SERVICE} answers again."
+    summary = app.bus.published[-1][1]["summary"]
+    assert summary.startswith(f"RECOVERED: {A} of account {CONSUMER}: it answers again\n")
+    assert "\nIt was: tcp_refused: " in summary
+    assert "\nIt lasted: 5 minutes, " in summary
 
 
 def test_an_endpoint_that_never_answered_is_unhealthy_and_was_never_verified(app: Application) -> None:

@@ -150,7 +150,7 @@ def test_an_endpoint_is_verified_for_an_hour_after_anybody_found_anything_out_an
     assert (hours(app, 12), app.known(A).status) == (["Endpoint Unprobed"], Status.ACCEPTED)
     _, detail = app.bus.published[-1]
     assert detail["evidence"] == why
-    assert f"Endpoint {A} of account {CONSUMER} on {SERVICE} is verified no more (probe_error): " in detail["summary"]
+    assert detail["summary"].startswith(f"UNPROBED: {A} of account {CONSUMER}: ")
     assert (app.known(A).recent, app.known(A).health["detail"]) == ("", why)
 
 

@@ -100,12 +100,12 @@ def test_an_event_that_the_bus_did_not_take_is_published_by_the_next_sweep(app: 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({}, "new requests are then held, and live connections are reported"),
+        ({}, "new requests are held, and live connections are reported."),
         (
             {"default": "reject", "reconcile": "enforce"},
-            "then rejected, and live connections are cut after the grace",
+            "new requests are rejected, and live connections are cut after the grace.",
         ),
-        ({"reconcile": "off"}, "live connections are left alone"),
+        ({"reconcile": "off"}, "live connections are left alone."),
     ],
 )
 def test_the_message_says_what_becomes_of_consumers(app: Application, settings: dict[str, str], words: str) -> None:
@@ -114,7 +114,7 @@ def test_the_message_says_what_becomes_of_consumers(app: Application, settings: 
     (detail,) = published(app)
     assert words in detail["summary"]
     assert (
-        f"The row {SERVICE}/{CONSUMER} (allow, owner payments) ends at 2026-11-24T03:00:00+00:00, in a day."
+        f"Row: {SERVICE}/{CONSUMER} (allow, owner payments)\nEnds: 2026-11-24T03:00:00+00:00, in a day"
         in (detail["summary"])
     )
 
@@ -122,7 +122,7 @@ def test_the_message_says_what_becomes_of_consumers(app: Application, settings: 
 def test_a_row_that_keeps_somebody_out_says_that_it_no_longer_will(app: Application) -> None:
     put(app, timedelta(hours=2), effect="deny")
     (detail,) = published(app)
-    assert "in less than a day. It then keeps nobody out" in detail["summary"]
+    assert "in less than a day\nThen: it keeps nobody out any more" in detail["summary"]
 
 
 def test_with_0_days_nothing_is_published(app: Application) -> None:

@@ -18,6 +18,7 @@ from tests.world import CONSUMER, OTHER, START, endpoint_id
 
 A, B = endpoint_id(1), endpoint_id(2)
 CUT, WOULD_CUT, TRIPPED = "Endpoint Connection Cut", "Would Cut", "Breaker Tripped"
+CONTRADICTED = "Allow List Contradicted"
 
 
 def settings_row(app: Application, **values: str) -> None:
@@ -172,7 +173,7 @@ def test_a_report_is_one_event_and_one_line_and_cuts_nothing(app: Application, v
     for _ in range(5):
         app.work(60)
         app.settle()
-    assert (cut(app), app.bus.kinds()) == ([], [WOULD_CUT])
+    assert (cut(app), app.bus.kinds()) == ([], [WOULD_CUT, CONTRADICTED])
     (line,) = app.ledger.lines(A)[before:]
     assert (line.outcome, line.reason, line.mode, line.answer) == ("cut", "not_listed", "observe", "nothing to do")
     assert (app.known(A).status, app.known(A).accepted_at) == (Status.ACCEPTED, app.known(B).accepted_at)
@@ -369,8 +370,9 @@ def test_the_slot_of_who_is_cut_is_free_and_its_row_put_back_asks_for_a_new_endp
     app.work(300)
     assert (app.known(A).status, app.known(A).final) == (Status.CUT, True)
     assert "the consumer must recreate the endpoint" in app.ledger.lines(A)[-1].answer
-    kind, detail = app.bus.published[-1]
+    (kind, detail), told = app.bus.published[-2:]
     assert (kind, detail["reason"]) == ("Endpoint Connection Rejected", "final")
+    assert (told[0], told[1]["contradiction"]) == (CONTRADICTED, "allowed_not_live")
     assert app.world.asked.count((Outcome.ACCEPT, A)) == 2
     app.connect(endpoint_id(9))
     app.work(10)

@@ -39,7 +39,7 @@ def test_a_bad_edit_is_published_once_in_words_for_its_editor(app: Application, 
     (detail,) = (detail for kind, detail in app.bus.published if kind == INVALID)
     assert detail["row"] == str(key)
     assert found.malformed == {str(key): f"row {key}: {detail['problem']}"}
-    assert detail["summary"] == f"The allow-list's row {key}: {detail['problem']}."
+    assert detail["summary"].startswith(f"INVALID ROW: {key} cannot be read\n\nWhat: {detail['problem']}\n")
     assert detail["attribute"] in (*row, "effect", "endpoints", "function")
 
 

@@ -23,12 +23,13 @@ from linkgate.aws.services import EndpointServices
 from linkgate.errors import Throttled, Unavailable
 from linkgate.events.bell import CLOUDTRAIL_ORIGIN, ENDPOINTS_PER_BELL, Bell
 from linkgate.events.bus import Bus
-from linkgate.events.catalog import RECREATE, decision_event, final_event, tripped_event
+from linkgate.events.catalog import RECREATE, Withheld, accepted_again_event, decision_event, final_event, tripped_event
+from linkgate.events.digest import grouped
 from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Tripped, rejects_name
-from linkgate.ledger.items import Judgment, stamp
+from linkgate.ledger.items import EndpointRecord, Judgment, stamp
 from linkgate.ledger.ledger import Ledger
-from linkgate.model import Connection, Outcome, Reason, State, Status
+from linkgate.model import Connection, Decision, Outcome, Reason, State, Status
 from linkgate.retry import pause
 
 FEWER = Throttled("EC2 asks for fewer calls")
@@ -136,14 +137,18 @@ class Approver:
         self._withhold(service, judged.lines)
 
     def _withhold(self, service: str, lines: Iterable[Judgment]) -> None:
-        """Publish, once, that the breaker withholds rejections."""
+        """Publish that the breaker withholds rejections, and again whenever it withholds twice as many."""
         withheld = {one.connection.endpoint for one in lines if one.decision.reason is Reason.BREAKER}
         if withheld:
             name = rejects_name(service)
             before = self.contexts.breaker.read([name])[name].tripped
-            if not before.endpoints:
-                self.bus.publish([tripped_event(service, "rejections", withheld)])
-            self.contexts.breaker.trip(name, before, Tripped(before.endpoints | withheld))
+            every = before.endpoints | withheld
+            if len(every).bit_length() > len(before.endpoints).bit_length():
+                known = sorted(self.ledger.current(every).values(), key=lambda one: one.endpoint)
+                who = [Withheld(one.endpoint, one.account, f"row {one.row}" if one.row else "no row") for one in known]
+                lets, table = "max_rejects", self.allow_list.name
+                self.bus.publish([tripped_event(service, "rejections", who, lets, table, self.now())])
+            self.contexts.breaker.trip(name, before, Tripped(every))
 
     def _serve(self, freed: Iterable[tuple[str, str]]) -> None:
         """Send a bell for those whom a freed slot may serve: the account's held connections, the oldest first.
@@ -180,6 +185,8 @@ class Approver:
         """Publish, then complete the lines: in this order, since a repeated event harms less than a lost one."""
         done = [line for line in lines if line.publishes and line.connection.endpoint not in refused]
         self.bus.publish([decision_event(line.connection, line.decision, line.entry) for line in done])
+        for some in grouped([accepted_again_event(*again, self.now()) for again in _undone(done)]):
+            self.bus.publish(some)
         written = self.ledger.together(
             partial(self._answered, line, refused.get(line.connection.endpoint), batch.report) for line in lines
         )
@@ -232,6 +239,16 @@ class Approver:
         self._serve(seen.freed)
         done = {one.endpoint for one in known if one in gone or one.status is Status.CLOSED}
         batch.repeat(dict.fromkeys(looks.keys() - done), absent=True)
+
+
+def _undone(done: Iterable[Judgment]) -> list[tuple[EndpointRecord, Decision]]:
+    """Of those just accepted, who was rejected out of band before."""
+    accepted = (one for one in done if one.decision.acts and one.decision.outcome is Outcome.ACCEPT and one.before)
+    return [
+        (one.before, one.decision)
+        for one in accepted
+        if one.before and one.before.status is Status.REJECTED and one.before.by_hand_at
+    ]
 
 
 def _result(line: Judgment) -> tuple[Status, State]:

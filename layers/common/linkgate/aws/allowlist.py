@@ -20,7 +20,7 @@ class AllowList:
         self, dynamodb: "DynamoDBServiceResource", table: str, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self._dynamodb = dynamodb
-        self._table = table
+        self._table = self.name = table
         self._sleep = sleep
 
     def rows_for(self, connections: Iterable[Connection]) -> Rows:

@@ -1,21 +1,72 @@
 """The catalogue of events: every detail-type that Linkgate publishes is made here, and nowhere else."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from linkgate.events.bus import Event
+from linkgate.events.message import RUNBOOK, lasted, message, moment, row_words
 from linkgate.health.causes import CAUSES
-from linkgate.model import Decision, Effect, MalformedRow, Mode, Outcome, Rule, Status, UnusedRow
+from linkgate.model import (
+    Contradiction,
+    Decision,
+    Effect,
+    MalformedRow,
+    Mode,
+    Outcome,
+    Rule,
+    Status,
+    UnusedRow,
+)
 
 RECREATE = "EC2 accepts a rejected connection no more: the consumer must recreate the endpoint"
 
 UNHEALTHY, RECOVERED = "Endpoint Unhealthy", "Endpoint Recovered"
 ROW_INVALID, EXPIRING_SOON = "Allow List Row Invalid", "Expiring Soon"
-NAMED = 5
-"""Endpoints, rows and services that a message names at most."""
-_REASONS = {UNHEALTHY: "cause", ROW_INVALID: "attribute", EXPIRING_SOON: "expires_at"}
+CONTRADICTED = "Allow List Contradicted"
+NAMED, NAMED_LINES = 5, 20
+"""Endpoints, rows and services that a message names at most, and those that it gives a line each."""
+MOST_RELEASED = 1000
+"""Endpoints in the row that a message shows."""
+_REASONS = {UNHEALTHY: "cause", ROW_INVALID: "attribute", EXPIRING_SOON: "expires_at", CONTRADICTED: "cause"}
+_CONTRADICTED = {
+    Contradiction.ALLOWED_NOT_LIVE: (
+        "OUT",
+        "allowed, not live",
+        "the allow-list lets it in, and it is not accepted: no traffic passes.",
+    ),
+    Contradiction.LIVE_NOT_ALLOWED: (
+        "IN",
+        "not allowed, live",
+        "the allow-list does not let it in, and it is accepted: traffic passes.",
+    ),
+    None: ("AS ALLOWED", "as the allow-list says again", ""),
+}
+"""The headline's first word, what it says, and a sentence."""
+UNNAMED = "somebody whom CloudTrail has not named yet"
+OPEN_GATE = "AcceptanceRequired is off"
+_STEPS = {
+    OPEN_GATE: "aws ec2 modify-vpc-endpoint-service-configuration --service-id {service} --acceptance-required; who "
+    "came in meanwhile and is not allowed is named in a message of its own.",
+    "the service is": "look at its load balancers: one is gone, or the service is being deleted.",
+    "the private DNS name is": "publish the TXT record that `aws ec2 describe-vpc-endpoint-service-configurations "
+    "--service-ids {service}` shows, then `aws ec2 start-vpc-endpoint-service-private-dns-verification --service-id "
+    "{service}`.",
+    "its connection notification": "enable it for Accept, Connect, Delete and Reject (aws ec2 "
+    "modify-vpc-endpoint-connection-notification); until then the sweep finds requests, minutes later.",
+    "it has no connection notification": "give the sweep's role what EC2 says is missing; until then the sweep finds "
+    "requests, minutes later.",
+    "everybody (*)": "name principals (aws ec2 modify-vpc-endpoint-service-permissions), or set default = hold in its "
+    "@settings row.",
+    "EC2 refuses to change": "look for an account in the allow-list that does not exist; EC2's words are in the "
+    "sweep's log.",
+    "it has a row @settings": "tag it again (aws ec2 create-tags --resources {service} --tags Key=linkgate,"
+    "Value=managed), or delete its @settings row.",
+}
+"""What to do about each problem of an endpoint service, by how its sentence begins."""
 _DONE = {
     Outcome.ACCEPT: "Endpoint Connection Accepted",
     Outcome.REJECT: "Endpoint Connection Rejected",
@@ -36,6 +87,47 @@ class Subject(Protocol):
     def account(self) -> str: ...
     @property
     def region(self) -> str: ...
+
+
+class EndpointRecord(Subject, Protocol):
+    """What a message says of an endpoint beside that; the ledger's record has it all."""
+
+    @property
+    def status(self) -> Status: ...
+    @property
+    def row(self) -> str: ...
+    @property
+    def row_owner(self) -> str: ...
+    @property
+    def ticket(self) -> str: ...
+    @property
+    def by_whom(self) -> str: ...
+    @property
+    def by_hand_at(self) -> datetime | None: ...
+    @property
+    def contradiction(self) -> str: ...
+
+
+class Withheld(NamedTuple):
+    """An endpoint whose cut or rejection the breaker withholds; `reason` in words, with the row."""
+
+    endpoint: str
+    account: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Why a connection contradicts the allow-list: the decision, its row, since when, the cause and the next step."""
+
+    reason: str
+    row: str
+    owner: str
+    ticket: str
+    cause: str
+    step: str
+    since: datetime
+    now: datetime
 
 
 def about(subject: Subject) -> dict[str, object]:
@@ -78,26 +170,77 @@ def final_event(subject: Subject, decision: Decision, entry: str) -> Event:
     return Event(_DONE[Outcome.REJECT], {**about(subject), **detail, "row": str(decision.row or ""), "note": RECREATE})
 
 
-def tripped_event(service: str, acts: str, endpoints: Iterable[str]) -> Event:
-    """The breaker lets no more `acts` (cuts or rejections) through; it names a hundred endpoints that are withheld."""
-    withheld = sorted(endpoints)
-    summary = (
-        f"The breaker of {service} keeps {len(withheld)} {acts} from being made: more were wanted than an hour lets "
-        "through. Put the rows back, or name the endpoints in a @release row."
+def tripped_event(service: str, acts: str, withheld: Sequence[Withheld], lets: str, table: str, now: datetime) -> Event:
+    """The breaker lets no more `acts` (cuts or rejections) through; it names a hundred endpoints that are withheld.
+
+    `lets` says what it lets through, `table` is the allow-list.
+    """
+    endpoints = [one.endpoint for one in withheld]
+    cuts = acts == "cuts"
+    what = (
+        f"{len(withheld)} live connections are to be cut, and {lets} lets fewer be cut in an hour: nobody is."
+        if cuts
+        else f"{len(withheld)} requests are to be rejected beyond what {lets} lets through in an hour: they wait."
     )
-    detail = {"service_id": service, "acts": acts, "endpoints": withheld[:100], "count": len(withheld)}
+    back = "put back the rows that let them in; that ends it." if cuts else "let rows allow them."
+    named = [f"\n  {one.endpoint} of account {one.account}: {one.reason}" for one in withheld[:NAMED_LINES]]
+    more = len(withheld) - len(named)
+    row = {"service": {"S": service}, "consumer": {"S": "@release"}, "endpoints": {"SS": endpoints[:MOST_RELEASED]}}
+    release = f"aws dynamodb put-item --table-name {table} --item '{json.dumps(row)}'"
+    facts = [
+        ("What", what),
+        ("Since", moment(now)),
+        ("Who", "".join(named) + (f"\n  and {more} more" if more else "")),
+        ("Next, if they belong in", back),
+        ("Next, if not", f"this row has exactly these {'cut' if cuts else 'rejected'}; delete it then:\n  {release}"),
+        ("Runbook", f"{RUNBOOK}breaker-tripped"),
+    ]
+    summary = message(f"BREAKER: {len(withheld)} {acts} on {service} are withheld", facts)
+    detail = {"service_id": service, "acts": acts, "endpoints": endpoints[:100], "count": len(withheld)}
     return Event("Breaker Tripped", detail | {"summary": summary})
 
 
-def misconfigured_event(service: str, problems: Sequence[str]) -> Event:
-    """What is wrong with an endpoint service, one sentence each; none once nothing is."""
-    return Event("Endpoint Service Misconfigured", {"service_id": service, "problems": list(problems)})
+def misconfigured_event(
+    service: str, problems: Sequence[str], before: Iterable[str], since: datetime, now: datetime
+) -> Event:
+    """What is wrong with an endpoint service, one sentence each, since when; none once nothing is any more.
+
+    `before` is what was published last.
+    """
+    detail = {"service_id": service, "problems": list(problems)}
+    if problems:
+        is_open = problems[0].startswith(OPEN_GATE)
+        facts = [
+            *(("What", one) for one in problems),
+            ("Since", moment(since)),
+            *(("Next", step.format(service=service)) for one in problems if (step := step_for(one))),
+            ("Runbook", f"{RUNBOOK}endpoint-service-misconfigured"),
+        ]
+        word = "OPEN" if is_open else "MISCONFIGURED"
+        headline = f"{word}: {service} {'lets everybody in' if is_open else 'needs a change'}"
+    else:
+        was = [("It was", one) for one in sorted(before)]
+        facts = [*was, ("It lasted", lasted(since, now)), ("Next", "nothing")]
+        headline = f"MENDED: {service} is configured as it should be"
+    return Event("Endpoint Service Misconfigured", detail | {"summary": message(headline, facts)})
 
 
-def invalid_row_event(row: MalformedRow) -> Event:
+def step_for(problem: str) -> str:
+    """What to do about a problem of an endpoint service, with a place for its id."""
+    return next((step for begins, step in _STEPS.items() if problem.startswith(begins)), "")
+
+
+def invalid_row_event(row: MalformedRow, owner: str = "", ticket: str = "") -> Event:
     """A row of the allow-list cannot be read."""
-    detail = {"row": str(row.key), "attribute": row.attribute, "problem": row.problem}
-    return Event(ROW_INVALID, detail | {"summary": f"The allow-list's {row}."})
+    detail = {"row": str(row.key), "attribute": row.attribute, "problem": row.problem, "owner": owner, "ticket": ticket}
+    facts = [
+        ("What", row.problem),
+        ("Row", row_words(str(row.key), owner, ticket)),
+        ("Meanwhile", "whoever it may name is held; nobody live is cut because of it."),
+        ("Next", "mend the row; who is held is decided on again within seconds."),
+        ("Runbook", f"{RUNBOOK}invalid-rows"),
+    ]
+    return Event(ROW_INVALID, detail | {"summary": message(f"INVALID ROW: {row.key} cannot be read", facts)})
 
 
 def unused_row_event(row: UnusedRow) -> Event:
@@ -111,41 +254,92 @@ def expiring_event(row: Rule, ends: datetime, now: datetime, otherwise: tuple[st
     days = (ends - now).days
     when = "in less than a day" if days == 0 else "in a day" if days == 1 else f"in {days} days"
     people = {name: row.people.get(name, "") for name in ("owner", "ticket")}
-    what = ", ".join([row.effect, *(f"{name} {value}" for name, value in people.items() if value)])
     then = (
-        f"Where no other row allows them, new requests are then {otherwise[0]}, and live connections are {otherwise[1]}"
+        f"where no other row allows them, new requests are {otherwise[0]}, and live connections are {otherwise[1]}."
         if row.effect is Effect.ALLOW
-        else "It then keeps nobody out, and other rows decide"
+        else "it keeps nobody out any more, and other rows decide."
     )
-    summary = (
-        f"The row {row.key} ({what}) ends at {ends.isoformat()}, {when}. {then}. "
-        "Give it a later expires_at if it is still wanted, or delete it."
-    )
+    facts = [
+        ("Row", row_words(str(row.key), people["owner"], people["ticket"], row.effect)),
+        ("Ends", f"{ends.isoformat()}, {when}"),
+        ("Then", then),
+        ("Next", "give it a later expires_at if it is still wanted, or let it end."),
+        ("Runbook", f"{RUNBOOK}expiring-soon"),
+    ]
     detail = {"row": str(row.key), "effect": row.effect, "expires_at": ends.isoformat(), "days_left": days}
-    return Event(EXPIRING_SOON, {**detail, **people, "summary": summary})
+    return Event(
+        EXPIRING_SOON, {**detail, **people, "summary": message(f"EXPIRING SOON: {row.key} ends {when}", facts)}
+    )
 
 
-def health_event(subject: Subject, before: Status, status: Status, health: Mapping[str, Any]) -> Event | None:
+def health_event(subject: EndpointRecord, status: Status, health: Mapping[str, Any]) -> Event | None:
     """Verified, Unhealthy, Recovered or Unprobed; None: nothing changed.
 
     `health` is what the ledger records of the round.
     """
+    before = subject.status
     if status is before:
         return None
     if status is Status.ACCEPTED:
-        return _failing("Endpoint Unprobed", subject, health, "is verified no more")
+        return _failing("Endpoint Unprobed", subject, health, "UNPROBED", "nobody knows any more whether it answers")
     if status is Status.UNHEALTHY:
-        return _failing(UNHEALTHY, subject, health, "is unhealthy")
+        return _failing(UNHEALTHY, subject, health, "UNHEALTHY", health["cause"])
     if before is Status.UNHEALTHY:
-        return _working(RECOVERED, subject, health, "answers again")
-    return _working("Endpoint Verified", subject, health, "answers")
+        return _working(RECOVERED, subject, health, "RECOVERED", "it answers again")
+    return _working("Endpoint Verified", subject, health, "VERIFIED", "it answers")
 
 
-def open_event(subject: Subject, health: Mapping[str, Any]) -> Event:
+def open_event(subject: EndpointRecord, health: Mapping[str, Any]) -> Event:
     """An endpoint that must stay out gets in (`health` has a cause), or no longer does."""
     if health["cause"]:
-        return _failing(UNHEALTHY, subject, health, "gets in although it must stay out")
-    return _working(RECOVERED, subject, health, "stays out again")
+        return _failing(UNHEALTHY, subject, health, "GETS IN", "it must stay out")
+    return _working(RECOVERED, subject, health, "STAYS OUT", "as it must")
+
+
+def contradicted_event(subject: EndpointRecord, how: Contradiction | None, story: Story) -> Event:
+    """A connection contradicts the allow-list for longer than a look, or does no more (None)."""
+    word, short, what = _CONTRADICTED[how]
+    told = [
+        ("What", what),
+        *_consumer(subject, row_words(story.row, story.owner, story.ticket, story.reason)),
+        ("Since", moment(story.since)),
+        ("Cause", story.cause),
+        ("Next", story.step),
+    ]
+    was = _CONTRADICTED[Contradiction(subject.contradiction)][2] if how is None else ""
+    over = [
+        *_consumer(subject, row_words(story.row, story.owner, story.ticket, story.reason)),
+        ("It was", was),
+        ("It lasted", lasted(story.since, story.now)),
+        ("Why it is over", story.cause),
+        ("Next", "nothing"),
+    ]
+    facts = [*(told if how else over), ("Runbook", f"{RUNBOOK}allow-list-contradicted")]
+    detail = {
+        **about(subject),
+        **{"contradiction": how or "", "since": story.since.isoformat(), "who": subject.by_whom},
+        **{"reason": story.reason, "row": story.row, "owner": story.owner, "ticket": story.ticket},
+        **{"cause": story.cause, "step": story.step},
+    }
+    return Event(CONTRADICTED, detail | {"summary": message(f"{word}: {_who(subject)}: {short}", facts)})
+
+
+def accepted_again_event(subject: EndpointRecord, decision: Decision, now: datetime) -> Event:
+    """Somebody rejected an endpoint out of band, and it was accepted again since a row allows it."""
+    row, people = str(decision.row or ""), {name: decision.people.get(name, "") for name in ("owner", "ticket")}
+    by = f"rejected by {subject.by_whom or UNNAMED}, {moment(subject.by_hand_at)}."
+    facts = [
+        ("What", "the allow-list lets it in, so Linkgate accepted it again."),
+        *_consumer(subject, row_words(row, people["owner"], people["ticket"], decision.reason)),
+        ("Since", moment(now)),
+        ("Cause", by),
+        ("Next", "nothing; to keep it out, put a deny row for it."),
+        ("Runbook", f"{RUNBOOK}allow-list-contradicted"),
+    ]
+    detail = {**about(subject), "contradiction": "", "since": (subject.by_hand_at or now).isoformat(), **people}
+    detail |= {"who": subject.by_whom, "reason": decision.reason, "row": row, "cause": by, "step": ""}
+    headline = f"ACCEPTED AGAIN: {_who(subject)}: rejected by hand"
+    return Event(CONTRADICTED, detail | {"summary": message(headline, facts)})
 
 
 def grouped_event(words: str, events: Sequence[Event]) -> Event:
@@ -153,13 +347,19 @@ def grouped_event(words: str, events: Sequence[Event]) -> Event:
     details = [event.detail for event in events]
     services = sorted({_service(detail) for detail in details})
     first = [str(detail.get("endpoint_id") or detail["row"]) for detail in details[:NAMED]]
-    summary = (
-        f"{len(details)} {words}, on {_some(services)}. {_most_often(events)}"
-        f"The first {len(first)}: {', '.join(first)}. "
-        f"Each is on the bus as {events[0].kind}; how to list them: docs/runbook.md#events-grouped."
-    )
+    facts = [
+        ("Services", _some(services)),
+        *_most_often(events),
+        (f"The first {len(first)}", "".join(f"\n  {_named(detail)}" for detail in details[:NAMED])),
+        ("All of them", f"each is on the bus as {events[0].kind}; the runbook says how to list them."),
+        ("Runbook", f"{RUNBOOK}events-grouped"),
+    ]
     detail = {"kind": events[0].kind, "count": len(details), "services": services[:100], "first": first}
-    return Event("Events Grouped", detail | {"summary": summary})
+    return Event("Events Grouped", detail | {"summary": message(f"{len(details)} {words}", facts)})
+
+
+def _named(detail: Mapping[str, object]) -> str:
+    return f"{detail['endpoint_id']} of account {detail['account']}" if "endpoint_id" in detail else str(detail["row"])
 
 
 def _service(detail: Mapping[str, object]) -> str:
@@ -168,37 +368,73 @@ def _service(detail: Mapping[str, object]) -> str:
 
 def _some(services: Sequence[str]) -> str:
     more = f" and {len(services) - NAMED} more" if len(services) > NAMED else ""
-    return f"{len(services)} service{'s' * (len(services) > 1)} ({', '.join(services[:NAMED])}{more})"
+    return f"{', '.join(services[:NAMED])}{more}"
 
 
-def _most_often(events: Sequence[Event]) -> str:
-    """What most of the events say, with what to do about it; "" where nothing is to be done."""
+def _most_often(events: Sequence[Event]) -> list[tuple[str, str]]:
+    """What most of the events say, with what to do about it; nothing where nothing is to be done."""
     field = _REASONS.get(events[0].kind)
     if field is None:
-        return ""
+        return []
     ((reason, count),) = Counter(str(event.detail[field]) for event in events).most_common(1)
     detail = next(event.detail for event in events if str(event.detail[field]) == reason)
-    if field == "cause":
-        return f"Most often ({count}) {reason}: {detail['meaning']}. Next: {detail['step']}. "
-    return f"Most often ({count}) {field} {reason}, as here: {detail['summary']} "
+    often = f"Cause of {'all' if count == len(events) else count}"
+    if events[0].kind == UNHEALTHY:
+        return [(often, f"{reason}: {detail['meaning']}."), ("Next", f"{detail['step']}.")]
+    if events[0].kind == CONTRADICTED:
+        return [(often, reason), ("Next", str(detail["step"]))]
+    example = str(detail["summary"]).partition("\n\n")[2].replace("\n", "\n  ")
+    return [(f"Of {'all' if count == len(events) else count}", f"{field} {reason}, as here:\n  {example}")]
 
 
-def _failing(kind: str, subject: Subject, health: Mapping[str, Any], what: str) -> Event:
+def _failing(kind: str, subject: EndpointRecord, health: Mapping[str, Any], word: str, what: str) -> Event:
     cause = str(health["cause"])
     meaning, step = CAUSES[cause]
     zone = f" in {health['zone']}" if health["zone"] else ""
-    seen = f"{health['url'] or 'no probe'} at {health['address'] or 'no address'}{zone}: {health['detail']}"
-    also = f" Also: {', '.join(health['also'])}." if health["also"] else ""
-    summary = f"{_who(subject)} {what} ({cause}): {meaning}. Next: {step}. Seen: {seen}.{also}"
+    probed = f"{health['url']} at {health['address'] or 'no address'}{zone}: " if health["url"] else ""
+    also = zip(health["also"], health.get("beside", ()), strict=False)
+    rejected = f"rejected by {subject.by_whom}, {moment(subject.by_hand_at)}" if subject.by_whom else ""
+    facts = [
+        *_consumer(subject, row_words(subject.row, subject.row_owner, subject.ticket)),
+        ("Since", moment(_time(health.get("failing_since", "")))),
+        ("Cause", f"{cause}: {meaning}."),
+        ("Seen", f"{probed}{health['detail']}"),
+        ("Done", rejected if cause == "connection_rejected" else ""),
+        *(("Also", f"{other}: {seen}") for other, seen in also),
+        ("Next", f"{step}."),
+        ("Runbook", f"{RUNBOOK}{cause}"),
+    ]
+    summary = message(f"{word}: {_who(subject)}: {what}", facts)
     return _health(kind, subject, health, summary, meaning, step)
 
 
-def _working(kind: str, subject: Subject, health: Mapping[str, Any], what: str) -> Event:
-    return _health(kind, subject, health, f"{_who(subject)} {what}.")
+def _working(kind: str, subject: EndpointRecord, health: Mapping[str, Any], word: str, what: str) -> Event:
+    since, now = _time(health.get("failing_since", "")), _time(health["checked_at"])
+    facts = [
+        *_consumer(subject, row_words(subject.row, subject.row_owner, subject.ticket)),
+        ("It was", f"{was}: {CAUSES[was].meaning}." if (was := str(health.get("failed_by", ""))) in CAUSES else was),
+        ("It lasted", lasted(since, now) if since and now else ""),
+        ("Next", "nothing"),
+    ]
+    return _health(kind, subject, health, message(f"{word}: {_who(subject)}: {what}", facts))
 
 
 def _who(subject: Subject) -> str:
-    return f"Endpoint {subject.endpoint} of account {subject.account} on {subject.service}"
+    return f"{subject.endpoint} of account {subject.account}"
+
+
+def _consumer(subject: Subject, row: str) -> list[tuple[str, str]]:
+    region = f", Region {subject.region}" if subject.region else ""
+    return [
+        ("Endpoint", subject.endpoint),
+        ("Account", f"{subject.account}{region}"),
+        ("Service", subject.service),
+        ("Row", row),
+    ]
+
+
+def _time(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _health(

@@ -1,22 +1,28 @@
 """Digests: where many events of a round are alike, people get one message for all of them."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from linkgate.events.bus import Event
-from linkgate.events.catalog import EXPIRING_SOON, RECOVERED, ROW_INVALID, UNHEALTHY, grouped_event
+from linkgate.events.catalog import CONTRADICTED, EXPIRING_SOON, RECOVERED, ROW_INVALID, UNHEALTHY, grouped_event
 from linkgate.health.causes import OPEN
+from linkgate.model import Contradiction
 
 MOST_ALONE = 5
 """Events of a round that are alike and yet are a message each."""
 _WORDS = {
-    UNHEALTHY: "endpoints are unhealthy",
-    RECOVERED: "endpoints are well again",
-    ROW_INVALID: "rows of the allow-list cannot be read",
-    EXPIRING_SOON: "rows of the allow-list end soon",
+    UNHEALTHY: "endpoints are UNHEALTHY",
+    RECOVERED: "endpoints RECOVERED",
+    ROW_INVALID: "ROWS of the allow-list CANNOT BE READ",
+    EXPIRING_SOON: "rows of the allow-list END SOON",
+    CONTRADICTED: "connections are AS ALLOWED again",
 }
-"""What each kind says of many; the kinds are those of which HealthRule makes messages, but for Breaker Tripped."""
+"""What each kind says of many: those of which a round may have many, and of which people get messages."""
+_CONTRADICTING: Mapping[str, str] = {
+    Contradiction.LIVE_NOT_ALLOWED: "connections are IN and not allowed",
+    Contradiction.ALLOWED_NOT_LIVE: "connections are OUT and allowed",
+}
 
 
 def grouped(events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
@@ -35,8 +41,8 @@ def grouped(events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
 def _words(event: Event) -> str:
     """What is said of many events like this one; "" of kinds that have no digest."""
     if event.detail.get("cause") == OPEN:
-        return "endpoints that must stay out get in"  # not to be overlooked among those that do not answer
-    return _WORDS.get(event.kind, "")
+        return "endpoints that must stay out GET IN"  # not to be overlooked among those that do not answer
+    return _CONTRADICTING.get(str(event.detail.get("contradiction", "")), _WORDS.get(event.kind, ""))
 
 
 def _marked(event: Event) -> Event:

@@ -52,8 +52,8 @@ _ON_THE_WAY = {
         "check the NLB's targets there and its cross-zone setting, then the network ACL of the endpoint's subnet",
     ),
     "tcp_timeout": Cause(
-        "packets are dropped: the connection is not available, or a security group or network ACL stops them",
-        "check the connection's state, then the endpoint's security group, then network ACLs",
+        "packets are dropped, and EC2 shows the connection as available: a security group or network ACL stops them",
+        "check the endpoint's security group, then the network ACLs of its subnets and of the canary's",
     ),
     "tcp_refused": Cause(
         "the load balancer resets: no healthy target, or no listener on this port",
@@ -114,7 +114,11 @@ _ON_THE_WAY = {
 """In the order in which a probe meets them."""
 CAUSES = {
     **_ON_THE_WAY,
-    OPEN: Cause("an endpoint that must stay out got in", "check the connection's state and the allow-list"),
+    OPEN: Cause(
+        "an endpoint that must stay out got in",
+        "compare the address with the endpoint's network "
+        "interfaces; if it is one of them, deregister the service's targets and ask AWS",
+    ),
     UNKNOWN: Cause(
         "nobody can say how the endpoint is: no canary reaches it, its canary does not come back or may not touch the "
         "target",
@@ -123,11 +127,11 @@ CAUSES = {
     ),
     "connection_pending": Cause(
         "the connection waits: nobody accepted it yet, or EC2 is still making it available",
-        "see the endpoint's decision in the ledger; add a row for the consumer if it should be let in",
+        "add a row for the consumer if it should be let in and has none",
     ),
     "connection_rejected": Cause(
         "the provider rejected the connection, and packets to it are dropped",
-        "see in the ledger who rejected it and why; to be let in, the consumer must create a new endpoint",
+        "to be let in, the consumer must delete the endpoint and create a new one",
     ),
     "endpoint_deleted": Cause(
         "the endpoint is gone: its consumer deleted it, or EC2 gave it up as failed or expired",

@@ -20,13 +20,15 @@ STATES = {
 class Diagnosis:
     """One cause (a key of `causes.CAUSES`, "" is healthy) with its evidence in one sentence.
 
-    `verdict` is the one that shows it, `also` are other causes that are to be seen beside it.
+    `verdict` is the one that shows it, `also` are other causes that are to be seen beside it, each with its evidence in
+    `beside`.
     """
 
     cause: str = ""
     evidence: str = ""
     verdict: Verdict | None = None
     also: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def conclusive(self) -> bool:
@@ -79,7 +81,9 @@ class _Comparison:
         found = sorted(causes, key=lambda cause: (not self._stops_everybody(cause), RANK[cause]))
         if not found:
             return Diagnosis()
-        return Diagnosis(found[0], self._evidence(found[0]), self._showing(found[0])[0], tuple(found[1:]))
+        first, *others = found
+        beside = tuple(map(self._evidence, others))
+        return Diagnosis(first, self._evidence(first), self._showing(first)[0], tuple(others), beside)
 
     def _showing(self, cause: str) -> list[Verdict]:
         return [one for one, other in self._found if other == cause]

@@ -51,12 +51,17 @@ def is_open(recent: str, cause: str) -> bool:
     return cause == OPEN and recent.endswith("0" * OPEN_ROUNDS)
 
 
-def record(diagnosis: Diagnosis, evidence: Evidence, before: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def record(
+    diagnosis: Diagnosis, evidence: Evidence, before: Mapping[str, Any], now: datetime, recent: str = ""
+) -> dict[str, Any]:
     """What the ledger keeps of a round; DynamoDB has no floats. Times in ISO 8601, phases in milliseconds.
 
     Of a bad round the verdict that shows what is wrong, of a good one the slowest. `looked_at` is when anybody last
-    found anything out, `errors` is why something was not probed.
+    found anything out, `errors` is why something was not probed. `failing_since` and `failed_by` are the time of the
+    first bad round and the cause of the last one, while one of the `recent` rounds was bad.
     """
+    fails = diagnosis.conclusive and bool(diagnosis.cause)
+    failing = fails or "0" in recent
     looked_at = (
         now.isoformat() if diagnosis.conclusive else str(before.get("looked_at") or before.get("checked_at", ""))
     )
@@ -68,6 +73,9 @@ def record(diagnosis: Diagnosis, evidence: Evidence, before: Mapping[str, Any], 
         "cause": diagnosis.cause,
         "detail": diagnosis.evidence[:LONGEST],
         "also": list(diagnosis.also),
+        "beside": [one[:LONGEST] for one in diagnosis.beside],
+        "failing_since": str(before.get("failing_since") or (now.isoformat() if fails else "")) if failing else "",
+        "failed_by": (diagnosis.cause if fails else str(before.get("failed_by", ""))) if failing else "",
         "phase": phase,
         "url": shown.target.url if shown else "",
         "address": shown.address if shown else "",

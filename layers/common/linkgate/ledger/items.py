@@ -13,6 +13,7 @@ from linkgate.ledger.sets import account_of
 from linkgate.model import (
     ALONE,
     Connection,
+    Contradiction,
     Decision,
     DecisionContext,
     Lineage,
@@ -69,6 +70,8 @@ class EndpointRecord:
     tries: int = 0
     mode: str = ""
     ticket: str = ""
+    row_owner: str = ""
+    """The `owner` of the deciding row: a team."""
     requested_at: datetime | None = None
     decided_at: datetime | None = None
     answered_at: datetime | None = None
@@ -84,6 +87,14 @@ class EndpointRecord:
     """The sort key of the decision whose tags EC2 refused: not tried again for that one."""
     by_hand: str = ""
     """The sort key of the line about an act out of band of which nobody knows yet whose it was."""
+    by_hand_at: datetime | None = None
+    """When the last act out of band was seen; None where ours was the last."""
+    by_whom: str = ""
+    """Whose act that was, as CloudTrail says; "" while nobody knows."""
+    contradiction: str = ""
+    """How it contradicts the allow-list (model.Contradiction), as was published; "": it does not."""
+    contradicted_at: datetime | None = None
+    """When a sweep first found that; None where it does not."""
     recent: str = ""
     """The last probe rounds, newest last: `1` good, `0` bad."""
     health: Mapping[str, object] = field(default_factory=dict)
@@ -336,12 +347,18 @@ def _is_health(value: object) -> bool:
     """Of what patrol keeps, that by which it goes in the next round."""
     if not isinstance(value, Mapping):
         return False
-    times = (value.get(name, "") for name in ("checked_at", "private_seen_at"))
+    times = (value.get(name, "") for name in ("checked_at", "private_seen_at", "failing_since"))
     return _is_text(value.get("cause", "")) and all(map(_is_moment, times))
 
 
-_TIMES = ("open_until", "requested_at", "decided_at", "answered_at", "accepted_at", "verified_at")
-_TEXTS = ("account", "region", "reason", "row", "policy_hash", "ticket", "refusal", "by_hand", "tags_refused")
+_TIMES = (
+    *("open_until", "requested_at", "decided_at", "answered_at", "accepted_at", "verified_at"),
+    *("by_hand_at", "contradicted_at"),
+)
+_TEXTS = (
+    *("account", "region", "reason", "row", "policy_hash", "ticket", "row_owner", "refusal"),
+    *("by_hand", "by_whom", "tags_refused"),
+)
 _READ: Sequence[tuple[str, object, Callable[[Any], object], str]] = (
     *((name, "", _is_text, "a text") for name in _TEXTS),
     ("outcome", "", _among(Outcome, ""), "an outcome"),
@@ -349,6 +366,7 @@ _READ: Sequence[tuple[str, object, Callable[[Any], object], str]] = (
     ("settled", True, _is_flag, "true or false"),
     ("claimed", False, _is_flag, "true or false"),
     ("final", False, _is_flag, "true or false"),
+    ("contradiction", "", _among(Contradiction, ""), "a contradiction"),
     ("recent", "", _is_rounds, "rounds such as 110"),
     ("health", {}, _is_health, "what a round found, with times"),
 )

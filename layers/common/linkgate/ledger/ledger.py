@@ -25,13 +25,15 @@ from linkgate.ledger.items import (
 from linkgate.ledger.sets import MEMBERS, is_set, members
 from linkgate.ledger.slots import is_limit, leave, take
 from linkgate.ledger.table import Absent, Condition, Is, ItemKey, LedgerTable, Present, Write
-from linkgate.model import Connection, Outcome, State, Status
+from linkgate.model import Connection, Contradiction, Outcome, State, Status
 
 A = TypeVar("A")
 
 NOT_NEWER = Is("version", VERSION, or_absent=True)
 """On every change of a `current` item: what newer code wrote stays as it is."""
 
+OURS = {"by_whom": "", "by_hand_at": ""}
+"""Of a connection that we rejected or cut: what was done out of band before says nothing of it."""
 EXPIRES = "expires"
 """The attribute that the table's time to live reads (template.yaml)."""
 
@@ -105,6 +107,7 @@ class Ledger:
             "decision": entry,
             "mode": decision.mode,
             "ticket": decision.people.get("ticket", ""),
+            "row_owner": decision.people.get("owner", ""),
             "settled": False,
             "open_until": stamp(now + LEASE),
             "refusal": "",
@@ -153,6 +156,8 @@ class Ledger:
         current["answered_at"] = stamp(now)
         if status is Status.ACCEPTED and not (before and before.status.live):
             current |= {"accepted_at": stamp(now), "unwanted_at": "", **UNPROBED}
+        if status in (Status.CUT, Status.REJECTED) and not (before and before.status is status):
+            current |= OURS
         writes = [_answer(subject.endpoint, entry, answer, now, Present("entry"))]
         if status in (Status.CUT, Status.REJECTED, Status.CLOSED) and before:
             current["claimed"] = False
@@ -180,7 +185,7 @@ class Ledger:
             text = out_of_band_act(connection, status, known, by_hand, now) | self._until(now)
             place = ItemKey(connection.endpoint, f"{stamp(now)}#{text['decision_id']}")
             writes.append(Write(place, text, [Absent("endpoint_id")]))
-            values["by_hand"] = "" if text["who"] else place.entry
+            values |= {"by_hand": "" if text["who"] else place.entry, "by_whom": text["who"], "by_hand_at": stamp(now)}
         writes.append(Write(ItemKey(connection.endpoint), values, _as_read(known)))
         self._store.write(*writes, *_moved(connection, known, status.live))
 
@@ -192,7 +197,7 @@ class Ledger:
         """Say who acted out of band, once that is known."""
         self._store.write(
             Write(ItemKey(known.endpoint, known.by_hand), {"who": who}, [Is("who", "")]),
-            Write(ItemKey(known.endpoint), {"by_hand": ""}, [NOT_NEWER, Is("by_hand", known.by_hand)]),
+            Write(ItemKey(known.endpoint), {"by_hand": "", "by_whom": who}, [NOT_NEWER, Is("by_hand", known.by_hand)]),
         )
 
     def closed(self, known: EndpointRecord, now: datetime) -> None:
@@ -208,6 +213,12 @@ class Ledger:
         """Keep since when a live connection is no longer wanted; None: it is again."""
         condition = Is("unwanted_at", stamp(known.unwanted_since), or_absent=not known.unwanted_since)
         self._store.write(Write(ItemKey(known.endpoint), {"unwanted_at": stamp(since)}, [NOT_NEWER, condition]))
+
+    def contradicted(self, known: EndpointRecord, contradiction: Contradiction | None, since: datetime | None) -> None:
+        """Keep how an endpoint contradicts the allow-list, as was published, and since when a sweep has known it."""
+        condition = Is("contradicted_at", stamp(known.contradicted_at), or_absent=not known.contradicted_at)
+        values = {"contradiction": contradiction or "", "contradicted_at": stamp(since)}
+        self._store.write(Write(ItemKey(known.endpoint), values, [NOT_NEWER, condition]))
 
     def untagged(self, known: EndpointRecord) -> None:
         """Keep that EC2 refused the tags of the last decision."""

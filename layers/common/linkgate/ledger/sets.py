@@ -12,7 +12,7 @@ from linkgate.ledger.table import ItemKey, LedgerTable, Write
 from linkgate.model import RowKey
 from linkgate.policy.attributes import shown
 
-MEMBERS = "members"
+MEMBERS, SINCE = "members", "since"
 
 
 def account_of(item: Mapping[str, Any]) -> object:
@@ -70,10 +70,15 @@ class NamedSets:
         anew = Write(ItemKey(name), values={MEMBERS: members}) if members else Write(ItemKey(name), forget=[MEMBERS])
         self._store.write(anew)
 
-    def keep(self, name: str, before: frozenset[str], members: frozenset[str]) -> None:
-        """Make a set that was `before` hold these members and no others."""
+    def since(self, names: Iterable[str]) -> dict[str, str]:
+        """Since when some sets are not empty, in ISO 8601, of those that `keep` was told it of."""
+        items = self._store.read(ItemKey(name) for name in names)
+        return {item["endpoint_id"]: str(item[SINCE]) for item in items if item.get(SINCE) and members(item)}
+
+    def keep(self, name: str, before: frozenset[str], members: frozenset[str], since: str = "") -> None:
+        """Make a set that was `before` hold these members and no others, and keep `since` when it is not empty."""
         if members:
-            self._store.write(Write(ItemKey(name), values={MEMBERS: members}))
+            self._store.write(Write(ItemKey(name), values={MEMBERS: members} | ({SINCE: since} if since else {})))
         else:
             self.remove(name, before)
 

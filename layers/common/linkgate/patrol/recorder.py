@@ -82,12 +82,12 @@ class HealthRecorder:
         # Why an endpoint that is let in cannot be probed is worth knowing.
         if not found.conclusive and not one.forgotten and (closed or not one.evidence.verdicts):
             return None
-        health = record(found, one.evidence, known.health, self.now())
+        health = record(found, one.evidence, known.health, self.now(), one.recent)
         if closed:
             event = open_event(known, health) if one.open != is_open(known.recent, known.cause) else None
             matters = OPEN in (known.cause, found.cause) and (known.cause, known.recent) != (found.cause, one.recent)
         else:
-            event = health_event(known, known.status, status, health)
+            event = health_event(known, status, health)
             moved = (known.status, known.recent) != (status, one.recent)
             matters = moved or outdated(known.endpoint, known.health, health, self.now())
         return Change(known, status, one.recent, health, matters, event)

@@ -19,13 +19,14 @@ from linkgate.health.diagnosis import Diagnosis
 from linkgate.health.evidence import Evidence
 from linkgate.health.status import forgotten, record
 from linkgate.ledger.breaker import Tripped, cuts_name, rejects_name
-from linkgate.ledger.items import EndpointRecord, Records, abandoned, accepts_again
+from linkgate.ledger.items import EndpointRecord, Judgment, Records, abandoned, accepts_again
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.slots import limit_name
 from linkgate.model import Connection, Decision, Mode, Reason, ServiceSettings, State, Status
 from linkgate.policy.decide import Covering
 from linkgate.retry import SOON
-from linkgate.sweep.reconcile import Reconciler
+from linkgate.sweep.contradictions import Contradictions, Finding
+from linkgate.sweep.reconcile import Reconciled, Reconciler
 from linkgate.sweep.tags import due
 
 MANAGED = "managed-services"
@@ -64,6 +65,8 @@ class ComparisonResult:
     """Items of the ledger that cannot be read, and why: the endpoints among them are left alone."""
     unplaced: dict[str, str] = field(default_factory=dict)
     """Accounts whose place in the organisation nobody could tell, and why."""
+    contradictions: list[Finding] = field(default_factory=list)
+    """Connections that contradict the allow-list, or did; published once all services have been looked at."""
     statuses: Counter[Status] = field(default_factory=Counter)
     """How many endpoints stand where, as the ledger knew before this look."""
     attachments: list[str] = field(default_factory=list)
@@ -96,14 +99,17 @@ class Comparer:
         view = View(known, rows, self.contexts.of(service, accounts, rows.common, kept, slots))
         waiting = sorted((one for one in shown if one.waits), key=age)
         different = [one.endpoint for one in shown if not one.waits and _drifted(one, known.get(one.endpoint))]
-        different += self._undecided(view, [*waiting, *(one for one in shown if one.state is State.REJECTED)], found)
+        judged = list[Judgment]()
+        rejected = (one for one in shown if one.state is State.REJECTED)
+        different += self._undecided(view, [*waiting, *rejected], found, judged)
         different += known.keys() - {one.endpoint for one in shown}
         self.bells.send(Bell(some, frozenset({service}), origin) for some in chunks(different))
         found.requeued = len(different)
         found.unknown = sorted(one.endpoint for one in shown if one.state is State.UNKNOWN)
         self._count(view, waiting, found)
         live = [one for one in shown if one.state.live]
-        self._reconcile(view, live, found)
+        reconciled = self._reconcile(view, live, found)
+        self._contradictions(view, judged, reconciled, found)
         with suppress(Unavailable):  # nobody waits for tags: the next look writes them
             self._tag(view, live, found)
         return found
@@ -133,18 +139,21 @@ class Comparer:
         now = self.now()
         if forgotten(known.status, known.health, now):
             health = record(Diagnosis(UNKNOWN, "its service is managed no more"), Evidence(), known.health, now)
-            if event := health_event(known, known.status, Status.ACCEPTED, health):
+            if event := health_event(known, Status.ACCEPTED, health):
                 self.bus.publish([event])
             with suppress(Contended):
                 self.ledger.probed(known, Status.ACCEPTED, "", health, now)
 
-    def _undecided(self, view: View, asking: Iterable[Connection], found: ComparisonResult) -> list[str]:
+    def _undecided(
+        self, view: View, asking: Iterable[Connection], found: ComparisonResult, judged: list[Judgment]
+    ) -> list[str]:
         """Who would be decided on otherwise now: those that wait, the oldest first as the approver will, and rejected
         ones that are allowed again."""
         different = []
         for connection in asking:
             now = self.now()
             one = view.judge(connection, now)
+            judged.append(one)
             known, decision = one.before, one.decision
             if not connection.waits:
                 wanted = accepts_again(known, decision) or (known and abandoned(known, decision))
@@ -174,7 +183,20 @@ class Comparer:
         if withheld:
             found.withheld.append(f"{len(withheld)} rejections wait for a release: {_some(withheld)}")
 
-    def _reconcile(self, view: View, live: Sequence[Connection], found: ComparisonResult) -> None:
+    def _contradictions(
+        self, view: View, judged: Sequence[Judgment], reconciled: Reconciled, found: ComparisonResult
+    ) -> None:
+        """What of all this contradicts the allow-list; what was cut just now does no more."""
+        settings = view.settings
+        if not isinstance(settings, ServiceSettings):
+            return  # nobody knows what is allowed
+        still = (one for one in reconciled.judged if one.connection.endpoint not in reconciled.cut)
+        looked = Contradictions(settings, reconciled.withheld, self.now())
+        found.contradictions = looked.of([*judged, *still])
+        if not looked.enforced and any(one.since and not one.how for one in found.contradictions):
+            found.again = min(filter(None, (found.again, max(settings.grace, SOON))))
+
+    def _reconcile(self, view: View, live: Sequence[Connection], found: ComparisonResult) -> Reconciled:
         reconciler = Reconciler(self.connections, self.allow_list, self.ledger, self.contexts, self.bus, self.now)
         reconciled = reconciler.reconcile(view, live)
         found.unwanted, found.cut = reconciled.unwanted, reconciled.cut
@@ -183,6 +205,7 @@ class Comparer:
         found.refusals |= {endpoint: f"cut: {why}" for endpoint, why in reconciled.refused.items()}
         if reconciled.withheld:
             found.withheld.append(f"{len(reconciled.withheld)} cuts wait for a release: {_some(reconciled.withheld)}")
+        return reconciled
 
     def _tag(self, view: View, live: Sequence[Connection], found: ComparisonResult) -> None:
         """Write on accepted connections whose they are, a few a look: nobody waits for it."""

@@ -5,7 +5,7 @@ than the breaker lets through cuts nobody; what it keeps waits for a `@release` 
 another max_cuts.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -17,7 +17,8 @@ from linkgate.aws.connections import PER_CALL, Connections
 from linkgate.aws.errors import THROTTLES, Refusal
 from linkgate.errors import Contended
 from linkgate.events.bus import Bus
-from linkgate.events.catalog import decision_event, tripped_event
+from linkgate.events.catalog import Withheld, decision_event, tripped_event
+from linkgate.events.message import row_words
 from linkgate.ledger.breaker import Tripped, cuts_name, spend
 from linkgate.ledger.items import EndpointRecord, Judgment
 from linkgate.ledger.ledger import Ledger
@@ -30,6 +31,8 @@ from linkgate.retry import SOON, pause
 class Reconciled:
     """What became of the live connections of one service."""
 
+    judged: list[Judgment] = field(default_factory=list)
+    """All that were given, as they were decided on."""
     unwanted: int = 0
     cut: list[str] = field(default_factory=list)
     withheld: frozenset[str] = frozenset()
@@ -64,7 +67,8 @@ class Reconciler:
         ordinary = {one.connection.endpoint for one in unwanted if not _at_once(one.decision)}
         acts = settings.mode is Mode.ENFORCE and settings.reconcile is Reconcile.ENFORCE
         if acts:
-            found.withheld = self._withheld(view, ordinary - view.context.released, settings.max_cuts, len(live))
+            counted = [one for one in unwanted if one.connection.endpoint in ordinary - view.context.released]
+            found.withheld = self._withheld(view, counted, settings.max_cuts, len(live))
         reported = found.withheld if acts else ordinary
         due = list[tuple[str, str]]()
         for one in unwanted:
@@ -87,6 +91,7 @@ class Reconciler:
         for connection in live:
             now = self.now()
             one = view.judge(connection, now)
+            found.judged.append(one)
             known, decision = one.before, one.decision
             if known is None or not known.status.live:
                 if decision.cut_now:
@@ -124,15 +129,21 @@ class Reconciler:
             return ""
         return entry
 
-    def _withheld(self, view: View, wanted: Collection[str], budget: Budget, live: int) -> frozenset[str]:
-        """Whose cuts the breaker withholds: everybody's, if one more look's were too many, until they are released."""
+    def _withheld(self, view: View, judged: Sequence[Judgment], budget: Budget, live: int) -> frozenset[str]:
+        """Whose cuts the breaker withholds: everybody's, if one more look's were too many, until they are released.
+
+        Published when it begins, and again when it withholds more.
+        """
+        wanted = {one.connection.endpoint for one in judged}
         name, (spent, before) = cuts_name(view.context.service), view.context.state.cuts
         looser = budget.of(live) > before.budget.of(live)
-        still = frozenset[str]() if looser else before.endpoints & set(wanted)
+        still = frozenset[str]() if looser else before.endpoints & wanted
         too_many = len(wanted) + spent.within_the_hour(self.now()) > budget.of(live)
         withheld = frozenset(wanted) if wanted and (still or too_many) else frozenset()
-        if withheld and not before.endpoints:
-            self.bus.publish([tripped_event(view.context.service, "cuts", withheld)])
+        if withheld - before.endpoints:
+            who = [Withheld(one.connection.endpoint, one.connection.account, _why(one.decision)) for one in judged]
+            lets, table = f"max_cuts = {budget}", self.allow_list.name
+            self.bus.publish([tripped_event(view.context.service, "cuts", sorted(who), lets, table, self.now())])
         self.contexts.breaker.trip(name, before, Tripped(withheld, budget))
         return withheld
 
@@ -196,6 +207,13 @@ class Reconciler:
 def _at_once(decision: Decision) -> bool:
     """Whether a cut waits neither for the grace nor for the breaker, nor for `reconcile`."""
     return decision.cut_now and decision.mode is Mode.ENFORCE
+
+
+def _why(decision: Decision) -> str:
+    """Why a connection is to be cut, with the row and whose it is: "denied by vpce-svc-…/333333333333 (owner …)"."""
+    row = decision.row or next((miss.key for miss in decision.near_misses), None)
+    people = (decision.people.get(name, "") for name in ("owner", "ticket"))
+    return f"{decision.reason}, {row_words(str(row), *people) if row else 'no row'}"
 
 
 def _due(one: Judgment, known: EndpointRecord, grace: timedelta, now: datetime) -> bool:

@@ -5,7 +5,7 @@ from collections import Counter
 from aws_lambda_powertools import Logger
 
 from linkgate import metrics
-from linkgate.model import Status
+from linkgate.model import Contradiction, Status
 from linkgate.sweep.compare import ComparisonResult
 from linkgate.sweep.sweeper import SweepResult
 
@@ -34,7 +34,10 @@ def log(result: SweepResult, logger: Logger) -> None:
         _log_service(service, found, logger)
     if result.whole:
         statuses = sum((found.statuses for found in result.services.values()), Counter[Status]())
-        logger.info("connections", extra={str(status): statuses[status] for status in SHOWN})
+        contradictions = Counter(one.how for found in result.services.values() for one in found.contradictions)
+        counted = {str(how): contradictions[how] for how in Contradiction}
+        counted["misconfigured_services"] = len(result.configuration.misconfigured)
+        logger.info("connections", extra={str(status): statuses[status] for status in SHOWN} | counted)
     for doing, error in result.failed.items():
         logger.error(f"could not sweep {doing}: {type(error).__name__}: {error}", exc_info=error)
 
@@ -42,6 +45,10 @@ def log(result: SweepResult, logger: Logger) -> None:
 def emit(result: SweepResult, stack: str) -> None:
     """Write the metrics of one sweep; gauges of the whole stack only if it looked at everything."""
     metrics.emit(stack, _counts(result))
+    for service, found in result.services.items():
+        # Also those that no alarm counts, such as under `reconcile: off`; only while there are any, since it costs.
+        if (count := sum(one.how is not None for one in found.contradictions)) and result.whole:
+            metrics.emit(stack, {"Contradictions": count}, service)
 
 
 def _log_service(service: str, found: ComparisonResult, logger: Logger) -> None:
@@ -78,6 +85,7 @@ def _counts(result: SweepResult) -> dict[str, float]:
             "StaleRequests": result.sum(lambda found: found.stale),
             "RefusedConnections": result.sum(lambda found: found.refused),
             "UnusedRows": len(result.unused),
-            "MisconfiguredGates": len(result.configuration.misconfigured),
+            "Contradictions": len(result.configuration.misconfigured)
+            + result.sum(lambda found: sum(one.rings for one in found.contradictions)),
         }
     return counts

@@ -12,6 +12,7 @@ from linkgate.model import RowKey, UnusedRow
 from linkgate.policy.decide import Covering, Rows
 from linkgate.policy.rows import EVERY, Item, is_unit, meant_by
 from linkgate.sweep.compare import Comparer, ComparisonResult, Look
+from linkgate.sweep.contradictions import publish
 from linkgate.sweep.expiring import ExpiringRows
 from linkgate.sweep.lease import Lease
 from linkgate.sweep.services import ServiceConfigurator, ServicesResult
@@ -155,6 +156,9 @@ class Sweeper:
                     if found.again is not None:
                         later = int(found.again.total_seconds()) + 1
                         self.looks.send([Bell(services=frozenset({service}), origin="sweep")], later)
+        with result.catching("what contradicts the allow-list"):
+            findings = [one for found in result.services.values() for one in found.contradictions]
+            publish(findings, self.comparer.bus, self.comparer.ledger)
 
     def _looks(self, services: Iterable[str], result: SweepResult) -> list[Look]:
         """What the ledger knows of some services, and then what EC2 shows: who holds a slot was seen by then."""

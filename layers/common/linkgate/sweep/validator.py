@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from linkgate.approve.context import ROLE_MISSING
-from linkgate.events.bus import Bus
+from linkgate.events.bus import Bus, Event
 from linkgate.events.catalog import invalid_row_event, unused_row_event
 from linkgate.events.digest import grouped
 from linkgate.ledger.sets import NamedSets, block_name, written
@@ -77,14 +77,15 @@ class Validator:
 
     def _publish(self, items: Iterable[Item], published: frozenset[str], mine: Collection[str]) -> dict[str, str]:
         """Publish new problems; those of `mine`, which are about these rows, are forgotten once mended."""
-        problems = [row for row in map(self._read, items) if isinstance(row, MalformedRow)]
-        now = {f"{_digest(written(row.key))}-{_digest(str(row))}": row for row in problems}
+        read = ((self._read(item), item) for item in items)
+        problems = [(row, item) for row, item in read if isinstance(row, MalformedRow)]
+        now = {f"{_digest(written(row.key))}-{_digest(str(row))}": (row, item) for row, item in problems}
         new = sorted(now.keys() - published)[: max(0, MOST_PUBLISHED - len(published))]
-        for some in grouped([invalid_row_event(now[member]) for member in new]):
+        for some in grouped([_event(*now[member]) for member in new]):
             self.bus.publish(some)
         self.sets.add(PUBLISHED, new)
         self.sets.remove(PUBLISHED, set(mine) - now.keys())
-        return {str(row.key): str(row) for row in problems}
+        return {str(row.key): str(row) for row, _ in problems}
 
     def _read(self, item: Item) -> Row:
         row = parse(item)
@@ -103,6 +104,12 @@ class Validator:
             return
         full = len(self.sets.read([name]).get(name, ())) >= MOST_BLOCKS
         self.sets.add(name, [MORE if full else written(key)])
+
+
+def _event(row: MalformedRow, item: Item) -> Event:
+    """The event about a row; its owner and ticket as far as they can be read."""
+    owner, ticket = (value if isinstance(value := item.get(name), str) else "" for name in ("owner", "ticket"))
+    return invalid_row_event(row, owner, ticket)
 
 
 def _digest(text: str) -> str:

@@ -1,0 +1,176 @@
+"""What contradicts the allow-list is told once, counted where it should ring, and told again when it is over."""
+
+import pytest
+from linkgate.events.digest import MOST_ALONE
+from linkgate.model import State, Status
+from linkgate.sweep import report
+from linkgate.sweep.sweeper import SweepResult
+
+from tests.application import SERVICE, Application
+from tests.messages import ALICE, A, live, rejected, sweeps
+from tests.world import CONSUMER, endpoint_id
+
+CONTRADICTED, DIGEST = "Allow List Contradicted", "Events Grouped"
+
+
+def told(app: Application) -> list[tuple[str, str]]:
+    """Who contradicts the allow-list and how, as was published."""
+    return [
+        (detail["endpoint_id"], detail["contradiction"]) for kind, detail in app.bus.published if kind == CONTRADICTED
+    ]
+
+
+def counted(result: SweepResult) -> float:
+    """What the alarm reads of a sweep."""
+    return report._counts(result)["Contradictions"]
+
+
+def found(app: Application) -> int:
+    """How many connections contradict the allow-list, whether that rings or not."""
+    return sum(one.how is not None for one in app.settle().services[SERVICE].contradictions)
+
+
+def test_while_table_and_world_agree_nothing_is_told_or_kept() -> None:
+    app = sweeps(live(3))
+    assert (told(app), found(app), counted(app.settle())) == ([], 0, 0)
+
+
+def test_a_live_allowed_connection_that_somebody_rejects_is_told_once_with_row_and_culprit() -> None:
+    app = sweeps(rejected(), 6)
+    assert told(app) == [(A, "allowed_not_live")]
+    detail = next(detail for kind, detail in app.bus.published if kind == CONTRADICTED)
+    assert (detail["who"], detail["row"], detail["owner"]) == (ALICE, f"{SERVICE}/{CONSUMER}", "payments")
+    assert f"rejected by {ALICE}" in detail["cause"]
+    assert "create it anew" in detail["step"]
+    assert (app.known(A).contradiction, counted(app.settle())) == ("allowed_not_live", 1)
+
+
+def test_who_rejected_it_is_told_although_cloudtrail_says_so_after_the_notification() -> None:
+    app = live()
+    app.world.turn(A, State.REJECTED)
+    app.send(A, origin="Reject")
+    app.work(10)
+    app.send(A, origin=f"CloudTrail RejectVpcEndpointConnections {ALICE}")
+    app.work(10)
+    sweeps(app)
+    assert [detail["who"] for kind, detail in app.bus.published if kind == CONTRADICTED] == [ALICE]
+
+
+def test_it_is_over_when_the_consumer_has_created_it_anew() -> None:
+    app = rejected()
+    app.connect(endpoint_id(2))
+    sweeps(app)
+    assert told(app) == [(A, "allowed_not_live"), (A, "")]
+    assert (app.known(A).contradiction, app.known(A).contradicted_at, counted(app.settle())) == ("", None, 0)
+
+
+def test_it_is_over_when_a_row_keeps_it_out() -> None:
+    app = rejected()
+    app.edit(SERVICE, A, effect="deny")
+    assert told(app) == [(A, "allowed_not_live"), (A, "")]
+
+
+def test_what_ec2_accepts_again_is_told_with_who_rejected_it() -> None:
+    app = live()
+    app.world.accepts_rejected = True
+    app.world.turn(A, State.REJECTED)
+    app.send(A, origin=f"CloudTrail RejectVpcEndpointConnections {ALICE}")
+    app.work(60)
+    sweeps(app)
+    assert (app.known(A).status, told(app)) == (Status.ACCEPTED, [(A, "")])
+    (detail,) = (detail for kind, detail in app.bus.published if kind == CONTRADICTED)
+    assert (detail["who"], detail["summary"].partition(":")[0]) == (ALICE, "ACCEPTED AGAIN")
+
+
+def test_an_old_rejection_by_hand_is_not_blamed_for_one_of_ours() -> None:
+    app = live()
+    app.world.accepts_rejected = True
+    app.world.turn(A, State.REJECTED)
+    app.send(A, origin=f"CloudTrail RejectVpcEndpointConnections {ALICE}")
+    app.work(60)
+    app.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="0s")
+    app.edit(SERVICE, CONSUMER, effect="deny")
+    sweeps(app)
+    assert (app.known(A).status, app.known(A).by_whom, app.known(A).by_hand_at) == (Status.CUT, "", None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "messages", "rings"),
+    [
+        ({"reconcile": "report"}, [(A, "live_not_allowed")], 1),
+        ({"reconcile": "off"}, [], 0),
+        ({"mode": "observe"}, [(A, "live_not_allowed")], 0),
+    ],
+)
+def test_who_is_live_and_not_allowed_is_kept_and_counted_and_rings_where_somebody_wants_to_know(
+    settings: dict[str, str], messages: list[tuple[str, str]], rings: int
+) -> None:
+    app = live(**settings)
+    app.edit(SERVICE, CONSUMER, effect="deny")
+    sweeps(app)
+    assert (told(app), counted(app.settle())) == (messages, rings)
+    assert (app.known(A).contradiction, found(app)) == ("live_not_allowed", 1)
+
+
+def test_a_row_that_is_deleted_and_put_back_within_the_grace_is_not_told() -> None:
+    app = live(reconcile="report")
+    app.delete(SERVICE, CONSUMER)
+    app.work(30)
+    app.edit(SERVICE, CONSUMER, effect="allow")
+    sweeps(app)
+    assert (told(app), app.known(A).contradicted_at) == ([], None)
+
+
+def test_who_is_cut_never_contradicted_anything() -> None:
+    app = live(reconcile="enforce")
+    app.delete(SERVICE, CONSUMER)
+    sweeps(app)
+    assert (app.known(A).status, told(app), app.known(A).contradicted_at) == (Status.CUT, [], None)
+
+
+def test_whom_the_breaker_keeps_is_told_by_the_breaker_alone_but_kept_and_counted() -> None:
+    app = live(2, reconcile="enforce", max_cuts=1, grace="0s")
+    app.delete(SERVICE, CONSUMER)
+    sweeps(app)
+    assert (told(app), app.bus.kinds().count("Breaker Tripped"), counted(app.settle())) == ([], 1, 0)
+    assert (app.known(A).contradiction, found(app)) == ("live_not_allowed", 2)
+
+
+def test_what_ec2_refuses_for_longer_than_a_sweep_is_told_in_its_words() -> None:
+    app = live()
+    app.world.forbidden.add(SERVICE)
+    app.connect(endpoint_id(2))
+    sweeps(app, 1)
+    assert told(app) == []
+    sweeps(app, 2)
+    assert told(app) == [(endpoint_id(2), "allowed_not_live")]
+    assert "UnauthorizedOperation" in app.bus.published[-1][1]["cause"]
+    assert counted(app.settle()) == 0  # the alarm on refusals counts it
+
+
+def test_many_at_once_are_one_message() -> None:
+    app = live(MOST_ALONE + 1, reconcile="report")
+    app.delete(SERVICE, CONSUMER)
+    sweeps(app)
+    assert len(told(app)) == MOST_ALONE + 1
+    assert app.bus.kinds().count(DIGEST) == 1
+
+
+def test_a_message_that_the_bus_did_not_take_is_sent_by_the_next_sweep() -> None:
+    app = live()
+    app.edit(SERVICE, CONSUMER, effect="deny")
+    app.work(120)
+    app.bus.published.clear()
+    app.ledger.alter(A, contradiction="")
+    app.bus.refusal = RuntimeError("gone")
+    assert app.sweeper.sweep("a sweep").failed
+    assert app.known(A).contradiction == ""
+    sweeps(app, 1)
+    assert told(app) == [(A, "live_not_allowed")]
+
+
+def test_settings_that_cannot_be_read_end_nothing() -> None:
+    app = rejected()
+    app.edit(SERVICE, "@settings", mode="enforced")
+    sweeps(app)
+    assert (told(app), app.known(A).contradiction) == ([(A, "allowed_not_live")], "allowed_not_live")
