@@ -145,7 +145,7 @@ def _connection(one: Connection) -> str:
     head = _fields(
         serviceId=one.service,
         vpcEndpointId=one.endpoint,
-        vpcEndpointOwner=one.owner,
+        vpcEndpointOwner=one.account,
         vpcEndpointState=one.state,
         vpcEndpointRegion=one.region,
         creationTimestamp=one.created.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",

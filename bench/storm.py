@@ -159,7 +159,7 @@ class Cloud:
             return self.all[service]
         if narrow[0]["Name"] == "vpc-endpoint-state":
             return self.waiting[service]
-        return {one for owner in narrow[0]["Values"] for one in self.owned.get((service, owner), ())}
+        return {one for account in narrow[0]["Values"] for one in self.owned.get((service, account), ())}
 
     @property
     def quiet(self) -> bool:
@@ -212,7 +212,7 @@ class SlowConnections(FakeConnections):
         cloud, now = self.instance.cloud, self.world.now
         links = [self.world.links[one] for service in services for one in cloud.among(service, narrow)]
         shown = [
-            Connection(one.service, one.endpoint, one.owner, one.region, state, one.history[0][0], one.dns_names)
+            Connection(one.service, one.endpoint, one.account, one.region, state, one.history[0][0], one.dns_names)
             for one in links
             if (state := one.state(now))
         ]
@@ -346,12 +346,12 @@ def arrive(cloud: Cloud, connections: int, services: int, seconds: float, accoun
         cloud.allow_list.put(name, "*", effect="allow")
     asked: Counter[str] = Counter()
     for number, moment in enumerate(sorted(cloud.random.uniform(0, seconds) for _ in range(connections))):
-        name, owner = cloud.random.choice(names), f"{cloud.random.randrange(accounts):012d}"
+        name, account = cloud.random.choice(names), f"{cloud.random.randrange(accounts):012d}"
         cloud.world.now = START + timedelta(seconds=moment)
-        cloud.world.connect(endpoint_id(number), name, owner, REGION)
+        cloud.world.connect(endpoint_id(number), name, account, REGION)
         asking = endpoint_id(number)
         cloud.waiting[name].add(asking)
-        cloud.owned[name, owner].add(asking)
+        cloud.owned[name, account].add(asking)
         cloud.all[name].add(asking)
         cloud.queue.put(Bell(frozenset({asking}), frozenset({name}), origin="Connect"), cloud.world.now)
         asked[name] += 1

@@ -55,7 +55,7 @@ def _stay(lab: LabProcess, console: Console, deployed: Deployed, consumer: str) 
         f"aws dynamodb put-item --table-name {table} --item '{item}'",
         f"aws dynamodb scan --table-name {ledger} --filter-expression 'entry = :current' "
         """--expression-attribute-values '{":current": {"S": "current"}}' """
-        "--query 'Items[].[endpoint_id.S,owner.S,status.S,reason.S]' --output table",
+        "--query 'Items[].[endpoint_id.S,account.S,status.S,reason.S]' --output table",
         "aws cloudwatch describe-alarms --query 'MetricAlarms[].[AlarmName,StateValue]' --output table",
         f"sam list stack-outputs --stack-name {STACK}",
         f"sam logs --stack-name {STACK}",

@@ -73,9 +73,9 @@ class Application:
         self.world.offer(SERVICE)
         self.allow_list.put(SERVICE, "@settings", mode="enforce")
 
-    def connect(self, endpoint: str, owner: str = CONSUMER, region: str = REGION, service: str = SERVICE) -> None:
+    def connect(self, endpoint: str, account: str = CONSUMER, region: str = REGION, service: str = SERVICE) -> None:
         """A consumer creates an endpoint, and the notification of it rings."""
-        self.world.connect(endpoint, service, owner, region)
+        self.world.connect(endpoint, service, account, region)
         self.send(endpoint, origin="Connect")
 
     def send(self, *endpoints: str, origin: str = "") -> None:

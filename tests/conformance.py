@@ -5,9 +5,9 @@ A file says what it is `about`, has its `cases`, and for all of them `service`, 
 its request lie over the file's, its rows over the file's (same keys: replaced, as by a put-item), the rest stands
 instead.
 
-    request       {endpoint, owner, region}; owner and region may be `unknown`
+    request       {endpoint, account, region}; account and region may be `unknown`
     table         rows as people write them; one without `service` is of the case's service
-    live          accepted connections on the service, {endpoint: owner}; the request may be one of them
+    live          accepted connections on the service, {endpoint: account}; the request may be one of them
     organization  {account: [its OUs from the nearest on, the organization]}, `unavailable`, or `no role`
     breaker       `tripped`: as many requests were rejected within the hour as max_rejects lets through; `not tripped`
     expect        outcome, reason; row, as consumer or service/consumer (absent: none decided); cut_now (absent: false);
@@ -35,11 +35,11 @@ SHARED = ("service", "time", "request", "table", "live", "organization", "breake
 FORMS = {
     "service": re.compile(r"vpce-svc-[0-9a-f]{17}"),
     "endpoint": re.compile(r"vpce-[0-9a-f]{17}"),
-    "owner": re.compile(r"[0-9]{12}|unknown"),
+    "account": re.compile(r"[0-9]{12}|unknown"),
     "region": re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+|unknown"),
     "unit": UNIT_FORM,
 }
-REQUEST = ("endpoint", "owner", "region")
+REQUEST = ("endpoint", "account", "region")
 EXPECT = ("outcome", "reason", "row", "cut_now", "ends", "mode", "near_misses", "note", "settings")
 UNKNOWN = {
     "unavailable": Lineage(unknown=Reason.UNKNOWN_ORGANIZATION, why="AWS Organizations does not answer"),
@@ -106,24 +106,24 @@ def _case(file: str, topic: Mapping[str, Any], written: Mapping[str, Any]) -> Ca
         *SHARED[:3],
     )
     fields = _known(topic.get("request", {}) | written.get("request", {}), REQUEST, *REQUEST)
-    endpoint, owner, region = (_formed(name, fields[name]) for name in REQUEST)
+    endpoint, account, region = (_formed(name, fields[name]) for name in REQUEST)
     service, now = _formed("service", given["service"]), attributes.moment(given["time"])
     rows = _rows(service, topic.get("table", [])) | _rows(service, written.get("table", []))
-    live = {_formed("endpoint", one): _formed("owner", account) for one, account in given["live"].items()}
-    if live.get(endpoint, owner) != owner:
+    live = {_formed("endpoint", one): _formed("account", whose) for one, whose in given["live"].items()}
+    if live.get(endpoint, account) != account:
         raise ValueError(f"{endpoint} is live, and of {live[endpoint]}")
-    others = [one for one, account in live.items() if account == owner and one != endpoint]
+    others = [one for one, whose in live.items() if whose == account and one != endpoint]
     state = State.AVAILABLE if endpoint in live else State.PENDING_ACCEPTANCE
     return Case(
         file=file,
         name=written["case"],
         connection=Connection(
-            service, endpoint, owner.replace("unknown", ""), region.replace("unknown", ""), state, now
+            service, endpoint, account.replace("unknown", ""), region.replace("unknown", ""), state, now
         ),
         rows=rows,
         context=DecisionContext(
             live=len(others),
-            lineage=_lineage(given["organization"], owner),
+            lineage=_lineage(given["organization"], account),
             unmatched=_unmatched(service, rows.values()),
             breaker=BREAKER[given["breaker"]],
         ),
@@ -142,13 +142,13 @@ def _rows(service: str, table: Iterable[Item]) -> dict[RowKey, Item]:
     return found
 
 
-def _lineage(organization: Mapping[str, Iterable[str]] | str, owner: str) -> Lineage:
+def _lineage(organization: Mapping[str, Iterable[str]] | str, account: str) -> Lineage:
     if isinstance(organization, str):
         return UNKNOWN[organization]
     known = {
-        _formed("owner", one): tuple(_formed("unit", unit) for unit in units) for one, units in organization.items()
+        _formed("account", one): tuple(_formed("unit", unit) for unit in units) for one, units in organization.items()
     }
-    return Lineage(known.get(owner, ()))
+    return Lineage(known.get(account, ()))
 
 
 def _unmatched(service: str, items: Iterable[Item]) -> tuple[RowKey, ...]:

@@ -138,7 +138,7 @@ class FakeConnections(Connections):
 
 
 def _passes(connection: Connection, narrow: "FilterTypeDef") -> bool:
-    seen = {"vpc-endpoint-owner": connection.owner, "vpc-endpoint-state": connection.state}[narrow["Name"]]
+    seen = {"vpc-endpoint-owner": connection.account, "vpc-endpoint-state": connection.state}[narrow["Name"]]
     return seen in [value.lower() for value in narrow["Values"]]
 
 

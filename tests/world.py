@@ -51,7 +51,7 @@ class Link:
 
     service: str
     endpoint: str
-    owner: str
+    account: str
     region: str
     history: list[tuple[datetime, State]]
     dns_names: tuple[str, ...]
@@ -113,13 +113,13 @@ class World:
         self,
         endpoint: str,
         service: str,
-        owner: str = CONSUMER,
+        account: str = CONSUMER,
         region: str = REGION,
         state: State = State.PENDING_ACCEPTANCE,
     ) -> Link:
         """A consumer creates an endpoint now."""
         names = (f"{endpoint}-abcdefgh.{service}.{REGION}.vpce.amazonaws.com",)
-        link = Link(service, endpoint, owner, region, [(self.now, state)], names)
+        link = Link(service, endpoint, account, region, [(self.now, state)], names)
         self.links[endpoint] = link
         return link
 
@@ -183,7 +183,7 @@ def _connection(link: Link, moment: datetime) -> Connection | None:
     return Connection(
         link.service,
         link.endpoint,
-        link.owner,
+        link.account,
         link.region,
         state,
         link.history[0][0],

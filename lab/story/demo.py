@@ -204,7 +204,7 @@ class Demo:
         colours = {"VERIFIED": "green", "HELD": "yellow", "REJECTED": "red", "CLOSED": "dim"}
         for known in self.provider.endpoints():
             health = f"[{colours.get(known['status'], 'white')}]{known['status']}[/]"
-            table.add_row(known["endpoint_id"], known["owner"], known["outcome"], known["reason"], health)
+            table.add_row(known["endpoint_id"], known["account"], known["outcome"], known["reason"], health)
         return table
 
     def _alarms(self) -> Table:

@@ -133,7 +133,7 @@ class Watch:
     def state(self) -> State:
         """EC2's word for the connection now; what it does not show any more is deleted."""
         mine = self.connection
-        found = Connections(self.vpcs.ec2).named({mine.endpoint: mine.owner}, [mine.service])
+        found = Connections(self.vpcs.ec2).named({mine.endpoint: mine.account}, [mine.service])
         return found[0].state if found else State.DELETED
 
     def reported(self) -> Diagnosis:

@@ -42,7 +42,7 @@ VALUES: dict[str, list[object]] = {
     "recent": ["1x", Decimal(1)],
     "health": [[], "fine", {"checked_at": "today"}, {"private_seen_at": Decimal(1)}, {"cause": Decimal(7)}],
     "decision": [Decimal(7)],
-    "owner": [None],
+    "account": [None],
     "region": [Decimal(1)],
     "reason": [["allowed"]],
     "row": [None],

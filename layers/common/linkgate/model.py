@@ -59,7 +59,7 @@ class Reason(StrEnum):
     BREAKER = "breaker"
     UNKNOWN_REGION = "unknown_region"
     UNKNOWN_ORGANIZATION = "unknown_organization"
-    UNKNOWN_OWNER = "unknown_owner"
+    UNKNOWN_ACCOUNT = "unknown_account"
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
     WRONG_REGION = "wrong_region"
@@ -140,7 +140,7 @@ class Connection:
 
     service: str
     endpoint: str
-    owner: str
+    account: str
     region: str
     state: State
     created: datetime

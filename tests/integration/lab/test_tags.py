@@ -42,7 +42,7 @@ def connected(ec2: Any, consumer: Any, service: dict[str, Any]) -> Connection:
 
 
 def again(ec2: Any, connection: Connection) -> Connection:
-    (found,) = Connections(ec2).named({connection.endpoint: connection.owner}, [connection.service])
+    (found,) = Connections(ec2).named({connection.endpoint: connection.account}, [connection.service])
     return found
 
 

@@ -24,7 +24,7 @@ def limited(limit: int, **settings: str) -> Application:
 def arrive(app: Application, *numbers: int, send: bool = True, **whose: str) -> None:
     """Endpoints are created a second apart, in this order."""
     for number in numbers:
-        app.world.connect(endpoint_id(number), whose.get("service", SERVICE), whose.get("owner", CONSUMER))
+        app.world.connect(endpoint_id(number), whose.get("service", SERVICE), whose.get("account", CONSUMER))
         if send:
             app.send(endpoint_id(number), origin="Connect")
         app.world.advance(1)
@@ -58,9 +58,9 @@ def waits(one: Any) -> bool:
     return one.status is Status.HELD and one.over_limit
 
 
-def claims(app: Application, owner: str = CONSUMER, service: str = SERVICE) -> set[int]:
+def claims(app: Application, account: str = CONSUMER, service: str = SERVICE) -> set[int]:
     """Who holds a slot, by the claims alone."""
-    name = limit_name(service, owner)
+    name = limit_name(service, account)
     members = app.sets.read([name]).get(name, frozenset())
     return {int(member.removeprefix("vpce-"), 16) for member in members}
 

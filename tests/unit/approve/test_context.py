@@ -43,27 +43,27 @@ def organization() -> Asked:
     return Asked()
 
 
-def asking(endpoint: str = A, owner: str = CONSUMER, seconds: int = 0) -> Connection:
+def asking(endpoint: str = A, account: str = CONSUMER, seconds: int = 0) -> Connection:
     """Somebody asks, so many seconds later than others."""
     created = START + timedelta(seconds=seconds)
-    return Connection(SERVICE, endpoint, owner, REGION, State.PENDING_ACCEPTANCE, created)
+    return Connection(SERVICE, endpoint, account, REGION, State.PENDING_ACCEPTANCE, created)
 
 
-def live(endpoint: str = A, owner: str = CONSUMER) -> Connection:
-    return replace(asking(endpoint, owner), state=State.AVAILABLE)
+def live(endpoint: str = A, account: str = CONSUMER) -> Connection:
+    return replace(asking(endpoint, account), state=State.AVAILABLE)
 
 
-def claim(store: FakeTable, service: str, owner: str, *endpoints: str) -> None:
+def claim(store: FakeTable, service: str, account: str, *endpoints: str) -> None:
     for endpoint in endpoints:
-        store.write(take(service, owner, endpoint))
+        store.write(take(service, account, endpoint))
 
 
 def rows(*keys: tuple[str, str]) -> Rows:
     return {RowKey(*key): {"service": key[0], "consumer": key[1], "effect": "allow"} for key in keys}
 
 
-def found(store: FakeTable, organization: FakeOrganization | None, table: Rows, *owners: str) -> ServiceContext:
-    return contexts(store, organization).of(SERVICE, owners or (CONSUMER,), table)
+def found(store: FakeTable, organization: FakeOrganization | None, table: Rows, *accounts: str) -> ServiceContext:
+    return contexts(store, organization).of(SERVICE, accounts or (CONSUMER,), table)
 
 
 def contexts(store: FakeTable, organization: FakeOrganization | None = None) -> ContextReader:
@@ -82,7 +82,9 @@ def test_every_other_connection_of_the_account_counts_and_its_own_does_not(store
     claim(store, SERVICE, OTHER, C)
     claim(store, SECOND, CONSUMER, endpoint_id(9))
     standing = found(store, None, {}, CONSUMER, OTHER)
-    counted = [standing.of(asking(endpoint, owner), START).live for endpoint, owner in [(A, CONSUMER), (C, CONSUMER)]]
+    counted = [
+        standing.of(asking(endpoint, account), START).live for endpoint, account in [(A, CONSUMER), (C, CONSUMER)]
+    ]
     assert counted == [1, 2]
     assert [standing.of(asking(endpoint, OTHER), START).live for endpoint in (A, C)] == [1, 0]
     assert standing.of(live(A, "444444444444"), START) == DecisionContext()
@@ -101,7 +103,7 @@ def test_slots_that_are_known_already_are_not_read_and_stay_as_they_are(store: F
     claim(store, SERVICE, CONSUMER, B)
     known = {CONSUMER: frozenset({B, C})}
     standing = contexts(store).of(SERVICE, [CONSUMER, OTHER], {}, slots=known)
-    assert [standing.of(asking(A, owner), START).live for owner in (CONSUMER, OTHER)] == [2, 0]
+    assert [standing.of(asking(A, account), START).live for account in (CONSUMER, OTHER)] == [2, 0]
     standing.decided(asking(A), decision(Outcome.ACCEPT), START)
     assert known == {CONSUMER: frozenset({B, C})}
 
@@ -216,4 +218,4 @@ def test_what_organizations_does_not_answer_is_unknown_for_that_account_alone(
 def test_without_a_role_every_place_is_unknown_since_the_row_cannot_be_judged(store: FakeTable) -> None:
     standing = found(store, None, rows((SERVICE, UNIT)), CONSUMER, OTHER)
     unknown = Lineage(unknown=Reason.MALFORMED_ROW, why=ROLE_MISSING)
-    assert [standing.of(asking(A, owner), START).lineage for owner in (CONSUMER, OTHER)] == [unknown, unknown]
+    assert [standing.of(asking(A, account), START).lineage for account in (CONSUMER, OTHER)] == [unknown, unknown]

@@ -21,18 +21,18 @@ def story(fatal: int = 0, after: bool = False) -> tuple[Application, Crashes, Ma
     """Everything that approve and sweep do, with a death at one of its calls."""
     app = Application()
     app.allow_list.put(SERVICE, "@settings", mode="enforce", reconcile="enforce", grace="5s")
-    for owner, attributes in {
+    for account, attributes in {
         CONSUMER: {"effect": "allow"},
         OTHER: {"effect": "deny"},
         LIMITED: {"effect": "allow", "limit": "1"},
     }.items():
-        app.allow_list.put(SERVICE, owner, **attributes)
+        app.allow_list.put(SERVICE, account, **attributes)
     app.allow_list.put(SERVICE, UNWANTED, effect="allow")
     app.allow_list.put(SERVICE, GONE, effect="allow")
     app.world.connect(FIRST, SERVICE, LIMITED, state=State.AVAILABLE)
     app.settle()
     crashes, machine = Crashes(app, fatal, after), Machine(app)
-    for endpoint, owner in (
+    for endpoint, account in (
         (ALLOWED, CONSUMER),
         (DENIED, OTHER),
         (SECOND, LIMITED),
@@ -40,7 +40,7 @@ def story(fatal: int = 0, after: bool = False) -> tuple[Application, Crashes, Ma
         (UNWANTED, "666666666666"),
         (GONE, "777777777777"),
     ):
-        app.world.connect(endpoint, SERVICE, owner)
+        app.world.connect(endpoint, SERVICE, account)
         crashes.armed = False
         app.send(endpoint, origin="Connect")
         crashes.armed = True
@@ -134,7 +134,7 @@ def test_whenever_a_function_dies_the_world_and_the_ledger_agree_in_the_end(part
             assert [one for one in done if one != "hold"] == [
                 "cut" if (one, endpoint) == ("reject", UNWANTED) else one for one in did
             ], where
-        claims = app.sets.by_owner(SERVICE, CLAIMS)
+        claims = app.sets.by_account(SERVICE, CLAIMS)
         assert {one for slots in claims.values() for one in slots} == {ALLOWED, SECOND}, where
         told = Counter((kind, str(detail.get("decision_id", detail))) for kind, detail in app.bus.published)
         assert all(count <= 2 for count in told.values()), where

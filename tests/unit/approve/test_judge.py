@@ -40,10 +40,10 @@ def judge(app: Application) -> JudgmentResult:
     return judging(app).judge(SERVICE, [one for one in shown if one.waits], known, lambda _: "test")
 
 
-def arrive(app: Application, *endpoints: str, owner: str = CONSUMER) -> None:
+def arrive(app: Application, *endpoints: str, account: str = CONSUMER) -> None:
     """Endpoints are created a second apart, in this order."""
     for endpoint in endpoints:
-        app.world.connect(endpoint, SERVICE, owner)
+        app.world.connect(endpoint, SERVICE, account)
         app.world.advance(1)
 
 
@@ -86,7 +86,7 @@ def test_behind_one_that_cannot_be_recorded_only_its_own_accounts_slots_wait(
     app.allow_list.put(SERVICE, C, effect="allow")
     app.allow_list.put(SERVICE, D, effect="review")
     arrive(app, A, B, C, D)
-    arrive(app, endpoint_id(5), owner=OTHER)
+    arrive(app, endpoint_id(5), account=OTHER)
     app.ledger.store.refuses[A] = error
     judged = judge(app)
     assert [line.connection.endpoint for line in judged.lines] == [C, D, endpoint_id(5)]
@@ -114,7 +114,7 @@ def test_a_slot_given_back_is_named(app: Application) -> None:
     app.allow_list.put(SERVICE, "@settings", mode="observe")
     app.allow_list.put(SERVICE, "*", effect="allow")
     arrive(app, A)
-    arrive(app, B, owner=OTHER)
+    arrive(app, B, account=OTHER)
     app.send(A, B)
     app.work()
     app.allow_list.put(SERVICE, CONSUMER, effect="review")
@@ -218,7 +218,7 @@ def test_when_organizations_answers_again_the_sweep_lets_in_whom_it_held(app: Ap
     app.allow_list.put(SERVICE, UNIT, effect="allow", limit=1)
     app.organization.silence = Unavailable("AWS Organizations: throttled")
     arrive(app, B, A)
-    arrive(app, C, owner=OTHER)
+    arrive(app, C, account=OTHER)
     for _ in range(2):
         app.settle()
         app.work(300)
@@ -240,8 +240,8 @@ def test_a_row_of_an_ou_or_an_organisation_lets_in_the_accounts_below_it(
     app: Application, consumer: str, let_in: set[str]
 ) -> None:
     app.allow_list.put("*", consumer, effect="allow")
-    for endpoint, owner in ((A, CONSUMER), (B, OTHER), (C, STRANGER)):
-        app.connect(endpoint, owner)
+    for endpoint, account in ((A, CONSUMER), (B, OTHER), (C, STRANGER)):
+        app.connect(endpoint, account)
     app.work(10)
     assert {endpoint for endpoint in (A, B, C) if app.state(endpoint) is State.AVAILABLE} == let_in
 

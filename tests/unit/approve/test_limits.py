@@ -63,7 +63,7 @@ def test_each_account_and_each_service_has_its_own_slots() -> None:
     app.allow_list.put(SECOND, "@settings", mode="enforce")
     app.allow_list.put("*", "*", effect="allow", limit=1)
     arrive(app, 1, 2)
-    arrive(app, 3, 4, owner=OTHER)
+    arrive(app, 3, 4, account=OTHER)
     arrive(app, 5, 6, service=SECOND)
     rest(app)
     assert live(app) == [1, 3, 5]
@@ -298,7 +298,7 @@ def test_a_freed_slot_is_served_even_if_ec2_takes_no_act_of_the_same_batch() -> 
     arrive(app, 1, 2)
     app.work(10)
     turn(app, 1, State.DELETED, "Delete")
-    arrive(app, 3, owner=OTHER)
+    arrive(app, 3, account=OTHER)
     app.world.broken[SERVICE] = Unavailable("no route")
     app.work()
     app.world.broken.clear()
@@ -328,9 +328,9 @@ def test_a_table_that_is_busy_while_a_freed_slot_is_served_fails_no_other_questi
 def test_who_waits_is_read_once_a_service_however_many_accounts_freed_a_slot() -> None:
     app = Application()
     app.allow_list.put(SERVICE, "*", effect="allow", limit=1)
-    owners = [f"{number:012}" for number in range(20)]
-    for number, owner in enumerate(owners):
-        arrive(app, number, owner=owner)
+    accounts = [f"{number:012}" for number in range(20)]
+    for number, account in enumerate(accounts):
+        arrive(app, number, account=account)
     app.work(10)
     for number in range(20):
         turn(app, number, State.DELETED, "Delete")

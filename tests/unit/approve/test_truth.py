@@ -65,9 +65,9 @@ def crowd(count: int, **settings: str) -> Application:
 def app() -> Application:
     """Two consumers are connected."""
     made = enforced()
-    for endpoint, owner in ((A, CONSUMER), (B, OTHER)):
-        made.allow_list.put(SERVICE, owner, effect="allow", ticket="OPS-1")
-        made.connect(endpoint, owner)
+    for endpoint, account in ((A, CONSUMER), (B, OTHER)):
+        made.allow_list.put(SERVICE, account, effect="allow", ticket="OPS-1")
+        made.connect(endpoint, account)
     made.work(10)
     settle(made, 2)
     made.bus.published.clear()
@@ -168,7 +168,7 @@ def test_a_look_older_than_a_cut_does_not_cut_again(app: Application) -> None:
 
 
 def test_a_live_connection_of_which_ec2_does_not_say_whose_it_is_stays(app: Application) -> None:
-    app.world.links[A].owner = ""
+    app.world.links[A].account = ""
     settle(app, 3)
     assert cut(app) == []
 
@@ -514,8 +514,8 @@ class Weather:
         self.app.edit(SERVICE, self.account(), **self.chance.choice(effects))
 
     def delete(self) -> None:
-        if RowKey(SERVICE, owner := self.account()) in self.app.allow_list.table:
-            self.app.delete(SERVICE, owner)
+        if RowKey(SERVICE, account := self.account()) in self.app.allow_list.table:
+            self.app.delete(SERVICE, account)
 
     def connect(self) -> None:
         self.app.connect(endpoint_id(len(self.app.world.links)), self.account())

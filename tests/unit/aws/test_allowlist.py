@@ -52,9 +52,9 @@ def put(resource: "DynamoDBServiceResource", service: str, consumer: str, **attr
     return RowKey(service, consumer)
 
 
-def asking(number: int, owner: str = CONSUMER) -> Connection:
+def asking(number: int, account: str = CONSUMER) -> Connection:
     created = datetime(2026, 11, 23, tzinfo=UTC)
-    return Connection(SERVICE, endpoint_id(number), owner, REGION, State.PENDING_ACCEPTANCE, created)
+    return Connection(SERVICE, endpoint_id(number), account, REGION, State.PENDING_ACCEPTANCE, created)
 
 
 def test_the_rows_of_a_connection_are_those_that_may_matter_for_it(resource: "DynamoDBServiceResource") -> None:

@@ -152,7 +152,7 @@ def test_what_ec2_leaves_out_is_empty(edge: Edge) -> None:
 
 def test_an_owner_that_lost_its_leading_zeros_gets_them_back(edge: Edge) -> None:
     edge.shows(response(VpcEndpointOwner="1234567"))
-    assert edge.all()[0].owner == "000001234567"
+    assert edge.all()[0].account == "000001234567"
 
 
 def test_every_page_is_read(edge: Edge) -> None:
@@ -183,12 +183,12 @@ def test_no_names_ask_nothing(edge: Edge) -> None:
     assert edge.connections.named({}, [SERVICE]) == []
 
 
-def owners(*accounts: str) -> dict[str, Any]:
+def owned(*accounts: str) -> dict[str, Any]:
     return {"Name": "vpc-endpoint-owner", "Values": list(accounts)}
 
 
 def test_endpoints_are_looked_for_among_those_of_their_accounts_and_those_that_wait(edge: Edge) -> None:
-    edge.shows(response(1), response(9), narrow=owners(CONSUMER))
+    edge.shows(response(1), response(9), narrow=owned(CONSUMER))
     edge.shows(response(2, VpcEndpointState="pendingAcceptance"), response(8), narrow=WAITING)
     found = edge.connections.named({endpoint_id(1): CONSUMER, endpoint_id(2): ""}, [SERVICE])
     assert [one.endpoint for one in found] == [endpoint_id(1), endpoint_id(2)]
@@ -197,14 +197,14 @@ def test_endpoints_are_looked_for_among_those_of_their_accounts_and_those_that_w
 def test_accounts_are_asked_for_two_hundred_a_call(edge: Edge) -> None:
     named = {endpoint_id(number): f"{number:012d}" for number in range(201)}
     accounts = sorted(named.values())
-    edge.shows(*map(response, range(200)), narrow=owners(*accounts[:200]))
-    edge.shows(response(200), narrow=owners(accounts[200]))
+    edge.shows(*map(response, range(200)), narrow=owned(*accounts[:200]))
+    edge.shows(response(200), narrow=owned(accounts[200]))
     assert {one.endpoint for one in edge.connections.named(named, [SERVICE])} == named.keys()
 
 
 @pytest.mark.parametrize("account", [CONSUMER, ""])
 def test_what_a_narrow_look_does_not_show_is_looked_for_among_all(edge: Edge, account: str) -> None:
-    edge.shows(narrow=owners(CONSUMER) if account else WAITING)
+    edge.shows(narrow=owned(CONSUMER) if account else WAITING)
     edge.shows(response(2), response(1))
     assert [one.endpoint for one in edge.connections.named({endpoint_id(1): account}, [SERVICE])] == [endpoint_id(1)]
 

@@ -23,7 +23,7 @@ from tests.world import CONSUMER, REGION, endpoint_id, service_id
 SERVICE, ENDPOINT = service_id(1), endpoint_id(1)
 ASKING = Connection(SERVICE, ENDPOINT, CONSUMER, REGION, State.PENDING_ACCEPTANCE, datetime(2026, 11, 23, tzinfo=UTC))
 ENTRY = "2026-11-23T03:00:00.000000Z#0123456789abcdef"
-ABOUT = {"endpoint_id": ENDPOINT, "service_id": SERVICE, "owner": CONSUMER, "region": REGION}
+ABOUT = {"endpoint_id": ENDPOINT, "service_id": SERVICE, "account": CONSUMER, "region": REGION}
 PUT = "put_events"
 
 
@@ -119,7 +119,7 @@ def test_a_decision_without_a_row_is_published_with_an_empty_one() -> None:
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_a_decision_that_an_earlier_run_acted_on_is_published_as_done(outcome: Outcome) -> None:
-    known = EndpointRecord(ENDPOINT, SERVICE, Status.ACCEPTED, State.AVAILABLE, owner=CONSUMER, region=REGION)
+    known = EndpointRecord(ENDPOINT, SERVICE, Status.ACCEPTED, State.AVAILABLE, account=CONSUMER, region=REGION)
     event = finished_event(known, (outcome, REASONS[outcome], ""), ENTRY)
     assert event.kind == DECISIONS[outcome, Mode.ENFORCE]
     FakeBus().publish([event])

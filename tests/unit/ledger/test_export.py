@@ -29,7 +29,7 @@ def test_every_item_is_a_line_of_json() -> None:
     assert {(one["endpoint_id"], one["entry"]) for one in found} == {(ENDPOINT, "current"), (ENDPOINT, entry)}
     decision = next(one for one in found if one["entry"] == entry)
     assert (decision["outcome"], decision["reason"], decision["answer"]) == ("hold", "not_listed", "nothing to do")
-    assert json.loads(decision["facts"])["connection"]["owner"] == CONSUMER
+    assert json.loads(decision["facts"])["connection"]["account"] == CONSUMER
 
 
 def test_without_a_table_the_command_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,20 +6,20 @@ from datetime import UTC, datetime
 from linkgate.ledger.items import EndpointRecord, read, replay
 from linkgate.model import Outcome, Reason, RowKey, State, Status
 
-SERVICE, ENDPOINT, OWNER = "vpce-svc-00000000000000001", "vpce-00000000000000001", "222222222222"
+SERVICE, ENDPOINT, ACCOUNT = "vpce-svc-00000000000000001", "vpce-00000000000000001", "222222222222"
 ENTRY = "2026-11-23T03:00:00.000000Z#0123456789abcdef"
 ITEM = {
     "endpoint_id": ENDPOINT,
     "entry": "current",
     "service": SERVICE,
-    "owner": OWNER,
+    "owner": ACCOUNT,
     "region": "eu-west-1",
     "status": "ACCEPTED",
     "state": "available",
     "decision": ENTRY,
     "outcome": "accept",
     "reason": "allowed",
-    "row": f"{SERVICE}/{OWNER}",
+    "row": f"{SERVICE}/{ACCOUNT}",
     "policy_hash": "hash",
     "mode": "enforce",
     "settled": True,
@@ -40,12 +40,12 @@ def test_an_item_of_an_older_version_is_read_under_its_stored_names() -> None:
         service=SERVICE,
         status=Status.ACCEPTED,
         state=State.AVAILABLE,
-        owner=OWNER,
+        account=ACCOUNT,
         region="eu-west-1",
         entry=ENTRY,
         outcome="accept",
         reason="allowed",
-        row=f"{SERVICE}/{OWNER}",
+        row=f"{SERVICE}/{ACCOUNT}",
         policy_hash="hash",
         mode="enforce",
         claimed=True,
@@ -58,19 +58,19 @@ def test_an_item_of_an_older_version_is_read_under_its_stored_names() -> None:
     )
 
 
-def test_facts_of_an_older_version_say_strays_for_rows_without_a_match() -> None:
+def test_facts_of_an_older_version_say_owner_for_the_account_and_strays_for_rows_without_a_match() -> None:
     facts = {
         "connection": {
             "service": SERVICE,
             "endpoint": ENDPOINT,
-            "owner": OWNER,
+            "owner": ACCOUNT,
             "region": "eu-west-1",
             "state": "pendingacceptance",
             "created": "2026-11-23T02:59:00.000000Z",
             "dns_names": [],
             "connection_id": "",
         },
-        "rows": [{"service": SERVICE, "consumer": OWNER, "effect": "allow"}],
+        "rows": [{"service": SERVICE, "consumer": ACCOUNT, "effect": "allow"}],
         "standing": {
             "live": 0,
             "lineage": {"units": [], "unknown": None, "why": ""},

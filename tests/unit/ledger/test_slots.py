@@ -32,11 +32,11 @@ def sets(store: LedgerTable) -> NamedSets:
 
 
 def test_who_holds_a_slot_is_listed_by_account_and_service(sets: NamedSets, store: LedgerTable) -> None:
-    for service, owner, endpoint in [(SERVICE, CONSUMER, A), (SERVICE, CONSUMER, B), (SERVICE, OTHER, C)]:
-        store.write(take(service, owner, endpoint))
+    for service, account, endpoint in [(SERVICE, CONSUMER, A), (SERVICE, CONSUMER, B), (SERVICE, OTHER, C)]:
+        store.write(take(service, account, endpoint))
     store.write(take(SECOND, OTHER, endpoint_id(9)))
-    assert sets.by_owner(SERVICE, CLAIMS) == {CONSUMER: {A, B}, OTHER: {C}}
-    assert sets.by_owner(service_id(3), CLAIMS) == {}
+    assert sets.by_account(SERVICE, CLAIMS) == {CONSUMER: {A, B}, OTHER: {C}}
+    assert sets.by_account(service_id(3), CLAIMS) == {}
     names = [limit_name(SERVICE, CONSUMER), limit_name(SECOND, CONSUMER)]
     assert sets.read(names) == {names[0]: {A, B}}
 
@@ -48,29 +48,29 @@ def test_a_slot_is_taken_while_there_is_room_and_who_has_one_keeps_it(sets: Name
         with pytest.raises(Contended):
             store.write(take(SERVICE, CONSUMER, C, limit))
     store.write(take(SERVICE, CONSUMER, A, limit=1))
-    assert sets.by_owner(SERVICE, CLAIMS) == {CONSUMER: {A, B}}
+    assert sets.by_account(SERVICE, CLAIMS) == {CONSUMER: {A, B}}
 
 
 def test_a_slot_given_back_is_free(sets: NamedSets, store: LedgerTable) -> None:
     store.write(take(SERVICE, CONSUMER, A, limit=1))
     store.write(leave(SERVICE, CONSUMER, A))
     store.write(leave(SERVICE, CONSUMER, A))
-    assert sets.by_owner(SERVICE, CLAIMS) == {CONSUMER: set()}
+    assert sets.by_account(SERVICE, CLAIMS) == {CONSUMER: set()}
     store.write(take(SERVICE, CONSUMER, B, limit=1))
-    assert sets.by_owner(SERVICE, CLAIMS) == {CONSUMER: {B}}
+    assert sets.by_account(SERVICE, CLAIMS) == {CONSUMER: {B}}
 
 
 def test_a_slot_that_nobody_took_may_be_given_back(sets: NamedSets, store: LedgerTable) -> None:
     store.write(leave(SERVICE, CONSUMER, A))
-    assert sets.by_owner(SERVICE, CLAIMS) == {}
+    assert sets.by_account(SERVICE, CLAIMS) == {}
     store.write(take(SERVICE, CONSUMER, A, limit=1))
-    assert sets.by_owner(SERVICE, CLAIMS) == {CONSUMER: {A}}
+    assert sets.by_account(SERVICE, CLAIMS) == {CONSUMER: {A}}
 
 
 def test_a_slot_is_taken_together_with_what_it_is_taken_for_or_not_at_all(sets: NamedSets, store: LedgerTable) -> None:
-    store.write(Write(ItemKey(A), {"owner": CONSUMER}), take(SERVICE, CONSUMER, A, limit=1))
+    store.write(Write(ItemKey(A), {"account": CONSUMER}), take(SERVICE, CONSUMER, A, limit=1))
     with pytest.raises(Contended):
-        store.write(Write(ItemKey(B), {"owner": CONSUMER}), take(SERVICE, CONSUMER, B, limit=1))
+        store.write(Write(ItemKey(B), {"account": CONSUMER}), take(SERVICE, CONSUMER, B, limit=1))
     assert [one["endpoint_id"] for one in store.read([ItemKey(A), ItemKey(B)])] == [A]
 
 

@@ -44,9 +44,9 @@ def numbers(assessments: list[Assessment]) -> tuple[float, list[str], float]:
     return counted["ProbedEndpoints"], unhealthy(assessments), counted["UnprobedEndpoints"]
 
 
-def join(app: Application, endpoint: str, owner: str = CONSUMER, status: Status = Status.ACCEPTED) -> None:
+def join(app: Application, endpoint: str, account: str = CONSUMER, status: Status = Status.ACCEPTED) -> None:
     """An endpoint that was accepted a while ago."""
-    app.world.connect(endpoint, SERVICE, owner, state=State.AVAILABLE)
+    app.world.connect(endpoint, SERVICE, account, state=State.AVAILABLE)
     app.ledger.seen(app.world.connection(endpoint), status, None, app.world.now)
 
 

@@ -19,12 +19,12 @@ def arn(name: str = "linkgate-canary-eu", region: str = "eu-west-1") -> str:
     return f"arn:aws:lambda:{region}:{OTHER}:function:{name}"
 
 
-def connection(owner: str = CONSUMER) -> Connection:
-    return Connection(SERVICE, ENDPOINT, owner, "eu-west-1", State.AVAILABLE, datetime(2026, 11, 23, tzinfo=UTC))
+def connection(account: str = CONSUMER) -> Connection:
+    return Connection(SERVICE, ENDPOINT, account, "eu-west-1", State.AVAILABLE, datetime(2026, 11, 23, tzinfo=UTC))
 
 
-def reached(table: FakeAllowList, owner: str = CONSUMER, own: str = OWN, account: str = CONSUMER) -> str:
-    return CanaryRouting(table.canaries([SERVICE]), own, account).canary_of(connection(owner))
+def reached(table: FakeAllowList, account: str = CONSUMER, own: str = OWN, provider: str = CONSUMER) -> str:
+    return CanaryRouting(table.canaries([SERVICE]), own, provider).canary_of(connection(account))
 
 
 @pytest.mark.parametrize(("stronger", "weaker"), list(pairwise(KEYS)))
@@ -47,9 +47,9 @@ def test_without_a_row_the_stacks_own_canary_reaches_the_stacks_own_account() ->
     assert reached(FakeAllowList(), own="") == ""
 
 
-@pytest.mark.parametrize("owner", [OTHER, PROVIDER, ""])
-def test_without_a_row_nobody_reaches_another_account(owner: str) -> None:
-    assert reached(FakeAllowList(), owner) == ""
+@pytest.mark.parametrize("account", [OTHER, PROVIDER, ""])
+def test_without_a_row_nobody_reaches_another_account(account: str) -> None:
+    assert reached(FakeAllowList(), account) == ""
 
 
 @pytest.mark.parametrize("own", [OWN, ""])

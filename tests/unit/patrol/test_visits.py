@@ -94,7 +94,7 @@ def test_visits_end_after_a_while(app: Application) -> None:
         lambda it: it.world.turn(A, State.REJECTED),
         lambda it: it.world.turn(A, State.DELETED),
         lambda it: it.world.turn(A, State.PENDING_ACCEPTANCE),
-        lambda it: setattr(it.world.links[A], "owner", OTHER),
+        lambda it: setattr(it.world.links[A], "account", OTHER),
         lambda it: setattr(it.canary, "own", ""),
         lambda it: setattr(it.world.services[SERVICE], "managed", False),
     ],

@@ -36,7 +36,7 @@ FILE = """
 about: a file that can be read
 service: vpce-svc-0123456789abcdef0
 time: 2026-11-23T03:00:00Z
-request: {endpoint: vpce-0a1b2c3d4e5f60718, owner: 222222222222, region: eu-west-1}
+request: {endpoint: vpce-0a1b2c3d4e5f60718, account: 222222222222, region: eu-west-1}
 table: [{consumer: 222222222222, effect: allow}]
 cases:
   - case: they come in
@@ -93,14 +93,14 @@ def test_a_live_case_that_does_not_end_as_expected_says_so() -> None:
         (("time: 2026-11-23T03:00:00Z\n", ""), "they come in: time is missing"),
         (("03:00:00Z", "03:00:00"), "they come in: an ISO 8601 time with a zone"),
         ((", region: eu-west-1", ""), "they come in: region is missing"),
-        (("region:", "Region:"), "they come in: Region is not known: expected some of endpoint, owner, region"),
+        (("region:", "Region:"), "they come in: Region is not known: expected some of endpoint, account, region"),
         (("endpoint: vpce-0a1b2c3d4e5f60718", "endpoint: vpce-1"), "they come in: vpce-1 is no endpoint"),
-        (("owner: 222222222222", "owner: payments"), "they come in: payments is no owner"),
+        (("account: 222222222222", "account: payments"), "they come in: payments is no account"),
         (("service: vpce-svc-0123456789abcdef0", "service: orders"), "they come in: orders is no service"),
         (("cases:", "live: {vpce-1: 222222222222}\ncases:"), "they come in: vpce-1 is no endpoint"),
-        (("cases:", "live: {vpce-0bbbbbbbbbbbbbbb0: payments}\ncases:"), "they come in: payments is no owner"),
+        (("cases:", "live: {vpce-0bbbbbbbbbbbbbbb0: payments}\ncases:"), "they come in: payments is no account"),
         (("cases:", "organization: {222222222222: [payments]}\ncases:"), "they come in: payments is no unit"),
-        (("cases:", "organization: {payments: []}\ncases:"), "they come in: payments is no owner"),
+        (("cases:", "organization: {payments: []}\ncases:"), "they come in: payments is no account"),
         (("region: eu-west-1", "region: Ireland"), "they come in: Ireland is no region"),
         (("table: [", "table: [{consumer: 222222222222, effect: deny}, "), "stands in the table twice"),
         (("outcome: accept", "outcome: accepted"), "'accepted' is not a valid Outcome"),

@@ -343,7 +343,7 @@ texts = st.sampled_from([*MINE, *OTHERS, SERVICE, "@settings", "\ud800", "*" * 3
 
 @given(
     st.dictionaries(st.builds(RowKey, texts, texts), st.dictionaries(names, nasty, max_size=4), max_size=5),
-    st.builds(replace, st.just(ASKING), service=texts, endpoint=texts, owner=texts, region=texts),
+    st.builds(replace, st.just(ASKING), service=texts, endpoint=texts, account=texts, region=texts),
     st.builds(DecisionContext, st.integers(), st.builds(Lineage, st.lists(texts).map(tuple)) | lineages, unmatched),
     st.datetimes(timezones=st.just(UTC)),
 )

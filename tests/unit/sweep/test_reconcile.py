@@ -33,9 +33,9 @@ def app() -> Application:
     """Two consumers are connected; live ones that are no longer allowed are cut after five seconds."""
     made = Application()
     settings_row(made)
-    for endpoint, owner in ((A, CONSUMER), (B, OTHER)):
-        made.allow_list.put(SERVICE, owner, effect="allow", ticket="OPS-1")
-        made.connect(endpoint, owner)
+    for endpoint, account in ((A, CONSUMER), (B, OTHER)):
+        made.allow_list.put(SERVICE, account, effect="allow", ticket="OPS-1")
+        made.connect(endpoint, account)
     made.work(10)
     made.settle()
     made.work(100)
@@ -398,4 +398,4 @@ def test_an_accept_that_ec2_refused_is_closed_when_it_is_no_longer_wanted(app: A
     app.settle()
     assert (app.known(A).status, app.known(A).settled, app.known(A).claimed) == (Status.CUT, True, False)
     assert app.ledger.lines(A)[-1].answer == "no longer allowed"
-    assert app.sets.by_owner(SERVICE, CLAIMS)[CONSUMER] == frozenset()
+    assert app.sets.by_account(SERVICE, CLAIMS)[CONSUMER] == frozenset()

@@ -447,8 +447,8 @@ def test_what_the_sweep_rings_says_what_rang(app: Application) -> None:
 
 
 def test_a_sweep_counts_who_stands_where(app: Application) -> None:
-    for endpoint, owner in ((A, CONSUMER), (B, OTHER), (C, "444444444444")):
-        app.connect(endpoint, owner)
+    for endpoint, account in ((A, CONSUMER), (B, OTHER), (C, "444444444444")):
+        app.connect(endpoint, account)
     app.work()
     statuses = app.sweeper.sweep("a sweep").services[SERVICE].statuses
     assert statuses == {Status.ACCEPTED: 1, Status.REJECTED: 1, Status.HELD: 1}

@@ -103,7 +103,7 @@ class Approver:
         found = [one for shown in self.connections.of(whole).values() for one in shown.connections] if whole else []
         known = self.ledger.current(endpoint for bell in batch.bells for endpoint in bell.endpoints)
         batch.report.damaged |= known.unreadable
-        recently, owners, services = self.now() - RECENT, dict[str, str](), set[str]()
+        recently, accounts, services = self.now() - RECENT, dict[str, str](), set[str]()
         for bell in batch.bells:
             ours = (bell.services or managed) & managed
             for endpoint in bell.endpoints if ours and not bell.deletion else bell.endpoints & known.keys():
@@ -111,11 +111,11 @@ class Approver:
                 if endpoint in known.unreadable or (batch.full and before and before.answered_since(recently)):
                     continue
                 # One that waits has no narrower place to be looked for than among all that wait.
-                owners[endpoint] = before.owner if before and before.status is not Status.HELD else ""
+                accounts[endpoint] = before.account if before and before.status is not Status.HELD else ""
                 services |= ours | ({before.service} if before else set())
         for one in found:
-            owners.pop(one.endpoint, None)
-        return found + self.connections.named(owners, services - whole), {*owners, *(one.endpoint for one in found)}
+            accounts.pop(one.endpoint, None)
+        return found + self.connections.named(accounts, services - whole), {*accounts, *(one.endpoint for one in found)}
 
     def _judge(self, service: str, group: Sequence[Connection], batch: Batch) -> None:
         """Look at connections of one service, decide, record, act, record."""
@@ -129,7 +129,7 @@ class Approver:
         judge = Judge(self.allow_list, self.ledger, self.contexts, self.now)
         judged = judge.judge(service, [one for one in group if one.waits] + rejected, known, batch.origin)
         batch.repeat({**seen.retry_later, **judged.retry_later})
-        self._serve({*seen.freed, *((service, owner) for owner in judged.freed)})
+        self._serve({*seen.freed, *((service, account) for account in judged.freed)})
         refused = self._act(service, judged.lines)
         batch.report.lines += judged.lines
         self._complete(service, judged.lines, refused, batch)
@@ -150,21 +150,21 @@ class Approver:
 
         The index that lists them is a moment old: whom it does not show yet the next sweep finds.
         """
-        owners: defaultdict[str, set[str]] = defaultdict(set)
-        for service, owner in freed:
-            owners[service].add(owner)
-        for service, some in sorted(owners.items()):
+        accounts: defaultdict[str, set[str]] = defaultdict(set)
+        for service, account in freed:
+            accounts[service].add(account)
+        for service, some in sorted(accounts.items()):
             try:
                 held = [one for one in self.ledger.of(service, Status.HELD) if one.reason == Reason.OVER_LIMIT]
             except Unavailable:
                 # Nobody knows who is held: everybody is asked about, a little later.
                 self.bells.send([Bell(services=frozenset({service}), origin="a slot was freed", attempt=2)])
                 continue
-            for owner in sorted(some):
-                mine = sorted((stamp(one.requested_at), one.endpoint) for one in held if one.owner == owner)
+            for account in sorted(some):
+                mine = sorted((stamp(one.requested_at), one.endpoint) for one in held if one.account == account)
                 oldest = frozenset(endpoint for _, endpoint in mine[:ENDPOINTS_PER_BELL])
                 if oldest:
-                    self.bells.send([Bell(oldest, frozenset({service}), f"a slot of {owner} was freed")])
+                    self.bells.send([Bell(oldest, frozenset({service}), f"a slot of {account} was freed")])
 
     def _act(self, service: str, lines: Sequence[Judgment]) -> dict[str, Refusal]:
         """Tell EC2, but for what mode or outcome forbids; what it refused."""

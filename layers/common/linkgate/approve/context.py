@@ -52,9 +52,11 @@ class ServiceContext:
 
     def of(self, connection: Connection, now: datetime) -> DecisionContext:
         """What is taken into account for one connection: its own slot does not count against it."""
-        others = self.slots.get(connection.owner, frozenset()) - {connection.endpoint}
+        others = self.slots.get(connection.account, frozenset()) - {connection.endpoint}
         breaker = connection.waits and self.counts(connection) and self.spent.within_the_hour(now) >= self.rejects
-        return DecisionContext(len(others), self.lineages.get(connection.owner, OUTSIDE), self.state.unmatched, breaker)
+        return DecisionContext(
+            len(others), self.lineages.get(connection.account, OUTSIDE), self.state.unmatched, breaker
+        )
 
     def counts(self, connection: Connection) -> bool:
         """Whether its rejection counts: nobody released it."""
@@ -62,8 +64,8 @@ class ServiceContext:
 
     def decided(self, connection: Connection, decision: Decision, now: datetime) -> None:
         """Count a slot that was just taken or given back, and a rejection."""
-        mine, held = {connection.endpoint}, self.slots.get(connection.owner, frozenset())
-        self.slots[connection.owner] = held | mine if decision.outcome is Outcome.ACCEPT else held - mine
+        mine, held = {connection.endpoint}, self.slots.get(connection.account, frozenset())
+        self.slots[connection.account] = held | mine if decision.outcome is Outcome.ACCEPT else held - mine
         if decision.rejects and self.counts(connection):
             self.spent = self.spent.one_more(now)
 
@@ -104,7 +106,7 @@ class ContextReader:
     def of(
         self,
         service: str,
-        owners: Iterable[str],
+        accounts: Iterable[str],
         rows: Rows,
         kept: LedgerState | None = None,
         slots: Mapping[str, frozenset[str]] | None = None,
@@ -113,13 +115,13 @@ class ContextReader:
 
         `rows` holds at least settings, releases and the rows about OUs and organisations. Raises Unavailable.
         """
-        accounts = sorted(set(owners))
+        named = sorted(set(accounts))
         kept = kept or self.states([service])[service]
         return ServiceContext(
             service,
             state=kept,
-            lineages=_lineages(accounts, self.organization) if unit_rows(service, rows) else {},
-            slots=self.slots(service, accounts) if slots is None else dict(slots),
+            lineages=_lineages(named, self.organization) if unit_rows(service, rows) else {},
+            slots=self.slots(service, named) if slots is None else dict(slots),
             spent=kept.rejects.spent,
             rejects=self._rejects(service, rows, slots),
             released=released(service, rows),
@@ -129,13 +131,13 @@ class ContextReader:
         self, service: str, connections: Iterable[Connection], rows: Rows, known: Mapping[str, EndpointRecord]
     ) -> View:
         """What some connections of a service are decided by; `rows` were read for them. Raises Unavailable."""
-        context = self.of(service, {connection.owner for connection in connections}, rows)
+        context = self.of(service, {connection.account for connection in connections}, rows)
         return View(known, Covering(service, rows, unit_rows(service, rows)), context)
 
-    def refresh(self, standing: ServiceContext, owner: str) -> None:
+    def refresh(self, standing: ServiceContext, account: str) -> None:
         """Read again what other writers changed meanwhile: the slots of an account, and the rejections."""
         name = rejects_name(standing.service)
-        standing.slots |= self.slots(standing.service, [owner])
+        standing.slots |= self.slots(standing.service, [account])
         standing.spent = self.breaker.read([name])[name].spent
 
     def states(self, services: Iterable[str]) -> dict[str, LedgerState]:
@@ -152,11 +154,11 @@ class ContextReader:
             name: LedgerState(unmatched(name), counted[rejects_name(name)], counted[cuts_name(name)]) for name in names
         }
 
-    def slots(self, service: str, owners: Iterable[str]) -> dict[str, frozenset[str]]:
+    def slots(self, service: str, accounts: Iterable[str]) -> dict[str, frozenset[str]]:
         """Who holds the slots of some accounts on a service, consistently read."""
-        names = {limit_name(service, owner): owner for owner in owners}
+        names = {limit_name(service, account): account for account in accounts}
         found = self.sets.read(names)
-        return {owner: found.get(name, frozenset()) for name, owner in names.items()}
+        return {account: found.get(name, frozenset()) for name, account in names.items()}
 
     def _rejects(self, service: str, rows: Rows, slots: Mapping[str, frozenset[str]] | None) -> int:
         settings = settings_for(service, rows)
@@ -165,7 +167,7 @@ class ContextReader:
         budget = settings.max_rejects
         if not budget.percent:
             return budget.of(0)
-        found = self.sets.by_owner(service, CLAIMS) if slots is None else slots
+        found = self.sets.by_account(service, CLAIMS) if slots is None else slots
         return budget.of(sum(map(len, found.values())))
 
 

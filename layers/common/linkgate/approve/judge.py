@@ -60,12 +60,12 @@ class Judge:
                         line = self._once_more(one, view, origin, line)
                 except Unavailable as error:
                     judged.retry_later[one.connection.endpoint] = None if isinstance(error, Contended) else error
-                    blocked_accounts.add(one.connection.owner)
+                    blocked_accounts.add(one.connection.account)
                     continue
                 if line:
                     judged.lines.append(line)
                     if line.before and line.before.claimed and line.decision.outcome is not Outcome.ACCEPT:
-                        judged.freed.add(line.connection.owner)
+                        judged.freed.add(line.connection.account)
             if any(isinstance(line, Unavailable) for line in written):
                 rest = self._decided(view, [one.connection for one in rest], blocked_accounts, judged)
         judged.lines.sort(key=lambda line: age(line.connection))
@@ -90,11 +90,13 @@ class Judge:
                 theirs = known is not None and (known.leased_at(now) or known.fresh_at(now))
                 # Who has the slot already is in nobody's way: the older one waits for it to be used, or given back.
                 behind = (
-                    connection.owner in blocked_accounts and _wants_slot(one.decision) and not (known and known.claimed)
+                    connection.account in blocked_accounts
+                    and _wants_slot(one.decision)
+                    and not (known and known.claimed)
                 )
                 if theirs or behind:
                     judged.retry_later[connection.endpoint] = None
-                    blocked_accounts.add(connection.owner)
+                    blocked_accounts.add(connection.account)
                     continue
                 view.context.decided(connection, one.decision, now)
             found.append(one)
@@ -125,7 +127,7 @@ class Judge:
         """Decide again where a slot was taken or a rejection counted meanwhile; otherwise the error stands."""
         if not isinstance(error, Contended) or not (one.decision.rejects or _wants_slot(one.decision)):
             raise error
-        self.contexts.refresh(view.context, one.connection.owner)
+        self.contexts.refresh(view.context, one.connection.account)
         again = view.judge(one.connection, self.now())
         if not (one.decision.rejects or again.decision.says() != one.decision.says()):
             raise error  # it was not the slot: somebody else decided on the same connection
@@ -159,10 +161,10 @@ def _nothing_to_do(one: Judgment, now: datetime) -> bool:
 def _wave(judgments: Iterable[Judgment]) -> tuple[list[Judgment], list[Judgment]]:
     """What is written together, and the rest: an account's connections share its slots, all rejections a counter."""
     every = list(judgments)
-    rejected = {one.connection.owner for one in every if one.decision.rejects}
+    rejected = {one.connection.account for one in every if one.decision.rejects}
     wave, rest, lanes = list[Judgment](), list[Judgment](), set[str | None]()
     for one in every:
-        lane = None if one.connection.owner in rejected else one.connection.owner
+        lane = None if one.connection.account in rejected else one.connection.account
         (rest if lane in lanes else wave).append(one)
         lanes.add(lane)
     return wave, rest

@@ -41,7 +41,7 @@ def log(report: Report, logger: Logger, unreadable: Iterable[str]) -> None:
         connection, decision = line.connection, line.decision
         outcome, reason, row = decision.says()
         logger.info(
-            f"{connection.endpoint} of {connection.owner} on {connection.service}: {outcome} ({reason})",
+            f"{connection.endpoint} of {connection.account} on {connection.service}: {outcome} ({reason})",
             extra={
                 "endpoint_id": connection.endpoint,
                 "decision": line.entry,

@@ -64,7 +64,7 @@ class Tracker:
             if trouble:
                 seen.retry_later[connection.endpoint] = trouble
             elif before and before.claimed and not status.live:
-                seen.freed.add((before.service, before.owner))
+                seen.freed.add((before.service, before.account))
         return seen
 
     def _older(self, before: EndpointRecord, status: Status | None) -> bool:
@@ -81,7 +81,7 @@ class Tracker:
                     self.bus.publish([closed_event(current)])
                     self.ledger.closed(current, self.now())
                     if current.claimed:
-                        seen.freed.add((current.service, current.owner))
+                        seen.freed.add((current.service, current.account))
             except Unavailable as error:
                 seen.retry_later[current.endpoint] = error
         return seen

@@ -68,20 +68,20 @@ class Connections:
                 shown[one.service].attachments.append(one.attachment)
         return shown
 
-    def named(self, owners: Mapping[str, str], services: Iterable[str]) -> list[Connection]:
+    def named(self, endpoints: Mapping[str, str], services: Iterable[str]) -> list[Connection]:
         """The connections of these endpoint ids among those of some services; those EC2 does not show are left out.
 
-        `owners` gives the account of each endpoint, "" where nobody knows it: then it is a new one, and likely to wait.
+        `endpoints` gives the account of each, "" where nobody knows it: then it is a new one, and likely to wait.
         A service may have thousands of connections, so EC2 is asked for these accounts and for those that wait first.
         What that does not show is looked for among all of them: a filter that EC2 understands otherwise than documented
         costs a call, and hides nobody.
         """
-        among, missing, found = sorted(set(services)), set(owners), list[Connection]()
-        accounts = sorted({owners[endpoint] for endpoint in missing} - {""})
+        among, missing, found = sorted(set(services)), set(endpoints), list[Connection]()
+        accounts = sorted({endpoints[endpoint] for endpoint in missing} - {""})
         narrow: list[FilterTypeDef] = [
             {"Name": "vpc-endpoint-owner", "Values": some} for some in parts(accounts, FILTER_VALUES)
         ]
-        if "" in owners.values():
+        if "" in endpoints.values():
             narrow.append({"Name": "vpc-endpoint-state", "Values": [WAITING]})
         for filters in (*([one] for one in narrow), []):
             for one in self._described(among, *filters) if missing else ():
@@ -158,7 +158,7 @@ def _connection(response: "VpcEndpointConnectionTypeDef") -> Connection:
         service=response["ServiceId"],
         endpoint=response.get("VpcEndpointId", ""),
         # Owners are digits; a JSON number on the way would have lost leading zeros.
-        owner=response["VpcEndpointOwner"].zfill(12) if response.get("VpcEndpointOwner") else "",
+        account=response["VpcEndpointOwner"].zfill(12) if response.get("VpcEndpointOwner") else "",
         region=response.get("VpcEndpointRegion", ""),
         state=State.read(response.get("VpcEndpointState", "")),
         created=response.get("CreationTimestamp", NEVER),

@@ -33,7 +33,7 @@ class Subject(Protocol):
     @property
     def service(self) -> str: ...
     @property
-    def owner(self) -> str: ...
+    def account(self) -> str: ...
     @property
     def region(self) -> str: ...
 
@@ -43,7 +43,7 @@ def about(subject: Subject) -> dict[str, object]:
     return {
         "endpoint_id": subject.endpoint,
         "service_id": subject.service,
-        "owner": subject.owner,
+        "account": subject.account,
         "region": subject.region,
     }
 
@@ -198,7 +198,7 @@ def _working(kind: str, subject: Subject, health: Mapping[str, Any], what: str) 
 
 
 def _who(subject: Subject) -> str:
-    return f"Endpoint {subject.endpoint} of account {subject.owner} on {subject.service}"
+    return f"Endpoint {subject.endpoint} of account {subject.account} on {subject.service}"
 
 
 def _health(

@@ -9,6 +9,7 @@ from typing import Any
 
 from linkgate.events.bell import who
 from linkgate.ledger.breaker import Spent
+from linkgate.ledger.sets import account_of
 from linkgate.model import (
     ALONE,
     Connection,
@@ -55,7 +56,7 @@ class EndpointRecord:
     service: str
     status: Status
     state: State
-    owner: str = ""
+    account: str = ""
     region: str = ""
     entry: str = ""
     outcome: str = ""
@@ -193,7 +194,7 @@ def line(judgment: Judgment, origin: str, now: datetime) -> dict[str, Any]:
     return {
         "version": VERSION,
         "service": connection.service,
-        "owner": connection.owner,
+        "account": connection.account,
         "outcome": decision.outcome,
         "reason": decision.reason,
         "row": str(decision.row or ""),
@@ -219,7 +220,7 @@ def out_of_band_act(
     return {
         "version": VERSION,
         "service": connection.service,
-        "owner": connection.owner,
+        "account": connection.account,
         "outcome": did,
         "reason": BY_HAND,
         "row": "",
@@ -236,12 +237,13 @@ def out_of_band_act(
 def replay(facts: str) -> Decision:
     """Make a recorded decision again from its facts, by the rules of today."""
     stored = json.loads(facts)
-    connection = stored["connection"] | {
+    # Facts of before two renames have the account under `owner`, and the rows without a match under `strays`.
+    asked = {"account" if name == "owner" else name: value for name, value in stored["connection"].items()}
+    connection = asked | {
         "state": State.read(stored["connection"]["state"]),
         "created": time(stored["connection"]["created"]),
         "dns_names": tuple(stored["connection"]["dns_names"]),
     }
-    # Facts of before the rename have the rows without a match under `strays`.
     context = stored["standing"]
     lineage = context["lineage"]
     standing = DecisionContext(
@@ -275,6 +277,7 @@ def read(item: Mapping[str, Any]) -> EndpointRecord:
     Raises UnreadableItem.
     """
     _require(item, "version", VERSION, _is_ours, f"{VERSION} at most: newer code wrote it")
+    item = {**item, "account": account_of(item)}
     values = {name: _require(item, name, default, right, words) for name, default, right, words in _READ}
     values |= {name: _time(item, name) for name in _TIMES}
     return EndpointRecord(
@@ -338,7 +341,7 @@ def _is_health(value: object) -> bool:
 
 
 _TIMES = ("open_until", "requested_at", "decided_at", "answered_at", "accepted_at", "verified_at")
-_TEXTS = ("owner", "region", "reason", "row", "policy_hash", "ticket", "refusal", "by_hand", "tags_refused")
+_TEXTS = ("account", "region", "reason", "row", "policy_hash", "ticket", "refusal", "by_hand", "tags_refused")
 _READ: Sequence[tuple[str, object, Callable[[Any], object], str]] = (
     *((name, "", _is_text, "a text") for name in _TEXTS),
     ("outcome", "", _among(Outcome, ""), "an outcome"),

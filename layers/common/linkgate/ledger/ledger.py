@@ -157,7 +157,7 @@ class Ledger:
         if status in (Status.CUT, Status.REJECTED, Status.CLOSED) and before:
             current["claimed"] = False
             # The decision may have taken the slot since `before` was read.
-            writes.append(leave(subject.service, subject.owner, subject.endpoint))
+            writes.append(leave(subject.service, subject.account, subject.endpoint))
         self._store.write(*writes, Write(ItemKey(subject.endpoint), current, _open(entry)))
 
     def seen(
@@ -229,7 +229,7 @@ class Ledger:
         if known.claimed != (known.endpoint in holders):
             same = Write(ItemKey(known.endpoint), {"claimed": known.claimed}, _as_read(known))
             move = take if known.claimed else leave
-            self._store.write(same, move(known.service, known.owner, known.endpoint))
+            self._store.write(same, move(known.service, known.account, known.endpoint))
 
 
 class _Collected(LedgerTable):
@@ -246,7 +246,7 @@ def _shown(connection: Connection, status: Status) -> dict[str, Any]:
     return {
         "version": VERSION,
         "service": connection.service,
-        "owner": connection.owner,
+        "account": connection.account,
         "region": connection.region,
         "state": connection.state,
         "status": status,
@@ -288,5 +288,5 @@ def _moved(
     """Take a slot, or give it back, where that is a change."""
     if claims == (known is not None and known.claimed):
         return []
-    where = subject.service, subject.owner, subject.endpoint
+    where = subject.service, subject.account, subject.endpoint
     return [take(*where, limit) if claims else leave(*where)]

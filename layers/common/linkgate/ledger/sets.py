@@ -15,6 +15,11 @@ from linkgate.policy.attributes import shown
 MEMBERS = "members"
 
 
+def account_of(item: Mapping[str, Any]) -> object:
+    """The consumer's account in an item, which was called `owner` once; "" where it has none."""
+    return item.get("account", item.get("owner", ""))
+
+
 def members(item: Mapping[str, Any], name: str = MEMBERS) -> frozenset[str]:
     """The members of a stored set. One that is damaged has one member, which nobody wrote: what it is.
 
@@ -40,9 +45,9 @@ class NamedSets:
         items = self._store.read(ItemKey(name) for name in names)
         return {item["endpoint_id"]: found for item in items if (found := members(item))}
 
-    def by_owner(self, service: str, status: str) -> dict[str, frozenset[str]]:
+    def by_account(self, service: str, status: str) -> dict[str, frozenset[str]]:
         """The sets that the index lists under a service and a status, by account; a moment old."""
-        return {str(item.get("owner", "")): members(item) for item in self._store.query(service, status)}
+        return {str(account_of(item)): members(item) for item in self._store.query(service, status)}
 
     def add(self, name: str, members: Iterable[str]) -> None:
         """Make some names members of a set."""

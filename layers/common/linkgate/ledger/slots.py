@@ -15,9 +15,9 @@ CLAIMS = "CLAIMS"
 LIMIT = "limit#"
 
 
-def limit_name(service: str, owner: str) -> str:
+def limit_name(service: str, account: str) -> str:
     """The set of an account's endpoints that are live on a service, or accepted and about to be."""
-    return f"{LIMIT}{service}#{owner}"
+    return f"{LIMIT}{service}#{account}"
 
 
 def is_limit(name: str) -> bool:
@@ -25,13 +25,13 @@ def is_limit(name: str) -> bool:
     return name.startswith(LIMIT)
 
 
-def take(service: str, owner: str, endpoint: str, limit: int | None = None) -> Write:
+def take(service: str, account: str, endpoint: str, limit: int | None = None) -> Write:
     """Give an endpoint a slot; with a limit only if it has one already or there is room."""
-    about = {"service": service, "owner": owner, "status": CLAIMS}
+    about = {"service": service, "account": account, "status": CLAIMS}
     room = [] if limit is None else [Room(MEMBERS, endpoint, limit)]
-    return Write(ItemKey(limit_name(service, owner)), about, room, add={MEMBERS: frozenset({endpoint})})
+    return Write(ItemKey(limit_name(service, account)), about, room, add={MEMBERS: frozenset({endpoint})})
 
 
-def leave(service: str, owner: str, endpoint: str) -> Write:
+def leave(service: str, account: str, endpoint: str) -> Write:
     """Take an endpoint's slot away, if it has one."""
-    return Write(ItemKey(limit_name(service, owner)), drop={MEMBERS: frozenset({endpoint})})
+    return Write(ItemKey(limit_name(service, account)), drop={MEMBERS: frozenset({endpoint})})

@@ -80,8 +80,8 @@ class Patrol:
         """
         run, services = Run(left), self.services.managed()
         known = self.ledger.current(endpoint for bell in bells for endpoint in bell.endpoints)
-        owners = {one.endpoint: one.owner for one in known.values() if one.service in services}
-        shown = {one.endpoint: one for one in self.connections.named(owners, services)}
+        accounts = {one.endpoint: one.account for one in known.values() if one.service in services}
+        shown = {one.endpoint: one for one in self.connections.named(accounts, services)}
         candidates = self._candidates(services, [one for one in shown.values() if one.state.passes])
         reached = [one for one in candidates if one.targets]
         assessments = self.probing.assess(reached, run)
@@ -89,7 +89,7 @@ class Patrol:
         again = {one.connection.endpoint for one in reached} - recorded
         again |= {one.endpoint for one in shown.values() if one.state is State.PENDING}
         for bell in bells:
-            later = bell.endpoints & (again | (owners.keys() - shown.keys()))
+            later = bell.endpoints & (again | (accounts.keys() - shown.keys()))
             if later and lasts(bell.attempt):
                 self.queue.send([bell.again(later)])
         return run

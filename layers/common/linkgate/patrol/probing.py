@@ -44,12 +44,12 @@ class Probing:
 
     def _states(self, doubtful: Sequence[Connection]) -> dict[str, State]:
         """EC2's states by now: a connection rejected a second ago is not to be blamed on a security group."""
-        owners, services = {one.endpoint: one.owner for one in doubtful}, {one.service for one in doubtful}
+        accounts, services = {one.endpoint: one.account for one in doubtful}, {one.service for one in doubtful}
         try:
-            now = {one.endpoint: one.state for one in self.connections.named(owners, services)}
+            now = {one.endpoint: one.state for one in self.connections.named(accounts, services)}
         except Unavailable:
             return {}  # what EC2 showed before the probes stands
-        return {endpoint: now.get(endpoint, State.DELETED) for endpoint in owners}
+        return {endpoint: now.get(endpoint, State.DELETED) for endpoint in accounts}
 
 
 def _assessed(candidate: Candidate, evidence: Evidence, states: dict[str, State], now: datetime) -> Assessment:

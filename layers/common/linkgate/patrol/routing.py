@@ -37,12 +37,12 @@ class CanaryRouting:
         """
         keys = (
             RowKey(service, f"{CANARY}{consumer}")
-            for consumer in (connection.endpoint, connection.owner)
+            for consumer in (connection.endpoint, connection.account)
             for service in (connection.service, EVERY)
         )
         row = next((self.rows[key] for key in keys if key in self.rows), None)
         if row is None:
-            return self.own if connection.owner == self.account else ""
+            return self.own if connection.account == self.account else ""
         read = parse(row)
         return read.function if isinstance(read, CanaryRow) and self._permitted(read.function) else ""
 

@@ -105,8 +105,8 @@ def decide(connection: Connection, rows: Rows, now: datetime, context: DecisionC
     missed = [(row, why) for row, why in found if isinstance(row, Rule) and why and row.key not in unplaced]
     nearest = next((why for rule, why in missed if rule.effect is not Effect.DENY), Reason.NOT_LISTED)
     outcome, reason, row = _answer(connection, settings, context, now, nearest, applied, perhaps)
-    if not connection.owner and reason is not Reason.DENIED:
-        outcome, reason = Outcome.HOLD, Reason.UNKNOWN_OWNER  # a row of its account may say otherwise
+    if not connection.account and reason is not Reason.DENIED:
+        outcome, reason = Outcome.HOLD, Reason.UNKNOWN_ACCOUNT  # a row of its account may say otherwise
     elif outcome is Outcome.REJECT and context.breaker and connection.waits:
         outcome, reason = Outcome.HOLD, Reason.BREAKER
     return Decision(
@@ -175,7 +175,7 @@ def _answer(
 
 def _keys(connection: Connection, units: Iterable[str]) -> tuple[RowKey, ...]:
     """Rules from the most specific on: endpoint, account, nearest OU … organisation, `*`; the service's own first."""
-    consumers = (connection.endpoint, connection.owner, *units, EVERY)
+    consumers = (connection.endpoint, connection.account, *units, EVERY)
     return tuple(RowKey(service, consumer) for consumer in consumers for service in (connection.service, EVERY))
 
 

@@ -92,8 +92,8 @@ class Comparer:
         self._mend(service, known, slots, kept, found)
         shown = [one for one in look.shown.connections if one.endpoint not in known.unreadable]
         self._heal(service, known, slots, {one.endpoint for one in shown if not one.state.gone})
-        owners = {one.owner for one in shown if not one.state.gone}
-        view = View(known, rows, self.contexts.of(service, owners, rows.common, kept, slots))
+        accounts = {one.account for one in shown if not one.state.gone}
+        view = View(known, rows, self.contexts.of(service, accounts, rows.common, kept, slots))
         waiting = sorted((one for one in shown if one.waits), key=age)
         different = [one.endpoint for one in shown if not one.waits and _drifted(one, known.get(one.endpoint))]
         different += self._undecided(view, [*waiting, *(one for one in shown if one.state is State.REJECTED)], found)
@@ -167,7 +167,7 @@ class Comparer:
         mine = [known for one in waiting if (known := view.known.get(one.endpoint))]
         found.refused = sum(bool(known.refusal) for known in mine)
         unknown = Reason.UNKNOWN_ORGANIZATION
-        found.unplaced = {owner: one.why for owner, one in view.context.lineages.items() if one.unknown is unknown}
+        found.unplaced = {account: one.why for account, one in view.context.lineages.items() if one.unknown is unknown}
         withheld = frozenset(known.endpoint for known in mine if known.reason == Reason.BREAKER)
         if tripped.endpoints and not withheld:
             self.contexts.breaker.trip(rejects_name(view.context.service), tripped, Tripped())
@@ -206,9 +206,9 @@ class Comparer:
         found: ComparisonResult,
     ) -> None:
         """Write anew what cannot be read of slots and of what the breakers counted."""
-        for owner in [owner for owner in slots if limit_name(service, owner) in known.unreadable]:
-            slots[owner] = frozenset(one.endpoint for one in known.values() if one.owner == owner and one.claimed)
-            self.contexts.sets.reset(limit_name(service, owner), slots[owner])
+        for account in [account for account in slots if limit_name(service, account) in known.unreadable]:
+            slots[account] = frozenset(one.endpoint for one in known.values() if one.account == account and one.claimed)
+            self.contexts.sets.reset(limit_name(service, account), slots[account])
         for name, counted in ((rejects_name(service), kept.rejects), (cuts_name(service), kept.cuts)):
             if counted.spent.damaged:
                 self.contexts.breaker.mend(name, self.now())
@@ -224,10 +224,10 @@ class Comparer:
         """Where an account's slots and an endpoint's own item came to differ, the item is right."""
         for current in known.values():
             with suppress(Contended):
-                self.ledger.healed(current, slots.get(current.owner, frozenset()))
-        for owner, holders in slots.items():
+                self.ledger.healed(current, slots.get(current.account, frozenset()))
+        for account, holders in slots.items():
             nobodys = holders - known.keys() - set(shown) - known.unreadable.keys()
-            self.contexts.sets.remove(limit_name(service, owner), nobodys)
+            self.contexts.sets.remove(limit_name(service, account), nobodys)
 
 
 def _drifted(connection: Connection, known: EndpointRecord | None) -> bool:

@@ -72,7 +72,7 @@ class Reconciler:
             if known.endpoint in reported:
                 self._report(one, known)
             elif _due(one, known, settings.grace, self.now()):
-                due.append((known.endpoint, one.connection.owner))
+                due.append((known.endpoint, one.connection.account))
             elif not known.unwanted_since:
                 found.look_again(settings.grace)  # where the grace began earlier, an earlier look asked for another
         for some in parts(due, PER_CALL):
@@ -136,9 +136,9 @@ class Reconciler:
         self.contexts.breaker.trip(name, before, Tripped(withheld, budget))
         return withheld
 
-    def _cut(self, service: str, owners: Mapping[str, str], budget: int, found: Reconciled) -> None:
-        """Look once more at endpoints of these owners, decide, record, act, record."""
-        shown = [one for one in self.connections.named(owners, [service]) if one.state.live]
+    def _cut(self, service: str, accounts: Mapping[str, str], budget: int, found: Reconciled) -> None:
+        """Look once more at endpoints of these accounts, decide, record, act, record."""
+        shown = [one for one in self.connections.named(accounts, [service]) if one.state.live]
         rows = self.allow_list.rows_for(shown)
         view = self.contexts.view(service, shown, rows, self.ledger.current(one.endpoint for one in shown))
         settings, spent, opened = view.settings, view.context.state.cuts.spent, list[Judgment]()

@@ -19,7 +19,7 @@ def labels(known: EndpointRecord) -> dict[str, str]:
     if not (ours and known.status.live):
         return {}
     values = {
-        CONSUMER: known.owner,
+        CONSUMER: known.account,
         # A key has no other asterisk than the one that stands for every service or everybody.
         ROW: known.row.replace("*", "every"),
         DECISION: known.entry.rpartition("#")[2],
