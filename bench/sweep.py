@@ -86,7 +86,7 @@ def sweeper(url: str) -> tuple[Sweeper, BellQueue]:
     contexts, allow_list = ContextReader(sets, Breaker(store), None), AllowList(dynamodb, "allow-list")
     comparer = Comparer(Connections(ec2), allow_list, Ledger(store), contexts, bus, bells, now)
     configurator, validator = (
-        ServiceConfigurator(EndpointServices(ec2), sets, bus, TOPIC, now),
+        ServiceConfigurator(EndpointServices(ec2, "managed"), sets, bus, TOPIC, now),
         Validator(sets, bus, False),
     )
     expiring = ExpiringRows(sets, bus, timedelta(days=14), now)

@@ -59,7 +59,7 @@ class FakeEndpointServices(EndpointServices):
     """The world's services."""
 
     def __init__(self, world: World) -> None:
-        self.world = world
+        self.world, self.tag_value = world, "managed"
 
     def managed(self) -> dict[str, EndpointService]:
         if self.world.silence:
@@ -77,12 +77,12 @@ class FakeEndpointServices(EndpointServices):
             if service.managed
         }
 
-    def ensure_notifications(self, services: Iterable[str], topic: str) -> dict[str, str]:
-        unnotified = {}
+    def ensure_notifications(self, services: Iterable[str], topic: str) -> dict[str, tuple[str, ...]]:
+        wrong: dict[str, tuple[str, ...]] = {}
         for name in services:
             if not self.world.services[name].topics.setdefault(topic, True):
-                unnotified[name] = "its connection notification is disabled or does not carry every event"
-        return unnotified
+                wrong[name] = ("its connection notification is disabled or does not carry every event",)
+        return wrong
 
     def principals(self, service: str) -> frozenset[str]:
         return frozenset(self.world.services[service].principals)

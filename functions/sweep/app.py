@@ -33,6 +33,7 @@ from linkgate.sweep.validator import Validator
 
 REQUIRED = (
     "stack",
+    "tag_value",
     "allow_list_table",
     "ledger_table",
     "bell_queue_url",
@@ -62,7 +63,9 @@ def application() -> tuple[Settings, Sweeper]:
             bells=BellQueue(sqs, settings.bell_queue_url),
             now=now,
         ),
-        configurator=ServiceConfigurator(EndpointServices(ec2), sets, bus, settings.notification_topic_arn, now),
+        configurator=ServiceConfigurator(
+            EndpointServices(ec2, settings.tag_value), sets, bus, settings.notification_topic_arn, now
+        ),
         validator=Validator(sets, bus, organization is not None),
         expiring=ExpiringRows(sets, bus, settings.expiring_soon, now),
         lease=Lease(table, now),

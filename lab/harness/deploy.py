@@ -61,10 +61,13 @@ def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None, sec
     return Deployed(redeploy(lab, demo), demo)
 
 
-def redeploy(lab: LabProcess, demo: Mapping[str, str]) -> dict[str, str]:
-    """Deploy what was built of template.yaml beside a demo with these outputs; the stack's outputs. Raises LabError."""
-    _deploy(lab, _built(lab, CHECKOUT / "template.yaml"), STACK, parameters(lab, demo))
-    return outputs(lab, STACK)
+def redeploy(lab: LabProcess, demo: Mapping[str, str], stack: str = STACK, **more: str) -> dict[str, str]:
+    """Deploy what was built of template.yaml beside a demo with these outputs; the stack's outputs. Raises LabError.
+
+    `more` are parameters beside the lab's.
+    """
+    _deploy(lab, _built(lab, CHECKOUT / "template.yaml"), stack, {**parameters(lab, demo), **more})
+    return outputs(lab, stack)
 
 
 def parameters(lab: LabProcess, demo: Mapping[str, str]) -> dict[str, str]:

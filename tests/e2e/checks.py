@@ -90,12 +90,7 @@ def _runtime(account: Account) -> Iterator[str]:
 
 
 def _region(account: Account) -> Iterator[str]:
-    cloudformation, ec2 = account.client("cloudformation"), account.client("ec2")
+    cloudformation = account.client("cloudformation")
     for stack in (account.name, f"{account.name}-demo"):
         if not tried(partial(cloudformation.describe_stacks, StackName=stack)):
             yield f"there is a stack {stack} already: delete it, or give another --name"
-    filters = [{"Name": "tag:linkgate", "Values": ["managed"]}]
-    pages = ec2.get_paginator("describe_vpc_endpoint_service_configurations").paginate(Filters=filters)
-    if managed := [one["ServiceId"] for page in pages for one in page["ServiceConfigurations"]]:
-        yield f"{', '.join(managed)} in {account.region} are managed, and a second Linkgate would look after them too: \
-choose another Region"

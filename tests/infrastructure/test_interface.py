@@ -19,6 +19,7 @@ PARAMETERS = {
     "LogRetentionDays",
     "PatrolRate",
     "SweepRate",
+    "TagValue",
 }
 OUTPUTS = {
     "AllowListTable",
@@ -33,6 +34,7 @@ OUTPUTS = {
     "SweepRoleArn",
     "AlarmTopic",
     "DashboardName",
+    "TagValue",
 }
 
 

@@ -19,6 +19,7 @@ class Settings:
     """
 
     stack: str = ""
+    tag_value: str = ""
     account: str = ""
     region: str = ""
     allow_list_table: str = ""
