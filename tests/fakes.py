@@ -18,6 +18,7 @@ from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
 from linkgate.aws.errors import Refusal
 from linkgate.aws.services import EndpointService, EndpointServices
+from linkgate.aws.topic import Topic
 from linkgate.errors import Contended, Damaged
 from linkgate.events import bell
 from linkgate.events.bell import Bell
@@ -95,6 +96,16 @@ class FakeEndpointServices(EndpointServices):
         allowed |= change.add
         allowed -= change.remove
         return {}
+
+
+class FakeTopic(Topic):
+    """A topic that somebody hears, or nobody."""
+
+    def __init__(self) -> None:
+        self.somebody = True
+
+    def heard(self) -> bool:
+        return self.somebody
 
 
 class FakeConnections(Connections):

@@ -14,6 +14,7 @@ from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
 from linkgate.aws.organizations import Organization
 from linkgate.aws.services import EndpointServices
+from linkgate.aws.topic import Topic
 from linkgate.config import Settings
 from linkgate.events import bell
 from linkgate.events.bus import Bus
@@ -25,6 +26,7 @@ from linkgate.ledger.table import LedgerTable
 from linkgate.policy.rows import Item, key_of
 from linkgate.sweep.compare import Comparer
 from linkgate.sweep.expiring import ExpiringRows
+from linkgate.sweep.gaps import StackGaps
 from linkgate.sweep.lease import Lease
 from linkgate.sweep.report import emit, log
 from linkgate.sweep.services import ServiceConfigurator
@@ -41,6 +43,7 @@ REQUIRED = (
     "event_bus",
     "notification_topic_arn",
     "expiring_soon_days",
+    "alarm_topic_arn",
 )
 logger = Logger(service="sweep")
 
@@ -68,6 +71,7 @@ def application() -> tuple[Settings, Sweeper]:
         ),
         validator=Validator(sets, bus, organization is not None),
         expiring=ExpiringRows(sets, bus, settings.expiring_soon, now),
+        gaps=StackGaps(sets, bus, Topic(clients.client("sns"), settings.alarm_topic_arn), settings.gaps),
         lease=Lease(table, now),
         looks=BellQueue(sqs, settings.sweep_queue_url),
     )

@@ -149,7 +149,7 @@ def outputs(lab: LabProcess, stack: str, account: str = PROVIDER_ACCOUNT) -> dic
 def _build(lab: LabProcess, template: Path) -> Path:
     """The template that is to be deployed, with its code built beside it."""
     arguments = ("--template-file", str(template), "--build-dir", str(_built(lab, template).parent))
-    _sam(lab, PROVIDER_ACCOUNT, "build", *arguments, "--parameter-overrides", f"PythonRuntime={RUNTIME}")
+    _sam(lab, PROVIDER_ACCOUNT, "build", *arguments)
     return _built(lab, template)
 
 

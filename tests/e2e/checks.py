@@ -73,7 +73,7 @@ def _principal(account: Account) -> str:
 def _runtime(account: Account) -> Iterator[str]:
     known = parsed(ROOT / "template.yaml")["Parameters"]["PythonRuntime"]["AllowedValues"]
     if RUNTIME not in known:
-        yield f"Linkgate runs on {', '.join(known)} and sam build needs the same one here, which has {RUNTIME}"
+        yield f"Linkgate runs on {', '.join(known)}, and this Python would try {RUNTIME}: set PYTHON"
         return
     # Lambda looks at the runtime before it looks at the role, so that nothing is made.
     name, functions = f"{account.name}-never", account.client("lambda")

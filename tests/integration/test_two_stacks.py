@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from lab.harness.process import PROVIDER_ACCOUNT, LabProcess
 from tests.infrastructure.stack import ROOT
 from tests.integration.conftest import Await
 from tests.integration.test_commands import AWS, Shell
+from tests.integration.test_path import mailbox
 
 BLUE = f"{STACK}-blue"
 
@@ -56,8 +58,18 @@ def test_two_stacks_share_an_account_and_uninstall_leaves_no_notification(lab: L
     other, endpoint, ec2 = Provider(lab, second), first.demo["EndpointId"], deploy.client(lab, "ec2")
     deploy.enforce(lab, second)
     other.put_row(PROVIDER_ACCOUNT, effect="allow", reason="agreed")
+    sweep(lab, second)
+    receive = mailbox(partial(deploy.client, lab), second)
     sweep(lab, first)
     sweep(lab, second)
+
+    # Whoever subscribes to the alarm topic hears once what the stack was deployed without.
+    bodies: list[str] = []
+    until(lambda: len(receive(bodies)) > 0, True)
+    assert (
+        bodies[0].strip('"').startswith("Linkgate works, but its stack leaves something out (told once). AlarmEmail is")
+    )
+    assert "Canary" not in bodies[0]
 
     # The service is the first one's: the second knows nothing of the endpoint, whatever its table says.
     until(lambda: Provider(lab, first).known(endpoint).get("status"), "HELD")

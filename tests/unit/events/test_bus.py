@@ -138,6 +138,7 @@ KINDS = {
         "Breaker Tripped",
         "Expiring Soon",
         "Events Grouped",
+        "Stack Incomplete",
     ),
 }
 
