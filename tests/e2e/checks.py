@@ -73,7 +73,7 @@ def _principal(account: Account) -> str:
 def _runtime(account: Account) -> Iterator[str]:
     known = parsed(ROOT / "template.yaml")["Parameters"]["PythonRuntime"]["AllowedValues"]
     if RUNTIME not in known:
-        yield f"Linkgate runs on {', '.join(known)} and sam build needs the same one here, which has {RUNTIME}"
+        yield f"Linkgate runs on {', '.join(known)}, and this Python would try {RUNTIME}: set PYTHON"
         return
     yield from unknown_runtime(account, RUNTIME)
 
@@ -99,12 +99,7 @@ def unknown_runtime(account: Account, runtime: str) -> Iterator[str]:
 
 
 def _region(account: Account) -> Iterator[str]:
-    cloudformation, ec2 = account.client("cloudformation"), account.client("ec2")
+    cloudformation = account.client("cloudformation")
     for stack in (account.name, f"{account.name}-demo"):
         if not tried(partial(cloudformation.describe_stacks, StackName=stack)):
             yield f"there is a stack {stack} already: delete it, or give another --name"
-    filters = [{"Name": "tag:linkgate", "Values": ["managed"]}]
-    pages = ec2.get_paginator("describe_vpc_endpoint_service_configurations").paginate(Filters=filters)
-    if managed := [one["ServiceId"] for page in pages for one in page["ServiceConfigurations"]]:
-        yield f"{', '.join(managed)} in {account.region} are managed, and a second Linkgate would look after them too: \
-choose another Region"

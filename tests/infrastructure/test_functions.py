@@ -79,6 +79,16 @@ def mistimed(stack: Stack) -> list[str]:
     return [problem for problem, holds in fits.items() if not holds]
 
 
+@pytest.mark.parametrize("name", ["template.yaml", "stacks/consumer-canary.yaml"])
+def test_whatever_python_is_there_builds_every_function_and_layer(name: str) -> None:
+    template = ROOT / name
+    built = [one for one in parsed(template)["Resources"].values() if one["Type"].startswith("AWS::Serverless::")]
+    assert len(built) >= 2
+    for one in built:
+        assert one["Metadata"]["BuildMethod"] == "makefile"  # SAM's own wants the runtime's very version on the PATH
+        assert (template.parent / one["Metadata"]["ContextPath"] / "Makefile").exists()
+
+
 CHECKS = [misinformed, odd_ones_out, mistimed]
 
 

@@ -20,6 +20,7 @@ PARAMETERS = {
     "LogRetentionDays",
     "PatrolRate",
     "SweepRate",
+    "TagValue",
 }
 OUTPUTS = {
     "AllowListTable",
@@ -34,6 +35,7 @@ OUTPUTS = {
     "SweepRoleArn",
     "AlarmTopic",
     "DashboardName",
+    "TagValue",
 }
 
 

@@ -156,6 +156,7 @@ KINDS = {
         "Breaker Tripped",
         "Expiring Soon",
         "Events Grouped",
+        "Stack Incomplete",
     ),
 }
 

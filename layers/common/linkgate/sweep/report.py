@@ -24,6 +24,8 @@ def log(result: SweepResult, logger: Logger) -> None:
         logger.warning(f"allow-list, {row}")
     if len(result.unused) > LONGEST_LIST:
         logger.warning(f"allow-list, {len(result.unused)} rows mean nothing, of which {LONGEST_LIST} are named")
+    for gap in result.gaps:
+        logger.warning(f"the stack is incomplete: {gap}")
     for service, problems in result.configuration.misconfigured.items():
         logger.warning(f"{service}: {'; '.join(problems)}")
     for service, note in result.configuration.notes.items():

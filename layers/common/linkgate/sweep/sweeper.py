@@ -14,6 +14,7 @@ from linkgate.policy.decide import Covering, Rows
 from linkgate.policy.rows import EVERY, Item, is_unit, meant_by
 from linkgate.sweep.compare import Comparer, ComparisonResult, Look
 from linkgate.sweep.expiring import ExpiringRows
+from linkgate.sweep.gaps import StackGaps
 from linkgate.sweep.lease import Lease
 from linkgate.sweep.services import ServiceConfigurator, ServicesResult
 from linkgate.sweep.validator import Validator
@@ -37,6 +38,8 @@ class SweepResult:
     """Rows that mean nothing where they stand."""
     expiring: int = 0
     """Rows that end soon."""
+    gaps: tuple[str, ...] = ()
+    """What the stack's parameters leave out."""
     postponed: bool = False
     """Another sweep was at work: a bell asks for a look later instead."""
     failed: dict[str, Exception] = field(default_factory=dict)
@@ -66,6 +69,7 @@ class Sweeper:
     configurator: ServiceConfigurator
     validator: Validator
     expiring: ExpiringRows
+    gaps: StackGaps
     lease: Lease
     looks: BellQueue
 
@@ -135,6 +139,8 @@ class Sweeper:
             result.unused = self.validator.unused(rows, managed)
         with result.catching("the rows that end soon"):
             result.expiring = self.expiring.whole(rows, result.malformed)
+        with result.catching("what the stack's parameters leave out"):
+            result.gaps = self.gaps.told()
         self._compare(managed, rows, "sweep", result)
         with result.catching("services that are managed no more"):
             self.comparer.leave(managed)
