@@ -7,7 +7,6 @@ table of another shape it would even import.
 
 import argparse
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -48,8 +47,6 @@ def obstacles(account: Account, canary: bool, runtime: str, tables: Mapping[str,
         yield f"the caller may not {', '.join(missing)}"
     else:
         yield from unknown_runtime(account, runtime)
-    if not shutil.which(runtime):
-        yield f"sam build needs {runtime} on the PATH: install it, or give PythonRuntime one that is there"
     yield from _stack(account)
     for kind, name in tables.items():
         yield from _table(account, kind, name)
