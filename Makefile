@@ -40,6 +40,7 @@ verify-aws: setup-dev ## ask a real account what only AWS can tell: docs/verify-
 
 check: setup-dev .venv/check/ready ## ruff, strict mypy, import-linter, bandit; cfn-lint, sam validate, checkov
 	@$(MAKE) -s --no-print-directory -j2 check-code check-templates
+	@echo ok
 
 check-code:
 	@$(LAB)/ruff check .
