@@ -27,6 +27,7 @@ is told in these words, once for each change, and in one message where a round h
 The same text is `detail.summary` of the event on the bus. A rule of your own that sends it on with `InputPath:
 $.detail.summary` sends a JSON string, in quotes and with its line breaks escaped: so EventBridge sends every text.
 """
+GAP = "AlarmEmail is empty: only who subscribes to AlarmTopic is told anything."
 Told = list[str]
 
 
@@ -242,6 +243,7 @@ PAGE: dict[str, Callable[[], Told]] = {
     "A service is misconfigured": misconfigured,
     "A row cannot be read": invalid,
     "A row ends soon": expiring,
+    "The stack leaves something out": lambda: [summary(catalog.incomplete_event([GAP]))],
     "An alarm of CloudWatch's is over": alarm,
 }
 

@@ -25,4 +25,4 @@ def handler(event: dict[str, Any], context: Any) -> None:
     """An event of the bus, or of CloudWatch about one of the stack's alarms."""
     settings, topic = application()
     text = of_event(event)
-    topic.publish(subject(settings.stack, text), text)
+    topic.tell(subject(settings.stack, text), text)

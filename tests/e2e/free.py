@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from tests.e2e.question import Account, Answer, question, taken, tried
-from tests.e2e.things import allow, function, log, queue, receive, received
+from tests.e2e.things import function, log, queue, receive
 from tests.infrastructure.stack import ROOT, Properties, parsed
 
 NOBODY = "vpce-0123456789abcdef0"

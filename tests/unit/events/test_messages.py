@@ -84,6 +84,7 @@ PROBLEMS = [
     "it has no connection notification, and EC2 makes none: no",
     "everybody (*) may ask for a connection, and default is reject: whoever has no row is rejected for good",
     "EC2 refuses to change its principals: InvalidPrincipal",
+    "the Linkgate stack other is notified of its connections too, and decides about them by a table of its own",
     "it has a row @settings, but no tag linkgate = managed, or it is gone: nobody looks after it",
 ]
 

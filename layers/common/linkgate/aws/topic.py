@@ -1,4 +1,4 @@
-"""The alarm topic: what people are told."""
+"""An SNS topic: what people are told, and whether anybody hears it."""
 
 from typing import Any
 
@@ -10,6 +10,11 @@ class Topic:
         self._sns = sns
         self._arn = arn
 
-    def publish(self, subject: str, text: str) -> None:
+    def tell(self, subject: str, text: str) -> None:
         """Send a text to whoever subscribes; ClientErrors pass through."""
         self._sns.publish(TopicArn=self._arn, Subject=subject, Message=text)
+
+    def heard(self) -> bool:
+        """Whether somebody's subscription is confirmed: before that, SNS delivers nothing of what is published."""
+        found = self._sns.get_topic_attributes(TopicArn=self._arn)["Attributes"]
+        return int(found.get("SubscriptionsConfirmed", 0)) > 0

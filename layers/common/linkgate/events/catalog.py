@@ -63,8 +63,8 @@ _STEPS = {
     "@settings row.",
     "EC2 refuses to change": "look for an account in the allow-list that does not exist; EC2's words are in the "
     "sweep's log.",
-    "it has a row @settings": "tag it again (aws ec2 create-tags --resources {service} --tags Key=linkgate,"
-    "Value=managed), or delete its @settings row.",
+    "it has a row @settings": "give {service} its tag again (aws ec2 create-tags), or delete its @settings row.",
+    "the Linkgate stack": "if it is gone: aws ec2 delete-vpc-endpoint-connection-notifications with the id above.",
 }
 """What to do about each problem of an endpoint service, by how its sentence begins."""
 _DONE = {
@@ -249,6 +249,17 @@ def unused_row_event(row: UnusedRow) -> Event:
     return Event("Allow List Row Unused", detail | {"summary": f"The allow-list's {row}."})
 
 
+def incomplete_event(gaps: Sequence[str]) -> Event:
+    """The stack's parameters leave something out, a sentence each."""
+    facts = [
+        *(("What", gap) for gap in gaps),
+        ("Next", "deploy with these parameters (docs/parameters.md), or leave it so: this is told once."),
+        ("Runbook", f"{RUNBOOK}stack-incomplete"),
+    ]
+    summary = message("INCOMPLETE: Linkgate works, but its stack leaves something out", facts)
+    return Event("Stack Incomplete", {"gaps": list(gaps), "summary": summary})
+
+
 def expiring_event(row: Rule, ends: datetime, now: datetime, otherwise: tuple[str, str]) -> Event:
     """A row ends soon; `otherwise` is what then becomes of new requests and of live connections, in words."""
     days = (ends - now).days
@@ -401,6 +412,7 @@ def _failing(kind: str, subject: EndpointRecord, health: Mapping[str, Any], word
         ("Seen", f"{probed}{health['detail']}"),
         ("Done", rejected if cause == "connection_rejected" else ""),
         *(("Also", f"{other}: {seen}") for other, seen in also),
+        ("Not probed", str(health.get("left_out", ""))),
         ("Next", f"{step}."),
         ("Runbook", f"{RUNBOOK}{cause}"),
     ]
@@ -414,6 +426,7 @@ def _working(kind: str, subject: EndpointRecord, health: Mapping[str, Any], word
         *_consumer(subject, row_words(subject.row, subject.row_owner, subject.ticket)),
         ("It was", f"{was}: {CAUSES[was].meaning}." if (was := str(health.get("failed_by", ""))) in CAUSES else was),
         ("It lasted", lasted(since, now) if since and now else ""),
+        ("Not probed", str(health.get("left_out", ""))),
         ("Next", "nothing"),
     ]
     return _health(kind, subject, health, message(f"{word}: {_who(subject)}: {what}", facts))

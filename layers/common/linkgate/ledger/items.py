@@ -57,6 +57,8 @@ class EndpointRecord:
     service: str
     status: Status
     state: State
+    raw_state: str = ""
+    """EC2's own word for a `state` that is UNKNOWN."""
     account: str = ""
     region: str = ""
     entry: str = ""
@@ -356,7 +358,7 @@ _TIMES = (
     *("by_hand_at", "contradicted_at"),
 )
 _TEXTS = (
-    *("account", "region", "reason", "row", "policy_hash", "ticket", "row_owner", "refusal"),
+    *("account", "raw_state", "region", "reason", "row", "policy_hash", "ticket", "row_owner", "refusal"),
     *("by_hand", "by_whom", "tags_refused"),
 )
 _READ: Sequence[tuple[str, object, Callable[[Any], object], str]] = (
