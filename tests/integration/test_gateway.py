@@ -2,8 +2,6 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +10,7 @@ from lab.harness.account import Provider
 from lab.harness.deploy import CONSUMERS, Deployed
 from lab.harness.process import CHECKOUT, PROVIDER_ACCOUNT, REGION, LabProcess
 from tests.integration.conftest import Await, Client
-from tests.integration.deploy import function, invoke, let_in, lines, newest, queue, received
+from tests.integration.deploy import function, invoke, lines, newest
 
 BALANCER = f"arn:aws:elasticloadbalancing:{REGION}:{PROVIDER_ACCOUNT}:loadbalancer/gwy/inspect/0123456789abcdef"
 CONSUMER, STRANGER = CONSUMERS
@@ -130,30 +128,3 @@ def test_functions_run_with_the_boto3_of_their_layer(client: Client, deployed: D
     code = "import boto3\ndef handler(event, context):\n    return boto3.__version__"
     name = function(client, code, Layers=[one["Arn"] for one in ours["Layers"]])
     assert invoke(client, name) == (None, re.findall(r"^boto3==(\S+)", pinned, re.MULTILINE)[0])
-
-
-def test_text_with_quotes_backslashes_and_newlines_arrives_readable(
-    provider: Provider, client: Client, deployed: Deployed, until: Await
-) -> None:
-    """A message is a JSON string (EventBridge, InputPath), in which a value that is wrong is quoted once more."""
-    topic, (url, arn) = deployed.linkgate["AlarmTopic"], queue(client)
-    let_in(client, url, arn, "sns", topic)
-    client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
-    hard, ends = 'say "no" \\ or\n{"a": <b>}', (datetime.now(UTC) + timedelta(days=3)).isoformat()
-    malformed, expiring = "444444444444", "555555555555"
-    provider.put_row(malformed, effect=hard, reason=hard, note=hard)
-    provider.put_row(expiring, effect="allow", account=hard, reason=hard, note=hard, expires_at=ends)
-    texts = list[str]()
-
-    def arrived(consumer: str) -> list[str]:
-        texts.extend(str(json.loads(one["Body"])) for one in received(client, url, seconds=1))
-        return [text for text in texts if f"{deployed.service}/{consumer}" in text]
-
-    try:
-        (wrong,), (soon,) = (until(partial(arrived, one), bool) for one in (malformed, expiring))
-    finally:
-        provider.delete_row(malformed)
-        provider.delete_row(expiring)
-    key = f"{deployed.service}/{malformed}"
-    assert wrong == f"The allow-list's row {key}: effect is {json.dumps(hard)}: expected allow, deny or review."
-    assert f"(allow, account {hard}) ends at" in soon

@@ -143,10 +143,16 @@ def test_the_canary_crosses_what_was_accepted_and_the_alarm_follows_the_servers(
     until(lambda: provider.alarm("endpoint-unhealthy"), "OK")
     until(lambda: provider.status(endpoint), "VERIFIED")
     bodies = list[str]()
-    well = '"The alarm linkgate-endpoint-unhealthy is OK again. It is about this: An accepted endpoint failed'
+    well = "OK: the alarm linkgate-endpoint-unhealthy is over\n\nIt was about: An accepted endpoint failed"
     until(lambda: [body for body in told(bodies) if body.startswith(well)], lambda found: len(found) == 1)
     (rang,) = (body for body in bodies if '"AlarmName": "linkgate-endpoint-unhealthy"' in body)
     assert json.loads(rang)["NewStateValue"] == "ALARM"
+    (bad,) = (body for body in bodies if body.startswith(f"UNHEALTHY: {endpoint} of account 111111111111: tcp_refused"))
+    assert f"\nRow: {deployed.service}/111111111111\n" in bad
+    assert "\nCause: tcp_refused: the load balancer resets" in bad
+    (good,) = (body for body in bodies if body.startswith(f"RECOVERED: {endpoint} "))
+    assert "\nIt was: tcp_refused: the load balancer resets" in good
+    assert "\nIt lasted: " in good
 
 
 def test_no_alarm_of_a_new_stack_tells_anything(client: Client, provider: Provider, until: Await) -> None:
@@ -264,9 +270,10 @@ def test_a_row_that_ends_soon_reaches_whoever_subscribed_to_the_alarm_topic(
     bodies = list[str]()
 
     def arrived() -> list[str]:
-        return [
-            body for body in told(bodies) if f"/{account} (allow, owner payments) ends at {ends.isoformat()}" in body
+        words = f"/{account} (allow, owner payments)\nEnds: {ends.isoformat()}"
+        return [body for body in told(bodies) if words in body]
+            body for body in told(bodies) if f"/{account} (allow, owner payments)\nEnds: {ends.isoformat()}" in body
         ]
 
     (message,) = until(arrived, bool)
-    assert "in 3 days. Where no other row allows them, new requests are then held" in message
+    assert "in 3 days\nThen: where no other row allows them, new requests are held" in message

@@ -82,7 +82,7 @@ def test_two_stacks_share_an_account_and_uninstall_leaves_no_notification(lab: L
     until(lambda: other.state(endpoint), "available")
     (said,) = problems(lab, second)
     assert said.startswith(f"the Linkgate stack {STACK} is notified of its connections too")
-    until(lambda: dict(other.alarms())[f"{BLUE}-gate-misconfigured"], "ALARM")
+    until(lambda: dict(other.alarms())[f"{BLUE}-allow-list-contradicted"], "ALARM")
 
     # The first one goes, by the page that says how; then nothing is left to be said.
     deploy.client(lab, "cloudformation").delete_stack(StackName=STACK)
