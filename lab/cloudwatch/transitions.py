@@ -32,7 +32,7 @@ def change(record: dict[str, Any], evaluation: Evaluation, now: float) -> None:
     """Put the alarm (ministack's own record) into the evaluation's state, with all that follows from it."""
     if _alarms.get(record["AlarmName"]) is not record:
         return  # Deleted or replaced while it was evaluated.
-    old, why = record["StateValue"], record["StateReason"]
+    old, before = record["StateValue"], _before(record)
     record.update(
         StateValue=evaluation.state,
         StateReason=evaluation.reason,
@@ -41,14 +41,16 @@ def change(record: dict[str, Any], evaluation: Evaluation, now: float) -> None:
         StateTransitionedTimestamp=int(now),
     )
     _record_history(record["AlarmName"], old, evaluation.state, evaluation.reason, reason_data=evaluation.data)
-    carry_out(record, old, evaluation.state, evaluation.reason, why)
+    carry_out(record, old, evaluation.state, evaluation.reason, before)
     _evaluate_parents(record)
 
 
-def carry_out(record: Mapping[str, Any], old: str, new: str, reason: str, why: str = "") -> None:
+def carry_out(
+    record: Mapping[str, Any], old: str, new: str, reason: str, before: Mapping[str, str] | None = None
+) -> None:
     """Notify the topics that let CloudWatch publish, and send the event of the change to the default bus.
 
-    `why` is the reason of the old state. Also called by ministack, which does not tell it, for SetAlarmState and
+    `before` is the old state's reason and time. Also called by ministack, which does not tell it, for SetAlarmState and
     composite alarms.
     """
     field = ACTIONS.get(new, "")
@@ -58,7 +60,7 @@ def carry_out(record: Mapping[str, Any], old: str, new: str, reason: str, why: s
         "Source": "aws.cloudwatch",
         "DetailType": "CloudWatch Alarm State Change",
         "Resources": [record["AlarmArn"]],
-        "Detail": compact(_detail(record, old, why)),
+        "Detail": compact(_detail(record, old, before or {})),
     }
     _put_events({"Entries": [entry]}, allow_aws_source=True)
 
@@ -72,14 +74,19 @@ def _may_notify(record: Mapping[str, Any], action: str) -> bool:
     return False
 
 
-def _detail(record: Mapping[str, Any], old: str, why: str) -> dict[str, Any]:
-    """As in the User Guide, "Alarm events and EventBridge"; previousState has its value and reason alone."""
+def _before(record: Mapping[str, Any]) -> dict[str, str]:
+    when = record.get("StateUpdatedTimestamp")
+    return {"reason": record["StateReason"], **({"timestamp": stamp(when)} if when else {})}
+
+
+def _detail(record: Mapping[str, Any], old: str, before: Mapping[str, str]) -> dict[str, Any]:
+    """As in the User Guide, "Alarm events and EventBridge"; previousState has no reasonData."""
     data = {"reasonData": record["StateReasonData"]} if record.get("StateReasonData") else {}
     changed = stamp(record["StateUpdatedTimestamp"])
     return {
         "alarmName": record["AlarmName"],
         "configuration": {"description": record.get("AlarmDescription", ""), **_configuration(record)},
-        "previousState": {"value": old, "reason": why},
+        "previousState": {"value": old, "reason": "", **before},
         "state": {"value": record["StateValue"], "reason": record["StateReason"], **data, "timestamp": changed},
     }
 

@@ -37,6 +37,12 @@ def test_an_event_of_ours_is_sent_as_it_reads(sns: Sns) -> None:
     assert sns.published == [{"TopicArn": TOPIC, "Subject": "[linkgate] INVALID ROW: x", "Message": summary}]
 
 
+def test_an_alarm_of_which_nobody_says_when_it_rang_is_told_all_the_same(sns: Sns) -> None:
+    detail = {"alarmName": "a", "state": {"value": "OK"}, "previousState": {"value": "ALARM"}}
+    app.handler({"source": "aws.cloudwatch", "detail": detail | {"configuration": {"description": "b"}}}, Context(30))
+    assert sns.published[0]["Message"] == "OK: the alarm a is over\n\nIt was about: b\nNext: nothing"
+
+
 def test_an_alarm_that_is_over_is_told_with_how_long_it_lasted(sns: Sns) -> None:
     detail: dict[str, Any] = {
         "alarmName": "linkgate-invalid-rows",

@@ -26,9 +26,10 @@ def of_event(event: Mapping[str, Any]) -> str:
     detail = event["detail"]
     if "summary" in detail:
         return str(detail["summary"])
-    rang, ended = (datetime.fromisoformat(detail[name]["timestamp"]) for name in ("previousState", "state"))
+    times = [detail[name].get("timestamp") for name in ("previousState", "state")]
+    how_long = lasted(*map(datetime.fromisoformat, times)) if all(times) else ""
     what, _, runbook = str(detail["configuration"]["description"]).partition(" Runbook: ")
-    facts = [("It was about", what), ("It lasted", lasted(rang, ended)), ("Next", "nothing"), ("Runbook", runbook)]
+    facts = [("It was about", what), ("It lasted", how_long), ("Next", "nothing"), ("Runbook", runbook)]
     return message(f"OK: the alarm {detail['alarmName']} is over", facts)
 
 
