@@ -203,7 +203,8 @@ def _failing(kind: str, subject: Subject, health: Mapping[str, Any], what: str) 
 
 
 def _working(kind: str, subject: Subject, health: Mapping[str, Any], what: str) -> Event:
-    return _health(kind, subject, health, f"{_who(subject)} {what}.")
+    left_out = f" Not probed: {health['left_out']}." if health.get("left_out") else ""
+    return _health(kind, subject, health, f"{_who(subject)} {what}.{left_out}")
 
 
 def _who(subject: Subject) -> str:

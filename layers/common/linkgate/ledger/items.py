@@ -56,6 +56,8 @@ class EndpointRecord:
     service: str
     status: Status
     state: State
+    raw_state: str = ""
+    """EC2's own word for a `state` that is UNKNOWN."""
     account: str = ""
     region: str = ""
     entry: str = ""
@@ -341,7 +343,18 @@ def _is_health(value: object) -> bool:
 
 
 _TIMES = ("open_until", "requested_at", "decided_at", "answered_at", "accepted_at", "verified_at")
-_TEXTS = ("account", "region", "reason", "row", "policy_hash", "ticket", "refusal", "by_hand", "tags_refused")
+_TEXTS = (
+    "account",
+    "raw_state",
+    "region",
+    "reason",
+    "row",
+    "policy_hash",
+    "ticket",
+    "refusal",
+    "by_hand",
+    "tags_refused",
+)
 _READ: Sequence[tuple[str, object, Callable[[Any], object], str]] = (
     *((name, "", _is_text, "a text") for name in _TEXTS),
     ("outcome", "", _among(Outcome, ""), "an outcome"),

@@ -58,8 +58,8 @@ def _log_service(service: str, found: ComparisonResult, logger: Logger) -> None:
         logger.error(f"EC2 refused an act on {endpoint}: {why}")
     for name, why in found.unreadable.items():
         logger.error(f"the ledger's item {name} cannot be read: {why}")
-    for endpoint in found.unknown:
-        logger.error(f"EC2 shows {endpoint} in a state that Linkgate does not know: it is held, or stays what it was")
+    for endpoint, state in sorted(found.unknown.items()):
+        logger.error(f"EC2 shows {endpoint} in a state that nobody knows ({state!r}): it is held, or stays what it was")
     for account, why in found.unplaced.items():
         logger.error(f"nobody can tell where {account} stands in its organisation: {why}")
 

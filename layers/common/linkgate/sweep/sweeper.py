@@ -4,6 +4,7 @@ from collections import ChainMap, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from linkgate.aws.calls import parts
 from linkgate.events.bell import CLOUDTRAIL_ORIGIN, Bell
@@ -18,6 +19,8 @@ from linkgate.sweep.lease import Lease
 from linkgate.sweep.services import ServiceConfigurator, ServicesResult
 from linkgate.sweep.validator import Validator
 
+PATROLS_TURN = timedelta(minutes=15)
+"""How much longer than patrol a sweep has an endpoint be verified: it says so only where patrol cannot any more."""
 TOGETHER = 10
 """Services that one Describe shows: a call for each would be most of a sweep of a hundred services."""
 
@@ -168,6 +171,8 @@ class Sweeper:
         for service in services:
             with result.catching(service):
                 kept[service] = self.comparer.ledger.whole(service)
+                # Before EC2 is asked, which may be what fails, in patrol as well.
+                self.comparer.forget(kept[service][0].values(), "no round of patrol got to it", PATROLS_TURN)
         with result.catching(", ".join(kept)):
             shown = self.comparer.connections.of(kept)
             return [Look(service, *kept[service], shown[service]) for service in kept]
