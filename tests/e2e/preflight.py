@@ -7,7 +7,6 @@ table of another shape it would even import.
 
 import argparse
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -49,8 +48,6 @@ def obstacles(account: Account, canary: bool, runtime: str, tables: Mapping[str,
         yield f"the caller may not {', '.join(missing)}"
     else:
         yield from unknown_runtime(account, runtime)
-    if missing := [tool for tool in ("make", "python3") if not shutil.which(tool)]:
-        yield f"sam build needs {' and '.join(missing)} on the PATH"
     yield from _stack(account)
     for kind, name in tables.items():
         yield from _table(account, kind, name)

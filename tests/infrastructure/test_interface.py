@@ -83,6 +83,7 @@ LONGEST = {
     "AWS::Lambda::Function": ("FunctionName", 64),
     "AWS::Lambda::LayerVersion": ("LayerName", 140),
     "AWS::Logs::LogGroup": ("LogGroupName", 512),
+    "AWS::SNS::Topic": ("TopicName", 256),
 }
 """By type, the property that names a resource, and how many characters that has (API references, CreateX or PutX)."""
 

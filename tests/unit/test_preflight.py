@@ -1,6 +1,5 @@
 """`make preflight`: one sentence about each thing that would keep a stack from being deployed."""
 
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,11 +18,6 @@ RUNTIME = "python3.13"
 
 def table(kind: str, **changed: Any) -> Properties:
     return {"Table": {**TABLES[kind]["Properties"], **changed}}
-
-
-@pytest.fixture(autouse=True)
-def runtimes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: name)
 
 
 def said(
@@ -78,11 +72,6 @@ def test_a_region_without_the_runtime_is_said(monkeypatch: pytest.MonkeyPatch) -
     refused: dict[str, Any] = {"lambda": refusal("ValidationException", RUNTIMES)}
     (sentence,) = said(monkeypatch, **refused)
     assert sentence == f"Lambda has no {RUNTIME} in eu-west-1: choose another Region or Python"
-
-
-def test_a_tool_that_builds_and_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None if name == "make" else name)
-    assert said(monkeypatch) == ["sam build needs make on the PATH"]
 
 
 def test_a_stack_that_failed_is_to_be_deleted_first(monkeypatch: pytest.MonkeyPatch) -> None:
