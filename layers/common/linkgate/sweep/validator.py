@@ -44,7 +44,7 @@ class Validator:
         """
         for key, item in changes.items():
             self._block(key, item)
-        published = self._once.read()
+        published = Once(self.sets, self.bus, PUBLISHED).read()
         about = {_digest(written(key)) for key in changes}
         mine = {member for member in published if member.split("-")[0] in about}
         return self._publish([item for item in changes.values() if item is not None], published, mine)
@@ -78,12 +78,8 @@ class Validator:
         """Publish new problems; those of `mine`, which are about these rows, are forgotten once mended."""
         problems = [row for row in map(self._read, items) if isinstance(row, MalformedRow)]
         now = {f"{_digest(written(row.key))}-{_digest(str(row))}": invalid_row_event(row) for row in problems}
-        self._once.publish(now, published, mine)
+        Once(self.sets, self.bus, PUBLISHED).publish(now, published, mine)
         return {str(row.key): str(row) for row in problems}
-
-    @property
-    def _once(self) -> Once:
-        return Once(self.sets, self.bus, PUBLISHED)
 
     def _read(self, item: Item) -> Row:
         row = parse(item)
