@@ -61,10 +61,13 @@ def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None, sec
     return Deployed(redeploy(lab, demo), demo)
 
 
-def redeploy(lab: LabProcess, demo: Mapping[str, str]) -> dict[str, str]:
-    """Deploy what was built of template.yaml beside a demo with these outputs; the stack's outputs. Raises LabError."""
-    _deploy(lab, _built(lab, CHECKOUT / "template.yaml"), STACK, parameters(lab, demo))
-    return outputs(lab, STACK)
+def redeploy(lab: LabProcess, demo: Mapping[str, str], stack: str = STACK, **more: str) -> dict[str, str]:
+    """Deploy what was built of template.yaml beside a demo with these outputs; the stack's outputs. Raises LabError.
+
+    `more` are parameters beside the lab's.
+    """
+    _deploy(lab, _built(lab, CHECKOUT / "template.yaml"), stack, {**parameters(lab, demo), **more})
+    return outputs(lab, stack)
 
 
 def parameters(lab: LabProcess, demo: Mapping[str, str]) -> dict[str, str]:
@@ -146,7 +149,7 @@ def outputs(lab: LabProcess, stack: str, account: str = PROVIDER_ACCOUNT) -> dic
 def _build(lab: LabProcess, template: Path) -> Path:
     """The template that is to be deployed, with its code built beside it."""
     arguments = ("--template-file", str(template), "--build-dir", str(_built(lab, template).parent))
-    _sam(lab, PROVIDER_ACCOUNT, "build", *arguments, "--parameter-overrides", f"PythonRuntime={RUNTIME}")
+    _sam(lab, PROVIDER_ACCOUNT, "build", *arguments)
     return _built(lab, template)
 
 
