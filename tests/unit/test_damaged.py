@@ -59,6 +59,7 @@ VALUES: dict[str, list[object]] = {
     "by_whom": [None],
     "by_hand_at": ["once"],
     "contradiction": ["somehow"],
+    "contradiction_told": ["true"],
     "contradicted_at": ["once"],
     "why": [Decimal(1)],
     "refusal": [False],

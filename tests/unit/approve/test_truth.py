@@ -432,7 +432,13 @@ def test_a_live_connection_is_found_although_the_run_that_saw_other_hands_accept
 
 def test_nothing_that_is_written_of_an_endpoint_is_lost_when_it_is_read() -> None:
     kinds = {"status": "HELD", "state": "available", "settled": False, "claimed": True, "final": True, "tries": 7}
-    kinds |= {"outcome": "accept", "mode": "enforce", "recent": "110", "contradiction": "live_not_allowed"}
+    kinds |= {
+        "outcome": "accept",
+        "mode": "enforce",
+        "recent": "110",
+        "contradiction": "live_not_allowed",
+        "contradiction_told": True,
+    }
     kinds |= {"health": {"cause": "tcp_timeout"}}
     renamed = {"endpoint": "endpoint_id", "entry": "decision", "unwanted_since": "unwanted_at"}
     names = {one.name: renamed.get(one.name, one.name) for one in fields(EndpointRecord)}

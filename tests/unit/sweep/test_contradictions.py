@@ -112,6 +112,15 @@ def test_who_is_live_and_not_allowed_is_kept_and_counted_and_rings_where_somebod
     assert (app.known(A).contradiction, found(app)) == ("live_not_allowed", 1)
 
 
+def test_who_was_left_alone_under_off_is_told_once_somebody_wants_to_know() -> None:
+    app = live(reconcile="off")
+    app.edit(SERVICE, CONSUMER, effect="deny")
+    sweeps(app)
+    app.edit(SERVICE, "@settings", mode="enforce", reconcile="report")
+    sweeps(app)
+    assert (told(app), counted(app.settle())) == ([(A, "live_not_allowed")], 1)
+
+
 def test_a_row_that_is_deleted_and_put_back_within_the_grace_is_not_told() -> None:
     app = live(reconcile="report")
     app.delete(SERVICE, CONSUMER)
@@ -161,7 +170,7 @@ def test_a_message_that_the_bus_did_not_take_is_sent_by_the_next_sweep() -> None
     app.edit(SERVICE, CONSUMER, effect="deny")
     app.work(120)
     app.bus.published.clear()
-    app.ledger.alter(A, contradiction="")
+    app.ledger.alter(A, contradiction="", contradiction_told=False)
     app.bus.refusal = RuntimeError("gone")
     assert app.sweeper.sweep("a sweep").failed
     assert app.known(A).contradiction == ""

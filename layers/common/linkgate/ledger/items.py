@@ -97,7 +97,9 @@ class EndpointRecord:
     by_whom: str = ""
     """Whose act that was, as CloudTrail says; "" while nobody knows."""
     contradiction: str = ""
-    """How it contradicts the allow-list (model.Contradiction), as was published; "": it does not."""
+    """How it contradicts the allow-list (model.Contradiction); "": it does not."""
+    contradiction_told: bool = False
+    """Whether a message says so; not under `reconcile: off`, nor where another message does."""
     contradicted_at: datetime | None = None
     """When a sweep first found that; None where it does not."""
     recent: str = ""
@@ -389,6 +391,7 @@ _READ: Sequence[tuple[str, object, Callable[[Any], object], str]] = (
     ("settled", True, _is_flag, "true or false"),
     ("claimed", False, _is_flag, "true or false"),
     ("final", False, _is_flag, "true or false"),
+    ("contradiction_told", False, _is_flag, "true or false"),
     ("contradiction", "", _among(Contradiction, ""), "a contradiction"),
     ("recent", "", _is_rounds, "rounds such as 110"),
     ("health", {}, _is_health, "what a round found, with times"),

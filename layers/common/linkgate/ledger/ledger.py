@@ -226,10 +226,13 @@ class Ledger:
         condition = Is("unwanted_at", stamp(known.unwanted_since), or_absent=not known.unwanted_since)
         self._store.write(Write(ItemKey(known.endpoint), {"unwanted_at": stamp(since)}, [NOT_NEWER, condition]))
 
-    def contradicted(self, known: EndpointRecord, contradiction: Contradiction | None, since: datetime | None) -> None:
-        """Keep how an endpoint contradicts the allow-list, as was published, and since when a sweep has known it."""
+    def contradicted(
+        self, known: EndpointRecord, contradiction: Contradiction | None, since: datetime | None, told: bool
+    ) -> None:
+        """Keep how an endpoint contradicts the allow-list, since when a sweep has known it, and whether people do."""
         condition = Is("contradicted_at", stamp(known.contradicted_at), or_absent=not known.contradicted_at)
-        values = {"contradiction": contradiction or "", "contradicted_at": stamp(since)}
+        values: dict[str, Any] = {"contradiction": contradiction or "", "contradicted_at": stamp(since)}
+        values["contradiction_told"] = told
         self._store.write(Write(ItemKey(known.endpoint), values, [NOT_NEWER, condition]))
 
     def untagged(self, known: EndpointRecord) -> None:

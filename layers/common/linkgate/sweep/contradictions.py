@@ -31,19 +31,21 @@ _NOT_ALLOWED = {
 class Finding:
     """What a look found of one connection that contradicts the allow-list, or did.
 
-    `how` and `since` are what the ledger is to keep; `rings` says whether an alarm counts it.
+    `how`, `since` and `told` are what the ledger is to keep; `rings` says whether an alarm counts it.
     """
 
     known: EndpointRecord
     how: Contradiction | None
     since: datetime | None
+    told: bool = False
     event: Event | None = None
     rings: bool = False
 
     @property
     def changes(self) -> bool:
         """Whether the ledger has something else."""
-        return (self.known.contradiction, self.known.contradicted_at) != (self.how or "", self.since)
+        before = self.known.contradiction, self.known.contradicted_at, self.known.contradiction_told
+        return before != (self.how or "", self.since, self.told)
 
 
 def contradiction(one: Judgment) -> Contradiction | None:
@@ -94,18 +96,18 @@ class Contradictions:
 
     def _finding(self, one: Judgment, known: EndpointRecord, how: Contradiction | None) -> Finding:
         if how is None:
-            over = bool(known.contradiction) and not self._silent(known, Contradiction(known.contradiction))
-            event = contradicted_event(known, None, self._story(one, known, None)) if over else None
-            return Finding(known, None, None, event)
+            over = contradicted_event(known, None, self._story(one, known, None)) if known.contradiction_told else None
+            return Finding(known, None, None, event=over)
         live = how is Contradiction.LIVE_NOT_ALLOWED
         since = known.contradicted_at or (self.now if live else known.by_hand_at or self.now)
         patience = A_SWEEP if known.refusal or (live and self.enforced) else timedelta(0)
         patience += self.settings.grace if live else timedelta(0)
         if known.endpoint not in self.withheld and self.now - since < patience:
             return Finding(known, None, since)  # the rows of a moment, or cut by the next look
-        told = known.contradiction == how or self._silent(known, how)
-        event = None if told else contradicted_event(known, how, self._story(one, known, how, since))
-        return Finding(known, how, since, event, self._rings(known, how))
+        told = known.contradiction_told and known.contradiction == how
+        silent = told or self._silent(known, how)
+        event = None if silent else contradicted_event(known, how, self._story(one, known, how, since))
+        return Finding(known, how, since, told or not silent, event, self._rings(known, how))
 
     def _silent(self, known: EndpointRecord, how: Contradiction) -> bool:
         """Whether nobody wants to be told, or another message tells of it."""
@@ -183,7 +185,7 @@ def publish(findings: Sequence[Finding], bus: Bus, ledger: Ledger) -> None:
 
 
 def _keep(one: Finding, ledger: Ledger) -> None:
-    ledger.contradicted(one.known, one.how, one.since)
+    ledger.contradicted(one.known, one.how, one.since, one.told)
 
 
 def _whom(known: EndpointRecord) -> str:
