@@ -169,7 +169,7 @@ RECORD = EndpointRecord(
 )
 HEALTH: dict[str, Any] = {
     "cause": "tcp_refused",
-    "detail": "4 of 4 probes: connection refused",
+    "detail": "4 of 4 probes: 10.1.0.9:443: Connection refused",
     "also": ["zone_unreachable"],
     "beside": ["1 of 2 probes, only at 10.1.1.9 (eu-west-1b): no answer within 2 seconds"],
     "phase": "tcp",

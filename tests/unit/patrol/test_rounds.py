@@ -73,7 +73,7 @@ def test_an_unhealthy_endpoint_is_published_in_words_that_name_the_cause_and_the
         f"Row: {SERVICE}/*",
         f"Since: {since:%Y-%m-%d %H:%M} UTC",
         f"Cause: tcp_refused: {meaning}.",
-        f"Seen: {detail['url']} at 10.1.0.1: {detail['evidence']}",
+        f"Seen: {detail['evidence']}, probed as {detail['url']} at 10.1.0.1",
         f"Next: {step}.",
         "Runbook: docs/runbook.md#tcp_refused",
     ]

@@ -401,15 +401,15 @@ def _most_often(events: Sequence[Event]) -> list[tuple[str, str]]:
 def _failing(kind: str, subject: EndpointRecord, health: Mapping[str, Any], word: str, what: str) -> Event:
     cause = str(health["cause"])
     meaning, step = CAUSES[cause]
-    zone = f" in {health['zone']}" if health["zone"] else ""
-    probed = f"{health['url']} at {health['address'] or 'no address'}{zone}: " if health["url"] else ""
+    where = (f" {word} {health[name]}" for word, name in (("at", "address"), ("in", "zone")) if _new(health, name))
+    probed = f", probed as {health['url']}{''.join(where)}" if health["url"] else ""
     also = zip(health["also"], health.get("beside", ()), strict=False)
     rejected = f"rejected by {subject.by_whom}, {moment(subject.by_hand_at)}" if subject.by_whom else ""
     facts = [
         *_consumer(subject, row_words(subject.row, subject.row_owner, subject.ticket)),
         ("Since", moment(_time(health.get("failing_since", "")))),
         ("Cause", f"{cause}: {meaning}."),
-        ("Seen", f"{probed}{health['detail']}"),
+        ("Seen", f"{health['detail']}{probed}"),
         ("Done", rejected if cause == "connection_rejected" else ""),
         *(("Also", f"{other}: {seen}") for other, seen in also),
         ("Not probed", str(health.get("left_out", ""))),
@@ -418,6 +418,11 @@ def _failing(kind: str, subject: EndpointRecord, health: Mapping[str, Any], word
     ]
     summary = message(f"{word}: {_who(subject)}: {what}", facts)
     return _health(kind, subject, health, summary, meaning, step)
+
+
+def _new(health: Mapping[str, Any], name: str) -> bool:
+    """Whether it is said where, and the evidence does not say so itself."""
+    return bool(health[name]) and health[name] not in health["detail"]
 
 
 def _working(kind: str, subject: EndpointRecord, health: Mapping[str, Any], word: str, what: str) -> Event:
