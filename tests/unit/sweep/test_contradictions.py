@@ -145,6 +145,15 @@ def test_whom_the_breaker_keeps_is_told_by_the_breaker_alone_but_kept_and_counte
     assert (app.known(A).contradiction, found(app)) == ("live_not_allowed", 2)
 
 
+def test_who_is_released_and_cut_at_that_look_is_not_told_as_still_in() -> None:
+    app = live(2, reconcile="enforce", max_cuts=1, grace="0s")
+    app.delete(SERVICE, CONSUMER)
+    sweeps(app)
+    app.edit(SERVICE, "@release", endpoints={A, endpoint_id(2)})
+    sweeps(app)
+    assert (app.known(A).status, told(app), app.known(A).contradiction) == (Status.CUT, [], "")
+
+
 def test_what_ec2_refuses_for_longer_than_a_sweep_is_told_in_its_words() -> None:
     app = live()
     app.world.forbidden.add(SERVICE)
