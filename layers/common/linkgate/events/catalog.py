@@ -1,7 +1,6 @@
 """The catalogue of events: every detail-type that Linkgate publishes is made here, and nowhere else."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,12 +25,11 @@ RECREATE = "EC2 accepts a rejected connection no more: the consumer must recreat
 
 UNHEALTHY, RECOVERED = "Endpoint Unhealthy", "Endpoint Recovered"
 ROW_INVALID, EXPIRING_SOON = "Allow List Row Invalid", "Expiring Soon"
-CONTRADICTED = "Allow List Contradicted"
-NAMED, NAMED_LINES = 5, 20
-"""Endpoints, rows and services that a message names at most, and those that it gives a line each."""
+CONTRADICTED, GROUPED = "Allow List Contradicted", "Events Grouped"
+NAMED_LINES = 20
+"""Endpoints that the breaker's message names at most."""
 MOST_RELEASED = 1000
 """Endpoints in the row that a message shows."""
-_REASONS = {UNHEALTHY: "cause", ROW_INVALID: "attribute", EXPIRING_SOON: "expires_at", CONTRADICTED: "cause"}
 _CONTRADICTED = {
     Contradiction.ALLOWED_NOT_LIVE: (
         "OUT",
@@ -351,51 +349,6 @@ def accepted_again_event(subject: EndpointRecord, decision: Decision, now: datet
     detail |= {"who": subject.by_whom, "reason": decision.reason, "row": row, "cause": by, "step": ""}
     headline = f"ACCEPTED AGAIN: {_who(subject)}: rejected by hand"
     return Event(CONTRADICTED, detail | {"summary": message(headline, facts)})
-
-
-def grouped_event(words: str, events: Sequence[Event]) -> Event:
-    """What one message says for many events of a kind; `words` says what they have in common."""
-    details = [event.detail for event in events]
-    services = sorted({_service(detail) for detail in details})
-    first = [str(detail.get("endpoint_id") or detail["row"]) for detail in details[:NAMED]]
-    facts = [
-        ("Services", _some(services)),
-        *_most_often(events),
-        (f"The first {len(first)}", "".join(f"\n  {_named(detail)}" for detail in details[:NAMED])),
-        ("All of them", f"each is on the bus as {events[0].kind}; the runbook says how to list them."),
-        ("Runbook", f"{RUNBOOK}events-grouped"),
-    ]
-    detail = {"kind": events[0].kind, "count": len(details), "services": services[:100], "first": first}
-    return Event("Events Grouped", detail | {"summary": message(f"{len(details)} {words}", facts)})
-
-
-def _named(detail: Mapping[str, object]) -> str:
-    return f"{detail['endpoint_id']} of account {detail['account']}" if "endpoint_id" in detail else str(detail["row"])
-
-
-def _service(detail: Mapping[str, object]) -> str:
-    return str(detail.get("service_id") or str(detail["row"]).partition("/")[0])
-
-
-def _some(services: Sequence[str]) -> str:
-    more = f" and {len(services) - NAMED} more" if len(services) > NAMED else ""
-    return f"{', '.join(services[:NAMED])}{more}"
-
-
-def _most_often(events: Sequence[Event]) -> list[tuple[str, str]]:
-    """What most of the events say, with what to do about it; nothing where nothing is to be done."""
-    field = _REASONS.get(events[0].kind)
-    if field is None:
-        return []
-    ((reason, count),) = Counter(str(event.detail[field]) for event in events).most_common(1)
-    detail = next(event.detail for event in events if str(event.detail[field]) == reason)
-    often = f"Cause of {'all' if count == len(events) else count}"
-    if events[0].kind == UNHEALTHY:
-        return [(often, f"{reason}: {detail['meaning']}."), ("Next", f"{detail['step']}.")]
-    if events[0].kind == CONTRADICTED:
-        return [(often, reason), ("Next", str(detail["step"]))]
-    example = str(detail["summary"]).partition("\n\n")[2].replace("\n", "\n  ")
-    return [(f"Of {'all' if count == len(events) else count}", f"{field} {reason}, as here:\n  {example}")]
 
 
 def _failing(kind: str, subject: EndpointRecord, health: Mapping[str, Any], word: str, what: str) -> Event:

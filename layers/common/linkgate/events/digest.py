@@ -1,16 +1,21 @@
 """Digests: where many events of a round are alike, people get one message for all of them."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from linkgate.events.bus import Event
-from linkgate.events.catalog import CONTRADICTED, EXPIRING_SOON, RECOVERED, ROW_INVALID, UNHEALTHY, grouped_event
+from linkgate.events.catalog import CONTRADICTED, EXPIRING_SOON, GROUPED, RECOVERED, ROW_INVALID, UNHEALTHY
+from linkgate.events.message import RUNBOOK, message
 from linkgate.health.causes import OPEN
 from linkgate.model import Contradiction
 
 MOST_ALONE = 5
 """Events of a round that are alike and yet are a message each."""
+NAMED = 5
+"""Endpoints, rows and services that a digest names at most."""
+_REASONS = {UNHEALTHY: "cause", ROW_INVALID: "attribute", EXPIRING_SOON: "expires_at", CONTRADICTED: "cause"}
+"""What a digest says of most: the field of each kind that events share."""
 _WORDS = {
     UNHEALTHY: "endpoints are UNHEALTHY",
     RECOVERED: "endpoints RECOVERED",
@@ -34,7 +39,7 @@ def grouped(events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
     for event in events:
         alike[_words(event)].append(event)
     many = {words: some for words, some in alike.items() if words and len(some) > MOST_ALONE}
-    digests = [grouped_event(words, some) for words, some in many.items()]
+    digests = [_grouped(words, some) for words, some in many.items()]
     return digests, [_marked(event) if _words(event) in many else event for event in events]
 
 
@@ -47,3 +52,48 @@ def _words(event: Event) -> str:
 
 def _marked(event: Event) -> Event:
     return replace(event, detail={**event.detail, "grouped": True})
+
+
+def _grouped(words: str, events: Sequence[Event]) -> Event:
+    """What one message says for many events of a kind; `words` says what they have in common."""
+    details = [event.detail for event in events]
+    services = sorted({_service(detail) for detail in details})
+    first = [str(detail.get("endpoint_id") or detail["row"]) for detail in details[:NAMED]]
+    facts = [
+        ("Services", _some(services)),
+        *_most_often(events),
+        (f"The first {len(first)}", "".join(f"\n  {_named(detail)}" for detail in details[:NAMED])),
+        ("All of them", f"each is on the bus as {events[0].kind}; the runbook says how to list them."),
+        ("Runbook", f"{RUNBOOK}events-grouped"),
+    ]
+    detail = {"kind": events[0].kind, "count": len(details), "services": services[:100], "first": first}
+    return Event(GROUPED, detail | {"summary": message(f"{len(details)} {words}", facts)})
+
+
+def _named(detail: Mapping[str, object]) -> str:
+    return f"{detail['endpoint_id']} of account {detail['account']}" if "endpoint_id" in detail else str(detail["row"])
+
+
+def _service(detail: Mapping[str, object]) -> str:
+    return str(detail.get("service_id") or str(detail["row"]).partition("/")[0])
+
+
+def _some(services: Sequence[str]) -> str:
+    more = f" and {len(services) - NAMED} more" if len(services) > NAMED else ""
+    return f"{', '.join(services[:NAMED])}{more}"
+
+
+def _most_often(events: Sequence[Event]) -> list[tuple[str, str]]:
+    """What most of the events say, with what to do about it; nothing where nothing is to be done."""
+    field = _REASONS.get(events[0].kind)
+    if field is None:
+        return []
+    ((reason, count),) = Counter(str(event.detail[field]) for event in events).most_common(1)
+    detail = next(event.detail for event in events if str(event.detail[field]) == reason)
+    often = f"Cause of {'all' if count == len(events) else count}"
+    if events[0].kind == UNHEALTHY:
+        return [(often, f"{reason}: {detail['meaning']}."), ("Next", f"{detail['step']}.")]
+    if events[0].kind == CONTRADICTED:
+        return [(often, reason), ("Next", str(detail["step"]))]
+    example = str(detail["summary"]).partition("\n\n")[2].replace("\n", "\n  ")
+    return [(f"Of {'all' if count == len(events) else count}", f"{field} {reason}, as here:\n  {example}")]
