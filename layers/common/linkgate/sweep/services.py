@@ -80,13 +80,13 @@ class ServiceConfigurator:
         """Publish the problems of each service where they are others than those published last."""
         before = self.sets.read([LOST]).get(LOST, frozenset())
         services = {*managed, *missing, *before}
-        names = list(map(problems_name, services))
-        published, since, now = self.sets.read(names), self.sets.since(names), self.now()
+        published, now = self.sets.read(map(problems_name, services)), self.now()
         for service in sorted(services - found.unknown):
             name, wrong = problems_name(service), found.misconfigured.get(service, ())
             last = published.get(name, frozenset())
             if last != frozenset(wrong):
                 try:
+                    since = self.sets.since([name])
                     began = datetime.fromisoformat(since[name]) if name in since else now
                     self.bus.publish([misconfigured_event(service, wrong, last, began, now)])
                     self.sets.keep(name, last, frozenset(wrong), began.isoformat())
