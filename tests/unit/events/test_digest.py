@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from linkgate.events.bus import Event
-from linkgate.events.catalog import CONTRADICTED, EXPIRING_SOON, RECOVERED, ROW_INVALID, UNHEALTHY
+from linkgate.events.catalog import CONTRADICTED, EXPIRING_SOON, MISCONFIGURED, RECOVERED, ROW_INVALID, UNHEALTHY
 from linkgate.events.digest import MOST_ALONE, grouped
 from linkgate.health.causes import CAUSES, OPEN
 
@@ -13,7 +13,7 @@ from tests.fakes import FakeBus
 from tests.world import endpoint_id, service_id
 
 CLOSED = "Endpoint Connection Closed"
-KINDS = (UNHEALTHY, RECOVERED, ROW_INVALID, EXPIRING_SOON, CONTRADICTED)
+KINDS = (UNHEALTHY, RECOVERED, ROW_INVALID, EXPIRING_SOON, CONTRADICTED, MISCONFIGURED)
 
 
 def sample(kind: str, **changes: object) -> Event:
@@ -87,6 +87,14 @@ def test_who_is_in_is_told_apart_from_who_is_out() -> None:
         "6 connections are OUT and allowed",
         "6 connections are IN and not allowed",
     ]
+
+
+def test_services_that_are_open_are_told_apart_and_first_of_all_with_what_to_do() -> None:
+    wrong = [sample(MISCONFIGURED, problems=["the service is Deleting, not Available"]) for _ in range(6)]
+    first, second = told([*[sample(MISCONFIGURED)] * 6, *wrong])
+    assert str(first.detail["summary"]).startswith("6 services let everybody in: OPEN\n")
+    assert "\nNext: aws ec2 modify-vpc-endpoint-service-configuration" in str(first.detail["summary"])
+    assert str(second.detail["summary"]).startswith("6 services are MISCONFIGURED\n")
 
 
 def test_a_digest_of_rows_shows_what_is_wrong_with_most_of_them() -> None:

@@ -26,6 +26,7 @@ RECREATE = "EC2 accepts a rejected connection no more: the consumer must recreat
 UNHEALTHY, RECOVERED = "Endpoint Unhealthy", "Endpoint Recovered"
 ROW_INVALID, EXPIRING_SOON = "Allow List Row Invalid", "Expiring Soon"
 CONTRADICTED, GROUPED = "Allow List Contradicted", "Events Grouped"
+MISCONFIGURED = "Endpoint Service Misconfigured"
 NAMED_LINES = 20
 """Endpoints that the breaker's message names at most."""
 MOST_RELEASED = 1000
@@ -220,7 +221,7 @@ def misconfigured_event(
         was = [("It was", one) for one in sorted(before)]
         facts = [*was, ("It lasted", lasted(since, now)), ("Next", "nothing")]
         headline = f"MENDED: {service} is configured as it should be"
-    return Event("Endpoint Service Misconfigured", detail | {"summary": message(headline, facts)})
+    return Event(MISCONFIGURED, detail | {"summary": message(headline, facts)})
 
 
 def step_for(problem: str) -> str:

@@ -5,7 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from linkgate.events.bus import Event
-from linkgate.events.catalog import CONTRADICTED, EXPIRING_SOON, GROUPED, RECOVERED, ROW_INVALID, UNHEALTHY
+from linkgate.events.catalog import (
+    CONTRADICTED,
+    EXPIRING_SOON,
+    GROUPED,
+    MISCONFIGURED,
+    OPEN_GATE,
+    RECOVERED,
+    ROW_INVALID,
+    UNHEALTHY,
+    step_for,
+)
 from linkgate.events.message import RUNBOOK, message
 from linkgate.health.causes import OPEN
 from linkgate.model import Contradiction
@@ -22,6 +32,7 @@ _WORDS = {
     ROW_INVALID: "ROWS of the allow-list CANNOT BE READ",
     EXPIRING_SOON: "rows of the allow-list END SOON",
     CONTRADICTED: "connections are AS ALLOWED again",
+    MISCONFIGURED: "services are MENDED",
 }
 """What each kind says of many: those of which a round may have many, and of which people get messages."""
 _CONTRADICTING: Mapping[str, str] = {
@@ -47,7 +58,15 @@ def _words(event: Event) -> str:
     """What is said of many events like this one; "" of kinds that have no digest."""
     if event.detail.get("cause") == OPEN:
         return "endpoints that must stay out GET IN"  # not to be overlooked among those that do not answer
+    if problems := _problems(event):
+        return "services let everybody in: OPEN" if problems.startswith(OPEN_GATE) else "services are MISCONFIGURED"
     return _CONTRADICTING.get(str(event.detail.get("contradiction", "")), _WORDS.get(event.kind, ""))
+
+
+def _problems(event: Event) -> str:
+    """What is wrong with a service, in one text; "" of other events."""
+    problems = event.detail.get("problems")
+    return "; ".join(map(str, problems)) if isinstance(problems, list) else ""
 
 
 def _marked(event: Event) -> Event:
@@ -58,7 +77,7 @@ def _grouped(words: str, events: Sequence[Event]) -> Event:
     """What one message says for many events of a kind; `words` says what they have in common."""
     details = [event.detail for event in events]
     services = sorted({_service(detail) for detail in details})
-    first = [str(detail.get("endpoint_id") or detail["row"]) for detail in details[:NAMED]]
+    first = [str(_subject(detail)) for detail in details[:NAMED]]
     facts = [
         ("Services", _some(services)),
         *_most_often(events),
@@ -71,7 +90,12 @@ def _grouped(words: str, events: Sequence[Event]) -> Event:
 
 
 def _named(detail: Mapping[str, object]) -> str:
-    return f"{detail['endpoint_id']} of account {detail['account']}" if "endpoint_id" in detail else str(detail["row"])
+    of = f" of account {detail['account']}" if "endpoint_id" in detail else ""
+    return f"{_subject(detail)}{of}"
+
+
+def _subject(detail: Mapping[str, object]) -> object:
+    return detail.get("endpoint_id") or detail.get("row") or detail["service_id"]
 
 
 def _service(detail: Mapping[str, object]) -> str:
@@ -85,15 +109,19 @@ def _some(services: Sequence[str]) -> str:
 
 def _most_often(events: Sequence[Event]) -> list[tuple[str, str]]:
     """What most of the events say, with what to do about it; nothing where nothing is to be done."""
+    if events[0].kind == MISCONFIGURED:
+        ((problems, count),) = Counter(map(_problems, events)).most_common(1)
+        step = step_for(problems).format(service="<the service>") or "nothing"
+        return [(f"What, of {count}", problems), ("Next", step)]
     field = _REASONS.get(events[0].kind)
     if field is None:
-        return []
+        return [("Next", "nothing")]
     ((reason, count),) = Counter(str(event.detail[field]) for event in events).most_common(1)
     detail = next(event.detail for event in events if str(event.detail[field]) == reason)
     often = f"Cause of {'all' if count == len(events) else count}"
     if events[0].kind == UNHEALTHY:
         return [(often, f"{reason}: {detail['meaning']}."), ("Next", f"{detail['step']}.")]
     if events[0].kind == CONTRADICTED:
-        return [(often, reason), ("Next", str(detail["step"]))]
+        return [(often, reason), ("Next", str(detail["step"] or "nothing"))]
     example = str(detail["summary"]).partition("\n\n")[2].replace("\n", "\n  ")
     return [(f"Of {'all' if count == len(events) else count}", f"{field} {reason}, as here:\n  {example}")]

@@ -7,8 +7,9 @@ from datetime import datetime
 from linkgate.aws.errors import Refusal
 from linkgate.aws.services import EndpointService, EndpointServices, lost
 from linkgate.errors import Unavailable
-from linkgate.events.bus import Bus
+from linkgate.events.bus import Bus, Event
 from linkgate.events.catalog import misconfigured_event
+from linkgate.events.digest import grouped
 from linkgate.ledger.sets import NamedSets
 from linkgate.model import MalformedRow, Mode, Outcome, Sync
 from linkgate.policy.decide import Rows, settings_for
@@ -81,17 +82,22 @@ class ServiceConfigurator:
         before = self.sets.read([LOST]).get(LOST, frozenset())
         services = {*managed, *missing, *before}
         published, now = self.sets.read(map(problems_name, services)), self.now()
+        events, changes = list[Event](), list[tuple[str, frozenset[str], frozenset[str], str]]()
         for service in sorted(services - found.unknown):
             name, wrong = problems_name(service), found.misconfigured.get(service, ())
             last = published.get(name, frozenset())
             if last != frozenset(wrong):
-                try:
-                    since = self.sets.since([name])
-                    began = datetime.fromisoformat(since[name]) if name in since else now
-                    self.bus.publish([misconfigured_event(service, wrong, last, began, now)])
-                    self.sets.keep(name, last, frozenset(wrong), began.isoformat())
-                except Unavailable as error:
-                    found.failed[f"the configuration of {service}"] = error
+                since = self.sets.since([name])
+                began = datetime.fromisoformat(since[name]) if name in since else now
+                events.append(misconfigured_event(service, wrong, last, began, now))
+                changes.append((name, last, frozenset(wrong), began.isoformat()))
+        try:
+            for some in grouped(events):
+                self.bus.publish(some)
+            for change in changes:
+                self.sets.keep(*change)
+        except Unavailable as error:
+            found.failed["what is wrong with services"] = error
         if before != missing:
             self.sets.keep(LOST, before, missing)
 
