@@ -130,7 +130,7 @@ def test_the_breakers_message_names_whom_it_keeps_and_its_command_lets_exactly_t
 ) -> None:
     settings(reconcile="enforce", max_cuts="0")
     provider.put_row(account, effect="deny", owner="payments", ticket="OPS-9")
-    mail = mailbox.wait(f"BREAKER: 1 cuts on {deployed.service}")
+    mail = mailbox.wait(f"BREAKER: 1 cut is withheld on {deployed.service}")
     row = f"{deployed.service}/{account} (owner payments, ticket OPS-9)"
     assert f"\n  {live} of account {account}: denied, {row}\n" in mail.text
     command = shlex.split(next(line for line in mail.text.splitlines() if "put-item" in line))

@@ -177,9 +177,9 @@ def tripped_event(service: str, acts: str, withheld: Sequence[Withheld], lets: s
     endpoints = [one.endpoint for one in withheld]
     cuts = acts == "cuts"
     what = (
-        f"{len(withheld)} live connections are to be cut, and {lets} lets fewer be cut in an hour: nobody is."
+        f"{_several(len(withheld), 'live connection')} to be cut, and {lets} lets fewer be cut in an hour: nobody is."
         if cuts
-        else f"{len(withheld)} requests are to be rejected beyond what {lets} lets through in an hour: they wait."
+        else f"{_several(len(withheld), 'request')} to be rejected beyond what {lets} lets through in an hour: they wait."
     )
     back = "put back the rows that let them in; that ends it." if cuts else "let rows allow them."
     named = [f"\n  {one.endpoint} of account {one.account}: {one.reason}" for one in withheld[:NAMED_LINES]]
@@ -194,9 +194,13 @@ def tripped_event(service: str, acts: str, withheld: Sequence[Withheld], lets: s
         ("Next, if not", f"this row has exactly these {'cut' if cuts else 'rejected'}; delete it then:\n  {release}"),
         ("Runbook", f"{RUNBOOK}breaker-tripped"),
     ]
-    summary = message(f"BREAKER: {len(withheld)} {acts} on {service} are withheld", facts)
+    summary = message(f"BREAKER: {_several(len(withheld), acts[:-1])} withheld on {service}", facts)
     detail = {"service_id": service, "acts": acts, "endpoints": endpoints[:100], "count": len(withheld)}
     return Event("Breaker Tripped", detail | {"summary": summary})
+
+
+def _several(count: int, name: str) -> str:
+    return f"1 {name} is" if count == 1 else f"{count} {name}s are"
 
 
 def misconfigured_event(
