@@ -179,7 +179,7 @@ def tripped_event(service: str, acts: str, withheld: Sequence[Withheld], lets: s
     what = (
         f"{_several(len(withheld), 'live connection')} to be cut, and {lets} lets fewer be cut in an hour: nobody is."
         if cuts
-        else f"{_several(len(withheld), 'request')} to be rejected beyond what {lets} lets through in an hour: they wait."
+        else f"{_several(len(withheld), 'request')} to be rejected beyond what {lets} lets through an hour: they wait."
     )
     back = "put back the rows that let them in; that ends it." if cuts else "let rows allow them."
     named = [f"\n  {one.endpoint} of account {one.account}: {one.reason}" for one in withheld[:NAMED_LINES]]
