@@ -2,7 +2,8 @@
 
 import pytest
 from linkgate.model import MalformedRow
-from linkgate.policy.rows import key_of, parse
+from linkgate.policy.canary import invocable
+from linkgate.policy.rows import CanaryRow, key_of, parse
 
 from tests import gallery
 
@@ -30,8 +31,8 @@ REGIONS = f"expected Region names such as eu-west-1, {ENTRIES}"
 ENDPOINTS = f"expected endpoint ids such as vpce-0123456789abcdef0, {ENTRIES}"
 PROBE = f"expected probe URLs without a host such as tcp://:443 or https://:443/healthz, {ENTRIES}"
 OPTIONS = "expected options status, body and server_name behind #, once each"
-ARN = "arn:aws:lambda:eu-west-1:222222222222:function:canary"
-FUNCTION = f"expected the ARN of a Lambda function such as {ARN}"
+ARN = "arn:aws:lambda:eu-west-1:222222222222:function:linkgate-canary-payments"
+FUNCTION = f"expected the ARN of a canary's function such as {ARN}"
 
 PROBLEMS = {
     "service": ("service", f"service is 'vpce-svc-orders': {SERVICE}"),
@@ -208,3 +209,13 @@ def test_nothing_else_is_wrong_with_a_malformed_row_of_the_gallery(name: str) ->
     if attribute in GOOD:
         mended[attribute] = GOOD[attribute]
     assert not isinstance(parse(mended), MalformedRow)
+
+
+def test_the_function_that_a_message_shows_as_an_example_is_one_that_a_row_may_name() -> None:
+    for name in ("canary-function-form", "canary-function-region", "canary-function-type"):
+        item = gallery.malformed()[name]
+        found = parse(item)
+        assert isinstance(found, MalformedRow)
+        row = parse({**item, "function": found.problem.rpartition(" such as ")[2]})
+        assert isinstance(row, CanaryRow)
+        assert invocable(row, own="") == row

@@ -142,7 +142,8 @@ def health_event(subject: Subject, before: Status, status: Status, health: Mappi
     if status is before:
         return None
     if status is Status.ACCEPTED:
-        return _failing("Endpoint Unprobed", subject, health, "is verified no more")
+        was = "verified no more" if before is Status.VERIFIED else "called unhealthy no more: nobody knows how it is"
+        return _failing("Endpoint Unprobed", subject, health, f"is {was}")
     if status is Status.UNHEALTHY:
         return _failing(UNHEALTHY, subject, health, "is unhealthy")
     if before is Status.UNHEALTHY:
