@@ -38,12 +38,32 @@ PROBLEMS = {
     "service": ("service", f"service is 'vpce-svc-orders': {SERVICE}"),
     "service-short": ("service", f"service is 'vpce-svc-0123456789abcdef': {SERVICE}"),
     "consumer": ("consumer", f"consumer is '22222222222': {CONSUMER}"),
-    "consumer-blank": ("consumer", f"consumer is '222222222222 ': {CONSUMER}"),
+    "consumer-blank": ("consumer", f"consumer is '222222222222 ', did you mean 222222222222? {CONSUMER}"),
+    "consumer-dashes": ("consumer", f"consumer is '3333-3333-3333', did you mean 333333333333? {CONSUMER}"),
+    "consumer-arn": (
+        "consumer",
+        f"consumer is 'arn:aws:iam::333333333333:root', did you mean 333333333333? {CONSUMER}",
+    ),
+    "consumer-endpoint-arn": (
+        "consumer",
+        "consumer is 'arn:aws:ec2:eu-west-1:222222222222:vpc-endpoint/vpce-0a1b2c3d4e5f60718', "
+        f"did you mean vpce-0a1b2c3d4e5f60718? {CONSUMER}",
+    ),
+    "service-name": (
+        "service",
+        "service is 'com.amazonaws.vpce.eu-west-1.vpce-svc-0123456789abcdef0', "
+        f"did you mean vpce-svc-0123456789abcdef0? {SERVICE}",
+    ),
+    "service-arn": (
+        "service",
+        "service is 'arn:aws:ec2:eu-west-1:111111111111:vpc-endpoint-service/vpce-svc-0123456789abcdef0', "
+        f"did you mean vpce-svc-0123456789abcdef0? {SERVICE}",
+    ),
     "consumer-name": ("consumer", f"consumer is 'payments': {CONSUMER}"),
     "consumer-organization": ("consumer", f"consumer is 'o-1': {CONSUMER}"),
     "consumer-reserved": ("consumer", f"consumer is '@setting': {CONSUMER}"),
     "consumer-short": ("consumer", f"consumer is 'vpce-0a1b2c3d4e5f6071': {CONSUMER}"),
-    "consumer-unit": ("consumer", f"consumer is 'ou-AB12-11111111': {CONSUMER}"),
+    "consumer-unit": ("consumer", f"consumer is 'ou-AB12-11111111', did you mean ou-ab12-11111111? {CONSUMER}"),
     "attribute": ("expires", f"attribute 'expires' {RULE}"),
     "attribute-case": ("Limit", f"attribute 'Limit' {RULE}"),
     "attribute-settings": ("mode", f"attribute 'mode' {RULE}"),
