@@ -45,6 +45,7 @@ preflight: setup-dev ## what would keep a stack from being deployed, before anyt
 
 check: setup-dev .venv/check/ready ## ruff, strict mypy, import-linter, bandit; cfn-lint, sam validate, checkov
 	@$(MAKE) -s --no-print-directory -j2 check-code check-templates
+	@echo ok
 
 check-code:
 	@$(LAB)/ruff check .

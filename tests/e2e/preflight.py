@@ -7,7 +7,6 @@ table of another shape it would even import.
 
 import argparse
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -20,8 +19,9 @@ from tests.e2e.checks import forbidden, unknown_runtime
 from tests.e2e.question import Account, tried
 from tests.infrastructure.stack import ROOT, parsed
 
-LONGEST_STACK, LONGEST_FUNCTION = 128, 64
-"""Characters (CloudFormation and Lambda API references)."""
+LONGEST_STACK, LONGEST_FUNCTION = 60, 64
+"""Characters: of a stack, whose rule AlarmRule names each alarm in a pattern of 2,048 (EventBridge quotas), though
+CloudFormation takes 128; of a function (Lambda API reference)."""
 CANARY = "linkgate-canary-"
 """What stands before the stack's name in the name of a consumer's canary."""
 NEEDED = (
@@ -48,8 +48,6 @@ def obstacles(account: Account, canary: bool, runtime: str, tables: Mapping[str,
         yield f"the caller may not {', '.join(missing)}"
     else:
         yield from unknown_runtime(account, runtime)
-    if not shutil.which(runtime):
-        yield f"sam build needs {runtime} on the PATH: install it, or give PythonRuntime one that is there"
     yield from _stack(account)
     for kind, name in tables.items():
         yield from _table(account, kind, name)
