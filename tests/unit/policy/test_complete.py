@@ -57,14 +57,16 @@ def test_what_is_parsed_stands_in_the_tables_of_the_document(kind: str, name: st
     headings = {"rule": "Attributes of a rule", "@settings": "Attributes of `@settings`"}
     everywhere = name in PEOPLE and documented(section(headings["rule"]), name)
     if kind in headings:
-        assert everywhere or documented(section(headings[kind]), name)
+        there = documented(section(headings[kind]), name)
     else:
-        assert everywhere or re.search(rf"^\| `{kind}\W.*\| `{name}`:", section("Keys"), re.MULTILINE)
+        there = re.search(rf"^\| `{kind}\W.*\| `{name}`:", section("Keys"), re.MULTILINE) is not None
+    where = headings.get(kind, "Keys")
+    assert everywhere or there, f'docs/allow-list.md, "{where}": no row of the table has `{name}` in its first cells'
 
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_an_option_stands_in_the_table_of_the_document(name: str) -> None:
-    assert documented(section("Probes"), name)
+    assert documented(section("Probes"), name), f'docs/allow-list.md, "Probes": the table of options has no `{name}`'
 
 
 # ------------------------------------------------------------------ an example of it that is wrong
@@ -120,12 +122,13 @@ def test_an_attribute_stands_in_a_conformance_case_that_comes_out_otherwise_with
 @pytest.mark.parametrize(("kind", "name"), [one for one in ATTRIBUTES if one[0] not in ("rule", "@settings")])
 def test_an_attribute_of_another_row_stands_in_a_conformance_case(kind: str, name: str) -> None:
     there = (name in item and kind_of(key) == kind for case in CASES for key, item in case.rows.items())
-    assert name in PEOPLE or any(there)
+    assert name in PEOPLE or any(there), f"tests/policy/ has no row {kind} with {name}"
 
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_an_option_stands_in_a_conformance_case(name: str) -> None:
-    assert any(f"{name}=" in str(item.get("probe")) for case in CASES for item in case.rows.values())
+    there = (f"{name}=" in str(item.get("probe")) for case in CASES for item in case.rows.values())
+    assert any(there), f"tests/policy/ has no settings whose probe has the option {name}"
 
 
 # ------------------------------------------------------------------ somebody acts on it
@@ -149,9 +152,9 @@ ACTING = [
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(ServiceSettings)])
 def test_a_setting_is_read_where_somebody_acts_on_it(name: str) -> None:
-    assert any(name in loads(module) for module in ACTING)
+    assert any(name in loads(module) for module in ACTING), f"nothing in approve, sweep, patrol or policy reads {name}"
 
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_an_option_is_read_where_targets_are_made(name: str) -> None:
-    assert name in loads("health/targets.py")
+    assert name in loads("health/targets.py"), f"no canary is told {name}"
