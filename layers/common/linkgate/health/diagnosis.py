@@ -84,7 +84,7 @@ class _Comparison:
         cause, evidence, also = found[0], self._evidence(found[0]), tuple(found[1:])
         shown = self._showing(cause)[0]
         if self._stranger and cause == "tcp_timeout" and not self._answering:
-            return Diagnosis(STRANGER, f"canary {self._stranger} never crossed it; {evidence}", shown, (cause, *also))
+            return Diagnosis(STRANGER, f"canary {self._stranger} never crossed it; {evidence}", shown, also)
         return Diagnosis(cause, evidence, shown, also)
 
     def _showing(self, cause: str) -> list[Verdict]:
