@@ -32,7 +32,7 @@ def test_current_says_why_a_connection_waits_from_the_row_to_what_ec2_refuses(
     until(
         why, lambda text: text.startswith(f"Waits: {row} cannot be read, so it lets nobody new in (attribute 'expires'")
     )
-    until(lambda: [body for body in told(bodies) if f"{row}: attribute 'expires' is not known here" in body], bool)
+    until(lambda: [one for one in told(bodies) if account in one and "'expires' is not known here" in one], bool)
     provider.put_row(account, effect="allow", limit="0")
     until(why, f"Waits: {row} lets nobody new in (limit = 0); next: raise its limit.")
     provider.put_row(account, effect="allow", limit="1")
