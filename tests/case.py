@@ -42,6 +42,7 @@ class Case:
             "ends": decision.reason.ends,
             "mode": decision.mode,
             "near_misses": {miss.key: miss.reason for miss in decision.near_misses},
+            "people": dict(decision.people),
             "note": words if words and words in decision.note else decision.note,
             "settings": {name: getattr(settings, name, settings) for name in self.expected.get("settings", ())},
         }

@@ -11,8 +11,8 @@ instead.
     organization  {account: [its OUs from the nearest on, the organization]}, `unavailable`, or `no role`
     breaker       `tripped`: as many requests were rejected within the hour as max_rejects lets through; `not tripped`
     expect        outcome, reason; row, as consumer or service/consumer (absent: none decided); cut_now (absent: false);
-                  ends, for a live request; if they matter: mode, near_misses {row: reason}, note (words of it),
-                  settings (some of those in force)
+                  ends, for a live request; if they matter: mode, near_misses {row: reason}, note (words of it), people
+                  {attribute: text}, settings (some of those in force)
 
 Whatever is no list and no map is text, as in DynamoDB's console. A key that is not known is an error.
 """
@@ -40,7 +40,7 @@ FORMS = {
     "unit": UNIT_FORM,
 }
 REQUEST = ("endpoint", "account", "region")
-EXPECT = ("outcome", "reason", "row", "cut_now", "ends", "mode", "near_misses", "note", "settings")
+EXPECT = ("outcome", "reason", "row", "cut_now", "ends", "mode", "near_misses", "note", "people", "settings")
 UNKNOWN = {
     "unavailable": Lineage(unknown=Reason.UNKNOWN_ORGANIZATION, why="AWS Organizations does not answer"),
     "no role": Lineage(unknown=Reason.MALFORMED_ROW, why="the parameter OrganizationsRoleArn is empty"),
@@ -172,6 +172,7 @@ def _expected(service: str, live: bool, written: Mapping[str, Any]) -> dict[str,
         "mode": Mode,
         "near_misses": lambda misses: {key(row): Reason(reason) for row, reason in misses.items()},
         "note": str,
+        "people": dict,
         "settings": _settings,
     }
     return {"row": None, "cut_now": False} | {name: read[name](value) for name, value in written.items()}

@@ -41,7 +41,7 @@ from linkgate.ledger.table import (
 )
 from linkgate.model import Connection, Outcome, RowKey
 from linkgate.patrol.canaries import Canaries
-from linkgate.patrol.routing import region_of
+from linkgate.policy.canary import region_of
 from linkgate.policy.decide import Rows
 from linkgate.policy.principals import Change
 from linkgate.policy.rows import Item

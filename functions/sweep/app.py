@@ -69,7 +69,7 @@ def application() -> tuple[Settings, Sweeper]:
         configurator=ServiceConfigurator(
             EndpointServices(ec2, settings.tag_value), sets, bus, settings.notification_topic_arn, now
         ),
-        validator=Validator(sets, bus, organization is not None),
+        validator=Validator(sets, bus, organization is not None, settings.canary_function),
         expiring=ExpiringRows(sets, bus, settings.expiring_soon, now),
         gaps=StackGaps(sets, bus, Topic(clients.client("sns"), settings.alarm_topic_arn), settings.gaps),
         lease=Lease(table, now),

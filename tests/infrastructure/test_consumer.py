@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from linkgate.patrol.routing import PREFIX
+from linkgate.policy.canary import PREFIX
 
 from tests.infrastructure.needs import LOGS, NETWORK
 from tests.infrastructure.stack import ROOT, Check, Spoiled, Stack, arn, handler_of

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from linkgate.health.causes import CAUSES, DERIVED, RANK
+from linkgate.health.causes import CAUSES, DERIVED, RANK, STRANGER
 from linkgate.health.diagnosis import STATES
 
 from lab.story.faults import FAULTS, HIDES, visible
@@ -20,7 +20,7 @@ PROBED = {
     *("http_timeout", "http_closed", "http_status", "body_mismatch", "unexpectedly_open", "probe_error"),
 }
 DIAGNOSED = {
-    *("connection_pending", "connection_rejected", "endpoint_deleted"),
+    *("connection_pending", "connection_rejected", "endpoint_deleted", "never_verified"),
     *("zone_unreachable", "packet_loss", "private_name_missing", "private_name_unverified"),
 }
 
@@ -63,7 +63,7 @@ def test_every_cause_of_a_probe_is_written_in_the_prober() -> None:
 
 def test_the_diagnosis_knows_how_far_every_cause_of_a_probe_got_and_derives_the_others() -> None:
     assert set(RANK) - DERIVED == PROBED - {"unexpectedly_open", "probe_error"}
-    assert DERIVED | set(STATES.values()) == DIAGNOSED
+    assert DERIVED | set(STATES.values()) | {STRANGER} == DIAGNOSED
 
 
 def test_an_unhealthy_event_may_carry_every_cause_but_that_of_a_probe_that_did_not_take_place() -> None:

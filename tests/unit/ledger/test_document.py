@@ -13,6 +13,7 @@ from linkgate.events.bell import Bell
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.table import CURRENT, Write
 from linkgate.model import State, Status
+from linkgate.sweep.gaps import StackGaps
 
 from tests.application import SERVICE, Application
 from tests.world import CONSUMER, OTHER, endpoint_id, service_id
@@ -68,6 +69,7 @@ def _kind(one: Write) -> str:
 
 
 def _everything(app: Application) -> None:
+    app.sweeper = replace(app.sweeper, gaps=StackGaps(app.sets, app.bus, app.subscribers, ("no canary",)))
     app.allow_list.put(SERVICE, CONSUMER, effect="allow", ticket="NET-17", limit=3)
     app.allow_list.put(SERVICE, OTHER, effect="deny")
     app.allow_list.put(SERVICE, endpoint_id(9), effect="allow", expires_at="2026-11-25T00:00:00Z")

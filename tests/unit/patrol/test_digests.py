@@ -64,10 +64,10 @@ def test_what_cannot_be_judged_of_one_endpoint_keeps_no_other_of_its_service_fro
 ) -> None:
     join(app, B)
 
-    def fails(found: Any, evidence: Any, before: Any, now: Any, recent: str) -> dict[str, Any]:
+    def fails(*facts: Any) -> dict[str, Any]:
         if next(failing, False):
             raise KeyError("nobody thought of it")
-        return record(found, evidence, before, now, recent)
+        return record(*facts)
 
     failing = iter([True])
     monkeypatch.setattr("linkgate.patrol.recorder.record", fails)

@@ -160,6 +160,7 @@ def test_where_ec2_does_not_answer_again_what_it_showed_first_stands(app: Applic
     def silence() -> None:
         app.world.silence = Throttled("RequestLimitExceeded")
 
+    walk(app, "1")
     app.canary.during = silence
     walk(app, "0", "tcp_timeout")
     assert app.known(A).health["cause"] == "tcp_timeout"

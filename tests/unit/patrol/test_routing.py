@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 from linkgate.model import Connection, State
-from linkgate.patrol.routing import CanaryRouting, region_of
+from linkgate.patrol.routing import CanaryRouting, Route
+from linkgate.policy.canary import region_of
 
 from tests.fakes import FakeAllowList
 from tests.world import CONSUMER, OTHER, PROVIDER, endpoint_id, service_id
@@ -23,8 +24,14 @@ def connection(account: str = CONSUMER) -> Connection:
     return Connection(SERVICE, ENDPOINT, account, "eu-west-1", State.AVAILABLE, datetime(2026, 11, 23, tzinfo=UTC))
 
 
+def route(table: FakeAllowList, account: str = CONSUMER, own: str = OWN, provider: str = CONSUMER) -> Route:
+    return CanaryRouting(table.canaries([SERVICE]), own, provider).route(connection(account))
+
+
 def reached(table: FakeAllowList, account: str = CONSUMER, own: str = OWN, provider: str = CONSUMER) -> str:
-    return CanaryRouting(table.canaries([SERVICE]), own, provider).canary_of(connection(account))
+    found = route(table, account, own, provider)
+    assert bool(found.canary) != bool(found.why)
+    return found.canary
 
 
 @pytest.mark.parametrize(("stronger", "weaker"), list(pairwise(KEYS)))
@@ -91,6 +98,19 @@ def test_without_an_own_canary_no_function_without_a_name_is_one() -> None:
     table = FakeAllowList()
     table.put(SERVICE, f"@canary:{OTHER}", function=arn("x"))
     assert reached(table, OTHER, own="") == ""
+
+
+def test_where_nobody_reaches_it_the_row_that_is_missing_or_wrong_is_named() -> None:
+    table, row = FakeAllowList(), f"{SERVICE}/@canary:{OTHER}"
+    assert route(table, OTHER).why == f"no canary reaches it: there is no row {row}"
+    none = "no canary reaches it: this stack has no canary of its own, and there is no row"
+    assert route(table, own="").why == f"{none} {SERVICE}/@canary:{CONSUMER}"
+    table.put(SERVICE, f"@canary:{OTHER}", function=arn("payroll"))
+    assert route(table, OTHER).why.startswith(
+        f'no canary reaches it: row {row}: function is "{arn("payroll")}": expected'
+    )
+    table.put(SERVICE, f"@canary:{OTHER}", function=7)
+    assert route(table, OTHER).why.startswith(f"no canary reaches it: row {row}: function is 7: expected the ARN of")
 
 
 def test_a_canary_is_invoked_in_the_region_of_its_arn() -> None:

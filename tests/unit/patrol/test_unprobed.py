@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from linkgate.errors import Unavailable
+from linkgate.ledger.table import ItemKey
 from linkgate.model import State, Status
 from linkgate.patrol.report import counts
 
@@ -132,13 +133,12 @@ def hours(app: Application, number: float) -> list[str]:
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
-        (lambda it: setattr(it.canary, "own", ""), "no canary reaches it"),
         (lambda it: setattr(it.canary, "error", Unavailable("gone")), "its canary did not come back"),
         (lambda it: setattr(it.world.links[A], "dns_names", ()), "its service's settings or its names give no target"),
         (lambda it: it.canary.causes.update({A: "probe_error"}), "as told"),
         (lambda it: it.canary.mute.add(A), "the canary said nothing about it"),
     ],
-    ids=["no canary", "gone", "no names", "not allowed", "mute"],
+    ids=["gone", "no names", "not allowed", "mute"],
 )
 def test_an_endpoint_is_verified_for_an_hour_after_anybody_found_anything_out_and_then_accepted_again(
     app: Application, spoil: Callable[[Application], Any], why: str
@@ -152,6 +152,83 @@ def test_an_endpoint_is_verified_for_an_hour_after_anybody_found_anything_out_an
     assert detail["evidence"] == why
     assert detail["summary"].startswith(f"UNPROBED: {A} of account {CONSUMER}: ")
     assert (app.known(A).recent, app.known(A).health["detail"]) == ("", why)
+
+
+@pytest.mark.parametrize("rounds", ["111", "000"], ids=["verified", "unhealthy"])
+def test_an_endpoint_that_no_canary_reaches_any_more_loses_at_once_what_was_known_of_it_and_says_why(
+    app: Application, rounds: str
+) -> None:
+    walk(app, rounds)
+    app.bus.published.clear()
+    app.allow_list.put(SERVICE, f"@canary:{A}", function=f"arn:aws:lambda:eu-west-1:{CONSUMER}:function:payroll")
+    app.round()
+    ((kind, detail),) = app.bus.published
+    why = f"no canary reaches it: row {SERVICE}/@canary:{A}: function is"
+    assert (kind, detail["evidence"].startswith(why)) == ("Endpoint Unprobed", True)
+    assert A in detail["summary"]
+    assert detail["evidence"] in detail["summary"]
+    known = app.known(A)
+    assert (known.status, known.recent, known.cause, known.health["phases"]) == (Status.ACCEPTED, "", "probe_error", {})
+    assert known.health["detail"] == detail["evidence"]
+    app.allow_list.delete(SERVICE, f"@canary:{A}")
+    app.canary.causes.clear()
+    assert (hours(app, 1), app.known(A).status) == (["Endpoint Verified"], Status.VERIFIED)
+
+
+def test_an_unhealthy_endpoint_whose_names_give_no_target_is_so_no_more_after_an_hour(app: Application) -> None:
+    walk(app, "000")
+    app.world.links[A].dns_names = ()
+    assert (hours(app, 0.6), app.known(A).status) == ([], Status.UNHEALTHY)
+    assert (hours(app, 1), app.known(A).status) == (["Endpoint Unprobed"], Status.ACCEPTED)
+
+
+def test_why_no_canary_was_ever_sent_is_written_once_and_again_when_it_is_another_reason(app: Application) -> None:
+    join(app, B, OTHER)
+    app.round()
+    row = f"{SERVICE}/@canary:{OTHER}"
+    assert app.known(B).health["detail"] == f"no canary reaches it: there is no row {row}"
+    before = ledger_items(app)
+    app.round()
+    assert ledger_items(app)[ItemKey(B)] == before[ItemKey(B)]
+    app.allow_list.put(SERVICE, f"@canary:{OTHER}", function="payroll")
+    app.round()
+    assert str(app.known(B).health["detail"]).startswith(
+        f'no canary reaches it: row {row}: function is "payroll": expected'
+    )
+    assert app.bus.kinds(B) == []
+
+
+# ------------------------------------------------------------------ never crossed
+
+
+def test_what_nothing_ever_crossed_and_does_not_answer_may_be_in_another_vpc(app: Application) -> None:
+    walk(app, "000", cause="tcp_timeout")
+    known = app.known(A)
+    assert (known.status, known.cause, known.health["also"]) == (Status.UNHEALTHY, "never_verified", [])
+    assert str(known.health["detail"]).startswith(f"canary {OWN_CANARY} never crossed it; 1 of 1 probes: ")
+    assert known.health["phase"] == "tcp"
+
+
+def test_what_its_canary_crossed_before_is_in_its_vpc(app: Application) -> None:
+    walk(app, "1000", cause="tcp_timeout")
+    assert (app.known(A).cause, app.known(A).health["by"]) == ("tcp_timeout", OWN_CANARY)
+
+
+def test_another_canary_than_the_one_that_crossed_it_may_be_in_another_vpc(app: Application) -> None:
+    walk(app, "11")
+    app.allow_list.put(SERVICE, f"@canary:{A}", function=FOREIGN)
+    walk(app, "0", cause="tcp_timeout")
+    assert (app.known(A).cause, app.known(A).health["by"]) == ("never_verified", OWN_CANARY)
+    walk(app, "1")
+    assert app.known(A).health["by"] == FOREIGN
+    walk(app, "0", cause="tcp_timeout")
+    assert app.known(A).cause == "tcp_timeout"
+
+
+@pytest.mark.parametrize("cause", ["tcp_refused", "http_timeout", "dns_not_found"])
+def test_whatever_answered_or_has_no_name_is_blamed_for_what_it_is(app: Application, cause: str) -> None:
+    walk(app, "0", cause=cause)
+    assert app.known(A).cause == cause
 
 
 def test_an_endpoint_that_is_probed_again_after_that_is_verified_again(app: Application) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 from linkgate.model import MalformedRow
-from linkgate.policy.rows import key_of, parse
+from linkgate.policy.canary import invocable
+from linkgate.policy.rows import CanaryRow, key_of, parse
 
 from tests import gallery
 
@@ -30,19 +31,39 @@ REGIONS = f"expected Region names such as eu-west-1, {ENTRIES}"
 ENDPOINTS = f"expected endpoint ids such as vpce-0123456789abcdef0, {ENTRIES}"
 PROBE = f"expected probe URLs without a host such as tcp://:443 or https://:443/healthz, {ENTRIES}"
 OPTIONS = "expected options status, body and server_name behind #, once each"
-ARN = "arn:aws:lambda:eu-west-1:222222222222:function:canary"
-FUNCTION = f"expected the ARN of a Lambda function such as {ARN}"
+ARN = "arn:aws:lambda:eu-west-1:222222222222:function:linkgate-canary-payments"
+FUNCTION = f"expected the ARN of a canary's function such as {ARN}"
 
 PROBLEMS = {
     "service": ("service", f"service is 'vpce-svc-orders': {SERVICE}"),
     "service-short": ("service", f"service is 'vpce-svc-0123456789abcdef': {SERVICE}"),
     "consumer": ("consumer", f"consumer is '22222222222': {CONSUMER}"),
-    "consumer-blank": ("consumer", f"consumer is '222222222222 ': {CONSUMER}"),
+    "consumer-blank": ("consumer", f"consumer is '222222222222 ', did you mean 222222222222? {CONSUMER}"),
+    "consumer-dashes": ("consumer", f"consumer is '3333-3333-3333', did you mean 333333333333? {CONSUMER}"),
+    "consumer-arn": (
+        "consumer",
+        f"consumer is 'arn:aws:iam::333333333333:root', did you mean 333333333333? {CONSUMER}",
+    ),
+    "consumer-endpoint-arn": (
+        "consumer",
+        "consumer is 'arn:aws:ec2:eu-west-1:222222222222:vpc-endpoint/vpce-0a1b2c3d4e5f60718', "
+        f"did you mean vpce-0a1b2c3d4e5f60718? {CONSUMER}",
+    ),
+    "service-name": (
+        "service",
+        "service is 'com.amazonaws.vpce.eu-west-1.vpce-svc-0123456789abcdef0', "
+        f"did you mean vpce-svc-0123456789abcdef0? {SERVICE}",
+    ),
+    "service-arn": (
+        "service",
+        "service is 'arn:aws:ec2:eu-west-1:111111111111:vpc-endpoint-service/vpce-svc-0123456789abcdef0', "
+        f"did you mean vpce-svc-0123456789abcdef0? {SERVICE}",
+    ),
     "consumer-name": ("consumer", f"consumer is 'payments': {CONSUMER}"),
     "consumer-organization": ("consumer", f"consumer is 'o-1': {CONSUMER}"),
     "consumer-reserved": ("consumer", f"consumer is '@setting': {CONSUMER}"),
     "consumer-short": ("consumer", f"consumer is 'vpce-0a1b2c3d4e5f6071': {CONSUMER}"),
-    "consumer-unit": ("consumer", f"consumer is 'ou-AB12-11111111': {CONSUMER}"),
+    "consumer-unit": ("consumer", f"consumer is 'ou-AB12-11111111', did you mean ou-ab12-11111111? {CONSUMER}"),
     "attribute": ("expires", f"attribute 'expires' {RULE}"),
     "attribute-case": ("Limit", f"attribute 'Limit' {RULE}"),
     "attribute-settings": ("mode", f"attribute 'mode' {RULE}"),
@@ -208,3 +229,13 @@ def test_nothing_else_is_wrong_with_a_malformed_row_of_the_gallery(name: str) ->
     if attribute in GOOD:
         mended[attribute] = GOOD[attribute]
     assert not isinstance(parse(mended), MalformedRow)
+
+
+def test_the_function_that_a_message_shows_as_an_example_is_one_that_a_row_may_name() -> None:
+    for name in ("canary-function-form", "canary-function-region", "canary-function-type"):
+        item = gallery.malformed()[name]
+        found = parse(item)
+        assert isinstance(found, MalformedRow)
+        row = parse({**item, "function": found.problem.rpartition(" such as ")[2]})
+        assert isinstance(row, CanaryRow)
+        assert invocable(row, own="") == row

@@ -226,3 +226,45 @@ def test_only_a_row_that_nobody_would_ever_fetch_blocks_a_service(
     item = {**attributes, "service": service, "consumer": consumer}
     if blocks(item):
         assert problem(item).attribute in ("service", "consumer")
+
+
+# ------------------------------------------------------------------ what was meant
+
+
+@pytest.mark.parametrize(
+    ("consumer", "guess"),
+    [
+        ("3333 3333 3333", "333333333333"),
+        ("3333-33333333", "333333333333"),
+        ("arn:aws:sts::333333333333:assumed-role/admin/somebody", "333333333333"),
+        ("arn:aws-cn:iam::333333333333:root", "333333333333"),
+        ("arn:aws:organizations::111111111111:account/o-a1b2c3d4e5/333333333333", "333333333333"),
+        ("arn:aws:organizations::111111111111:ou/o-a1b2c3d4e5/ou-ab12-22222222", "ou-ab12-22222222"),
+        ("arn:aws:organizations::111111111111:organization/o-a1b2c3d4e5", "o-a1b2c3d4e5"),
+        ("VPCE-0A1B2C3D4E5F60718", "vpce-0a1b2c3d4e5f60718"),
+        ("@Settings", "@settings"),
+        ("@canary:3333-3333-3333", "@canary:333333333333"),
+        ("@canary: arn:aws:iam::333333333333:root", "@canary:333333333333"),
+        (" *", "*"),
+    ],
+)
+def test_of_a_consumer_in_another_form_it_is_asked_whether_that_was_meant(consumer: str, guess: str) -> None:
+    found = problem(row({"effect": "allow"}, consumer))
+    assert f"consumer is {consumer!r}, did you mean {guess}? expected" in found.problem
+    assert not isinstance(parse({"service": SERVICE, "consumer": guess, **NEEDED}), MalformedRow) or "@" in guess
+
+
+@pytest.mark.parametrize(
+    "consumer",
+    [
+        *("", "payments", "33333333333", "3333-3333-33333", "vpce-svc-0123456789abcdef0", "arn:aws:s3:::333333333333"),
+        "arn:aws:ec2:eu-west-1:111111111111:vpc-endpoint-service/vpce-svc-0123456789abcdef0",
+        "vpce-0a1b2c3d4e5f60718,vpce-0a1b2c3d4e5f60719",
+        "@release:333333333333",
+    ],
+)
+def test_where_nobody_can_tell_what_was_meant_nothing_is_asked(consumer: str) -> None:
+    assert "did you mean" not in problem(row({"effect": "allow"}, consumer)).problem
+
+
+NEEDED = {"effect": "allow"}

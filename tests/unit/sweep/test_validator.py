@@ -8,6 +8,7 @@ from linkgate.approve.context import ROLE_MISSING
 from linkgate.errors import Unavailable
 from linkgate.ledger.sets import block_name
 from linkgate.model import RowKey
+from linkgate.policy.attributes import CANARY_EXAMPLE
 from linkgate.policy.rows import Item, key_of
 from linkgate.sweep.once import MOST_PUBLISHED
 from linkgate.sweep.validator import PUBLISHED, Validator
@@ -187,3 +188,25 @@ def test_when_the_role_is_given_the_row_is_mended(roleless: Application) -> None
     validator = Validator(roleless.sets, roleless.bus, True)
     assert validator.whole(roleless.allow_list.table, validator.remembered([SERVICE])) == {}
     assert roleless.sets.read([PUBLISHED]) == {}
+
+
+def test_a_canary_row_whose_function_patrol_may_not_invoke_is_named_at_once(app: Application) -> None:
+    payroll = f"arn:aws:lambda:eu-west-1:{CONSUMER}:function:payroll"
+    result = app.edit(SERVICE, f"@canary:{CONSUMER}", function=payroll)
+    row = f"{SERVICE}/@canary:{CONSUMER}"
+    (problem,) = result.malformed.values()
+    assert problem == (
+        f'row {row}: function is "{payroll}": expected a function whose name begins with linkgate-canary, such as '
+        f"{CANARY_EXAMPLE}, or the stack's own canary: patrol may invoke no others"
+    )
+    assert [detail["row"] for kind, detail in app.bus.published if kind == "Allow List Row Invalid"] == [row]
+    assert app.edit(SERVICE, f"@canary:{CONSUMER}", function=CANARY_EXAMPLE).malformed == {}
+
+
+def test_a_canary_row_may_name_the_stacks_own_canary(app: Application) -> None:
+    app.sweeper = replace(
+        app.sweeper, validator=replace(app.sweeper.validator, own_canary="gatehouse-CanaryFunction-1A")
+    )
+    for name, wrong in (("gatehouse-CanaryFunction-1A", 0), ("gatehouse-CanaryFunction-1B", 1)):
+        arn = f"arn:aws:lambda:eu-west-1:{CONSUMER}:function:{name}"
+        assert len(app.edit(SERVICE, f"@canary:{CONSUMER}", function=arn).malformed) == wrong

@@ -295,7 +295,8 @@ def health_event(subject: EndpointRecord, status: Status, health: Mapping[str, A
     if status is before:
         return None
     if status is Status.ACCEPTED:
-        return _failing("Endpoint Unprobed", subject, health, "UNPROBED", "nobody knows any more whether it answers")
+        was = "verified no more" if before is Status.VERIFIED else "called unhealthy no more"
+        return _failing("Endpoint Unprobed", subject, health, "UNPROBED", was)
     if status is Status.UNHEALTHY:
         return _failing(UNHEALTHY, subject, health, "UNHEALTHY", health["cause"])
     if before is Status.UNHEALTHY:

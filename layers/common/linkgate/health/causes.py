@@ -19,6 +19,8 @@ OPEN = "unexpectedly_open"
 """Something answers where the endpoint must stay out."""
 UNKNOWN = "probe_error"
 """The canary could not probe: nothing is known of the endpoint."""
+STRANGER = "never_verified"
+"""Nothing answers a canary that never crossed the endpoint before."""
 
 _ON_THE_WAY = {
     "dns_timeout": Cause(
@@ -124,6 +126,12 @@ CAUSES = {
         "target",
         "read the reason; put a @canary row, mend the canary, or correct the probe's settings or the canary's "
         "parameters",
+    ),
+    STRANGER: Cause(
+        "its canary never crossed it, and nothing answers: the endpoint is in another VPC than its canary, or its "
+        "@canary row names the wrong one; otherwise a security group or network ACL has stopped it from the start",
+        "compare the endpoint's VPC with the canary's; if they differ, put a @canary row for the endpoint with a "
+        "canary of its VPC, else let the canary in by the endpoint's security group",
     ),
     "connection_pending": Cause(
         "the connection waits: nobody accepted it yet, or EC2 is still making it available",

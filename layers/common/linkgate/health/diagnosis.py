@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from linkgate.health.causes import OPEN, RANK, SILENT, UNKNOWN
+from linkgate.health.causes import OPEN, RANK, SILENT, STRANGER, UNKNOWN
 from linkgate.health.targets import Kind
 from linkgate.health.verdict import Verdict
 from linkgate.model import State
@@ -36,13 +36,14 @@ class Diagnosis:
         return self.cause != UNKNOWN
 
 
-def diagnose(verdicts: Iterable[Verdict], state: State, private_dns_state: str = "") -> Diagnosis:
+def diagnose(verdicts: Iterable[Verdict], state: State, private_dns_state: str = "", stranger: str = "") -> Diagnosis:
     """What is wrong with one endpoint that is let in.
 
     `state` is what EC2 shows of the connection after the probes, `private_dns_state` that of the service's private name
     ("" where it has none). The state comes first, then what stops every probe that gets that far, then what stops some;
     among equals, the earlier phase. Without a single probe that took place the cause is `probe_error`, which blames
-    nobody.
+    nobody. `stranger` is the canary if it never crossed this endpoint: where nothing answers it, they may not be in one
+    VPC, which comes before any security group.
     """
     known = sorted(verdicts, key=lambda one: (list(Kind).index(one.target.name.kind), repr(one)))
     usable = [one for one in known if one.good or one.cause in RANK]
@@ -50,7 +51,7 @@ def diagnose(verdicts: Iterable[Verdict], state: State, private_dns_state: str =
         bad = next((one for one in usable if not one.good), None)
         return Diagnosis(STATES[state], f"EC2 shows the connection as {state}", bad)
     if usable:
-        return _Comparison(usable, private_dns_state).diagnosis()
+        return _Comparison(usable, private_dns_state, stranger).diagnosis()
     return Diagnosis(UNKNOWN, known[0].detail, known[0]) if known else Diagnosis(UNKNOWN, "nothing was probed")
 
 
@@ -65,8 +66,9 @@ def diagnose_closed(verdicts: Sequence[Verdict]) -> Diagnosis:
 class _Comparison:
     """All verdicts on an available endpoint side by side, and the cause that each stands for among the others."""
 
-    def __init__(self, verdicts: Sequence[Verdict], private_dns_state: str) -> None:
+    def __init__(self, verdicts: Sequence[Verdict], private_dns_state: str, stranger: str) -> None:
         self._verdicts = verdicts
+        self._stranger = stranger
         self._unverified = private_dns_state.lower() not in ("", "verified")
         resolved = [one for one in verdicts if one.rank >= RANK["tcp_timeout"]]
         self._own = {one.address for one in resolved if not one.private}
@@ -81,9 +83,13 @@ class _Comparison:
         found = sorted(causes, key=lambda cause: (not self._stops_everybody(cause), RANK[cause]))
         if not found:
             return Diagnosis()
-        first, *others = found
-        beside = tuple(map(self._evidence, others))
-        return Diagnosis(first, self._evidence(first), self._showing(first)[0], tuple(others), beside)
+        cause, *others = found
+        evidence, also, beside = self._evidence(cause), tuple(others), tuple(map(self._evidence, others))
+        shown = self._showing(cause)[0]
+        if self._stranger and cause == "tcp_timeout" and not self._answering:
+            said = f"canary {self._stranger} never crossed it; {evidence}"
+            return Diagnosis(STRANGER, said, shown, also, beside)
+        return Diagnosis(cause, evidence, shown, also, beside)
 
     def _showing(self, cause: str) -> list[Verdict]:
         return [one for one, other in self._found if other == cause]

@@ -38,9 +38,12 @@ def status_after(status: Status, recent: str) -> Status:
     return Status.VERIFIED
 
 
-def forgotten(status: Status, health: Mapping[str, Any], now: datetime) -> bool:
-    """Whether nobody has found anything out of a verified endpoint for so long that it is only accepted again."""
-    if status is not Status.VERIFIED:
+def forgotten(status: Status, health: Mapping[str, Any], now: datetime, reached: bool = True) -> bool:
+    """Whether nobody has found anything out of an endpoint for so long that it is only accepted again.
+
+    An unhealthy one that a canary is sent to stays so until the canary says otherwise.
+    """
+    if status is not Status.VERIFIED and (reached or status is not Status.UNHEALTHY):
         return False
     looked_at = health.get("looked_at") or health.get("checked_at")
     return not looked_at or now - datetime.fromisoformat(str(looked_at)) >= FORGOTTEN_AFTER
@@ -52,14 +55,19 @@ def is_open(recent: str, cause: str) -> bool:
 
 
 def record(
-    diagnosis: Diagnosis, evidence: Evidence, before: Mapping[str, Any], now: datetime, recent: str = ""
+    diagnosis: Diagnosis,
+    evidence: Evidence,
+    before: Mapping[str, Any],
+    now: datetime,
+    canary: str = "",
+    recent: str = "",
 ) -> dict[str, Any]:
     """What the ledger keeps of a round; DynamoDB has no floats. Times in ISO 8601, phases in milliseconds.
 
     Of a bad round the verdict that shows what is wrong, of a good one the slowest. `looked_at` is when anybody last
-    found anything out, `errors` is why something was not probed, `left_out` what the canary cannot cross.
-    `failing_since` and `failed_by` are the time of the first bad round and the cause of the last one, while one of the
-    `recent` rounds was bad.
+    found anything out, `errors` is why something was not probed, `left_out` what the canary cannot cross, `by`
+    the `canary` that crossed it last. `failing_since` and `failed_by` are the time of the first bad round and the cause
+    of the last one, while one of the `recent` rounds was bad.
     """
     fails = diagnosis.conclusive and bool(diagnosis.cause)
     failing = fails or "0" in recent
@@ -83,6 +91,7 @@ def record(
         "zone": evidence.zone_of(shown) if shown else "",
         "phases": {name: Decimal(str(value)) for name, value in shown.phases.items()} if shown else {},
         "left_out": evidence.left_out if evidence.probed else str(before.get("left_out", "")),
+        "by": str(before.get("by", "")) if diagnosis.cause else canary,
         "private_seen_at": seen_at,
         "checked_at": now.isoformat(),
         "looked_at": looked_at,
@@ -96,6 +105,8 @@ def outdated(endpoint: str, before: Mapping[str, Any], after: Mapping[str, Any],
     Endpoints grow old at different times, so that thousands are not written in one round.
     """
     if not before.get("checked_at") or before.get("cause") != after["cause"]:
+        return True
+    if before.get("by") and before["by"] != after.get("by"):
         return True
     if bool(before.get("private_seen_at")) != bool(after["private_seen_at"]):
         return True

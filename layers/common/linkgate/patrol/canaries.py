@@ -14,8 +14,8 @@ from linkgate.aws.errors import ec2_errors
 from linkgate.errors import NotYet, Unavailable
 from linkgate.health.targets import Target
 from linkgate.health.verdict import LONGEST_TEXT, NOTHING, Verdict, read
-from linkgate.patrol.routing import region_of
 from linkgate.patrol.run import Left
+from linkgate.policy.canary import region_of
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

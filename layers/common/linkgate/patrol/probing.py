@@ -11,7 +11,7 @@ from linkgate.health.causes import UNKNOWN
 from linkgate.health.diagnosis import Diagnosis, diagnose, diagnose_closed
 from linkgate.health.evidence import Evidence, gather
 from linkgate.health.status import forgotten
-from linkgate.model import Connection, State
+from linkgate.model import Connection, State, Status
 from linkgate.patrol.assessment import Assessment
 from linkgate.patrol.canaries import Canaries, Group
 from linkgate.patrol.run import Run
@@ -56,13 +56,20 @@ def _assessed(candidate: Candidate, evidence: Evidence, states: dict[str, State]
     state = states.get(candidate.connection.endpoint, candidate.connection.state)
     if candidate.closed:
         diagnosis = diagnose_closed(evidence.verdicts if state is State.REJECTED else ())
-    elif evidence.elsewhere and not (candidate.known and candidate.known.verified_at):
+    elif evidence.elsewhere and not candidate.crossed:
         # EC2 tells no VPC of an endpoint; only one that this canary once verified is known to be in the canary's own.
-        diagnosis = Diagnosis(UNKNOWN, "its names lead out of its canary's VPC")
+        diagnosis = Diagnosis(
+            UNKNOWN, f"its names lead out of the VPC of its canary {candidate.canary}, which never crossed it"
+        )
     else:
-        diagnosis = diagnose(evidence.verdicts, state, candidate.private_dns_state)
+        stranger = "" if candidate.crossed else candidate.canary
+        diagnosis = diagnose(evidence.verdicts, state, candidate.private_dns_state, stranger)
         if not diagnosis.conclusive and not evidence.verdicts:
             diagnosis = Diagnosis(UNKNOWN, candidate.unreached)
     known, unknown = candidate.known, not (candidate.closed or diagnosis.conclusive)
-    old = unknown and known is not None and forgotten(known.status, known.health, now)
-    return Assessment(candidate, evidence, diagnosis, old)
+    if known is None or not unknown:
+        return Assessment(candidate, evidence, diagnosis)
+    lost = not candidate.canary and known.status in (Status.VERIFIED, Status.UNHEALTHY)
+    return Assessment(
+        candidate, evidence, diagnosis, lost or forgotten(known.status, known.health, now, bool(candidate.targets))
+    )

@@ -79,17 +79,18 @@ class HealthRecorder:
         known, found, status, closed = one.candidate.known, one.diagnosis, one.status, one.candidate.closed
         if known is None or status is None or not (closed or known.status.live):
             return None
-        # Why an endpoint that is let in cannot be probed is worth knowing.
-        if not found.conclusive and not one.forgotten and (closed or not one.evidence.verdicts):
+        # Why an endpoint that is let in cannot be probed is worth knowing, and once where no canary reaches it.
+        news = not one.candidate.canary and known.health.get("detail") != found.evidence
+        if not found.conclusive and not one.forgotten and (closed or not (one.evidence.verdicts or news)):
             return None
-        health = record(found, one.evidence, known.health, self.now(), one.recent)
+        health = record(found, one.evidence, known.health, self.now(), one.candidate.canary, one.recent)
         if closed:
             event = open_event(known, health) if one.open != is_open(known.recent, known.cause) else None
             matters = OPEN in (known.cause, found.cause) and (known.cause, known.recent) != (found.cause, one.recent)
         else:
             event = health_event(known, status, health)
             moved = (known.status, known.recent) != (status, one.recent)
-            matters = moved or outdated(known.endpoint, known.health, health, self.now())
+            matters = moved or news or outdated(known.endpoint, known.health, health, self.now())
         return Change(known, status, one.recent, health, matters, event)
 
     def _still(self, changes: Sequence[Change]) -> list[Change]:

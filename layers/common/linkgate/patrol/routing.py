@@ -3,23 +3,20 @@
 Describe tells neither VPC nor zone of a consumer, so nobody else can know. Whatever is doubtful reaches nobody.
 """
 
-import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from linkgate.model import Connection, RowKey
+from linkgate.model import Connection, MalformedRow, RowKey
+from linkgate.policy.canary import invocable
 from linkgate.policy.decide import Rows
 from linkgate.policy.rows import CANARY, EVERY, CanaryRow, parse
 
-PREFIX = "linkgate-canary"
-"""What the name of a canary of another stack begins with: patrol's role may invoke no other functions."""
 
-_ARN = re.compile(r"arn:[^:]+:lambda:([^:]+):[0-9]{12}:function:([^:]+)(?::.+)?")
+class Route(NamedTuple):
+    """The function that reaches an endpoint; "" where nobody knows one that patrol may invoke, and `why` not."""
 
-
-def region_of(function: str) -> str:
-    """The Region in a function's ARN; "" for the bare name of a function here."""
-    match = _ARN.fullmatch(function)
-    return match[1] if match else ""
+    canary: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +27,27 @@ class CanaryRouting:
     own: str
     account: str
 
-    def canary_of(self, connection: Connection) -> str:
-        """The function that reaches an endpoint; "" if nobody knows one that patrol may invoke.
-
-        The endpoint's own row before its account's, and of these the service's own before that of `*`.
-        """
+    def route(self, connection: Connection) -> Route:
+        """The way to an endpoint: its own row before its account's, of these the service's own before that of `*`."""
         keys = (
             RowKey(service, f"{CANARY}{consumer}")
             for consumer in (connection.endpoint, connection.account)
             for service in (connection.service, EVERY)
         )
-        row = next((self.rows[key] for key in keys if key in self.rows), None)
-        if row is None:
-            return self.own if connection.account == self.account else ""
-        read = parse(row)
-        return read.function if isinstance(read, CanaryRow) and self._permitted(read.function) else ""
+        key = next((key for key in keys if key in self.rows), None)
+        if key is not None:
+            return self._named(key)
+        ours = connection.account == self.account
+        if ours and self.own:
+            return Route(self.own)
+        none = "this stack has no canary of its own, and " if ours else ""
+        row = f"{connection.service}/{CANARY}{connection.account}"
+        return Route(why=f"no canary reaches it: {none}there is no row {row}")
 
-    def _permitted(self, function: str) -> bool:
-        match = _ARN.fullmatch(function)
-        return match is not None and (match[2].startswith(PREFIX) or match[2] == self.own)
+    def _named(self, key: RowKey) -> Route:
+        row = parse(self.rows[key])
+        named = invocable(row, self.own) if isinstance(row, CanaryRow) else row
+        if isinstance(named, CanaryRow):
+            return Route(named.function)
+        problem = named.problem if isinstance(named, MalformedRow) else "it is about something else"
+        return Route(why=f"no canary reaches it: row {key}: {problem}")

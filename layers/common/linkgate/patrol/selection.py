@@ -23,7 +23,10 @@ SETTLING = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One endpoint to assess. Without `targets` nobody can probe it; `closed`: it must stay out."""
+    """One endpoint to assess. Without `targets` nobody can probe it; `closed`: it must stay out.
+
+    `unrouted` is why no canary reaches it.
+    """
 
     connection: Connection
     known: EndpointRecord | None
@@ -31,13 +34,22 @@ class Candidate:
     closed: bool = False
     canary: str = ""
     targets: Sequence[Target] = ()
+    unrouted: str = ""
 
     @property
     def unreached(self) -> str:
         """Why nobody probed it, in words."""
         if not self.canary:
-            return "no canary reaches it"
+            return self.unrouted
         return "its canary did not come back" if self.targets else "its service's settings or its names give no target"
+
+    @property
+    def crossed(self) -> bool:
+        """Whether its canary verified it once; an item of before this was kept counts as if it had."""
+        known = self.known
+        if known is None or not (known.verified_at or known.status is Status.VERIFIED):
+            return False
+        return known.health.get("by", self.canary) == self.canary
 
     @property
     def recent(self) -> str:
@@ -82,12 +94,12 @@ class Selection:
         return found + [one for some in closed.values() for one in _sample(some, now)]
 
     def _candidate(self, connection: Connection, known: EndpointRecord | None, closed: bool = False) -> Candidate:
-        service, canary = self.services[connection.service], self.routing.canary_of(connection)
+        service, (canary, unrouted) = self.services[connection.service], self.routing.route(connection)
         probes = self._probes(connection.service) if canary else ()
         targets = (
             closed_targets(connection, probes) if closed else targets_of(connection, probes, service.private_dns_name)
         )
-        return Candidate(connection, known, service.private_dns_state, closed, canary, targets)
+        return Candidate(connection, known, service.private_dns_state, closed, canary, targets, unrouted)
 
     def _probes(self, service: str) -> tuple[Probe, ...]:
         """How a service is probed; () where its settings cannot be read, which the sweep reports."""

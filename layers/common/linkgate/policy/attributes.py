@@ -220,9 +220,11 @@ _FUNCTION = (
 )
 
 
+CANARY_EXAMPLE = "arn:aws:lambda:eu-west-1:222222222222:function:linkgate-canary-payments"
+
+
 def function(value: object) -> str:
-    expected = "the ARN of a Lambda function such as arn:aws:lambda:eu-west-1:222222222222:function:canary"
-    return _match(_FUNCTION, value, expected)[0]
+    return _match(_FUNCTION, value, f"the ARN of a canary's function such as {CANARY_EXAMPLE}")[0]
 
 
 def probes(value: object) -> tuple[str, ...]:

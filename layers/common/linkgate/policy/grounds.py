@@ -24,7 +24,7 @@ from linkgate.model import (
 )
 from linkgate.policy.attributes import shortened
 from linkgate.policy.decide import Rows, decide, settings_for, settings_keys
-from linkgate.policy.rows import PEOPLE, RELEASE, SettingsRow, parse
+from linkgate.policy.rows import PEOPLE, RELEASE, SettingsRow, meant_by, parse
 
 LONGEST_QUOTE = 400
 """Characters of what somebody else wrote: a row's problem and EC2's refusal may have thousands."""
@@ -133,7 +133,11 @@ def _malformed(ground: Ground) -> tuple[str, str]:
     row, note = ground.decision.row, ground.decision.note
     if note == ground.context.lineage.why:
         return f"row {row} may be about it, and {note}", "set that parameter, or delete the row"
-    problem = quoted(note.removeprefix(f"row {row}: "))
+    problem = note.removeprefix(f"row {row}: ")
+    if row and row.service and meant_by(row):  # nobody fetched it: what is wrong with its keys says more
+        keys = parse({"service": row.service, "consumer": row.consumer})
+        problem = keys.problem if isinstance(keys, MalformedRow) else problem
+    problem = quoted(problem)
     return f"row {row} cannot be read, so it lets nobody new in ({problem})", "mend or delete that row"
 
 

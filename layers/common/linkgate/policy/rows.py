@@ -13,6 +13,7 @@ from typing import Any
 
 from linkgate.model import Effect, MalformedRow, Mode, Outcome, Reconcile, RowKey, Rule, Sync
 from linkgate.policy import attributes
+from linkgate.policy.meant import meant
 
 Item = Mapping[str, object]
 """A row as the DynamoDB client gives it: str, Decimal, bool, None, bytes, list, dict, set."""
@@ -135,7 +136,9 @@ def _require_form(key: RowKey) -> None:
     for name, text in key._asdict().items():
         form, expected = _FORMS[name]
         if not form.fullmatch(text):
-            raise _AttributeError(name, f"{name} is {text!r}: expected, without blanks, {expected}")
+            guess = meant(text, form)
+            asked = f", did you mean {guess}?" if guess else ":"
+            raise _AttributeError(name, f"{name} is {text!r}{asked} expected, without blanks, {expected}")
 
 
 def _read(item: Item, readers: Mapping[str, Callable[[object], Any]], required: str = "") -> dict[str, Any]:

@@ -124,7 +124,7 @@ def _live(ground: Ground, answer: Answer) -> str:
         stays, way = "", "nothing, the sweep cuts it at once (cut = now)"
     elif settings.reconcile is not Reconcile.ENFORCE:
         stays = f"reconcile = {settings.reconcile} ({ground.whence('reconcile')})"
-        way = "reject it by hand to have it cut"
+        way = f"put reconcile = enforce into row {service}/{SETTINGS}, or reject it by hand, to have it cut"
     elif decision.outcome is Outcome.CUT:
         stays = f"the breaker keeps it, since more than {number(settings.max_cuts)} cuts within the hour are wanted"
         way = f"put row {service}/{RELEASE} with endpoints = {ground.connection.endpoint} to have it cut"
@@ -138,6 +138,7 @@ def _refused(ground: Ground, answer: Answer) -> str:
     accept, said = ground.decision.outcome is Outcome.ACCEPT, ground.says()[0]
     refusal = quoted(answer.refusal)
     if answer.until is None:
+        said = f"{ground.row()} allows it" if accept else said  # it takes no slot
         head = "Rejected, though it is allowed" if accept else "Not cut" if ground.live else "Not rejected"
         return _sentence(head, f"{said}, but EC2 answered {refusal}", RECREATE if accept else "")
     head = "Still live" if ground.live else "Rejected" if ground.connection.state is State.REJECTED else "Waits"

@@ -11,8 +11,9 @@ from linkgate.events.bus import Bus, Event
 from linkgate.events.catalog import invalid_row_event, unused_row_event
 from linkgate.ledger.sets import NamedSets, block_name, written
 from linkgate.model import MalformedRow, RowKey, Rule, UnusedRow
+from linkgate.policy.canary import invocable
 from linkgate.policy.decide import Rows
-from linkgate.policy.rows import EVERY, Item, Row, blocks, is_unit, meant_by, parse
+from linkgate.policy.rows import EVERY, CanaryRow, Item, Row, blocks, is_unit, meant_by, parse
 from linkgate.policy.unused import unused
 from linkgate.sweep.once import Once
 
@@ -31,11 +32,15 @@ Remembered = Mapping[str, frozenset[str]]
 
 @dataclass(frozen=True, slots=True)
 class Validator:
-    """Reads rows as decisions do. `organization` says whether rows about OUs and organisations can be judged."""
+    """Reads rows as decisions do. `organization` says whether rows about OUs and organisations can be judged.
+
+    `own_canary` is the name of the stack's own canary, "" if it has none.
+    """
 
     sets: NamedSets
     bus: Bus
     organization: bool
+    own_canary: str = ""
 
     def edited(self, changes: Mapping[RowKey, Item | None]) -> dict[str, str]:
         """Read rows that were just written or deleted (None); what is wrong with each that cannot be read.
@@ -86,7 +91,7 @@ class Validator:
         row = parse(item)
         if isinstance(row, Rule) and is_unit(row.key) and not self.organization:
             return MalformedRow(row.key, "consumer", f"consumer is {row.key.consumer!r}: {ROLE_MISSING}")
-        return row
+        return invocable(row, self.own_canary) if isinstance(row, CanaryRow) else row
 
     def _block(self, key: RowKey, item: Item | None) -> None:
         """Block, or no longer, the services that a row with keys of no known form may have been meant for."""
