@@ -162,7 +162,9 @@ def expiring() -> Told:
 
 
 RECORD = EndpointRecord(
-    *(A, SERVICE, Status.VERIFIED, State.AVAILABLE, CONSUMER, "eu-west-1"),
+    *(A, SERVICE, Status.VERIFIED, State.AVAILABLE),
+    account=CONSUMER,
+    region="eu-west-1",
     row=f"{SERVICE}/{CONSUMER}",
     row_owner="payments",
     ticket="OPS-7",
@@ -184,6 +186,17 @@ HEALTH: dict[str, Any] = {
 OPEN = HEALTH | {
     **{"cause": "unexpectedly_open", "failed_by": "unexpectedly_open", "also": [], "beside": []},
     "detail": "the address answers, although it must not",
+}
+CANARY = f"arn:aws:lambda:eu-west-1:{CONSUMER}:function:linkgate-canary"
+NEVER = {
+    **{"cause": "never_verified", "also": [], "beside": []},
+    "detail": f"canary {CANARY} never crossed it; 4 of 4 probes: 10.1.0.9:443 did not answer within 3 s",
+}
+UNPROBED = {
+    **{"cause": "probe_error", "also": [], "beside": [], "url": "", "address": "", "zone": "", "failing_since": ""},
+    "detail": f"no canary reaches it: there is no row {SERVICE}/@canary:{CONSUMER}",
+    "failed_by": "",
+    "looked_at": START.isoformat(),
 }
 WELL = {"cause": "", "detail": "", "also": [], "beside": []}
 
@@ -224,6 +237,8 @@ PAGE: dict[str, Callable[[], Told]] = {
     "An endpoint does not answer": lambda: health(Status.UNHEALTHY),
     "It answers again": lambda: health(Status.VERIFIED, **WELL),
     "Many endpoints do not answer": outage,
+    "No canary has ever crossed it": lambda: health(Status.UNHEALTHY, **NEVER),
+    "Nobody looks at it any more": lambda: health(Status.ACCEPTED, **UNPROBED),
     "An endpoint that must stay out gets in": lambda: [summary(catalog.open_event(RECORD, OPEN))],
     "It stays out again": lambda: [summary(catalog.open_event(RECORD, OPEN | WELL))],
     "Somebody rejected an endpoint that is allowed": lambda: texts(rejected()),

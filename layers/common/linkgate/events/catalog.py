@@ -366,7 +366,7 @@ def _failing(kind: str, subject: EndpointRecord, health: Mapping[str, Any], word
     rejected = f"rejected by {subject.by_whom}, {moment(subject.by_hand_at)}" if subject.by_whom else ""
     facts = [
         *_consumer(subject, row_words(subject.row, subject.row_owner, subject.ticket)),
-        ("Since", moment(_time(health.get("failing_since", "")))),
+        ("Since", moment(_time(health.get("failing_since") or health.get("looked_at", "")))),
         ("Cause", f"{cause}: {meaning}."),
         ("Seen", f"{health['detail']}{probed}"),
         ("Done", rejected if cause == "connection_rejected" else ""),
