@@ -70,7 +70,9 @@ def world(services: int, connections: int, rows: int) -> tuple[list[Connection],
         entry = ledger.decided(Judgment(asking, None, decision, by_key), "Connect", START)
         ledger.answered(asking, entry, "done", Status.ACCEPTED, State.AVAILABLE, START)
         known = ledger.current([endpoint])[endpoint]
-        ledger.probed(known, Status.VERIFIED, "11111", {"cause": "", "checked_at": datetime.now(UTC).isoformat()}, START)
+        ledger.probed(
+            known, Status.VERIFIED, "11111", {"cause": "", "checked_at": datetime.now(UTC).isoformat()}, START
+        )
         tags = labels(ledger.current([endpoint])[endpoint])
         shown.append(replace(asking, state=State.AVAILABLE, connection_id=f"vpce-conn-{number:017x}", tags=tags))
     items: list[Item] = [item for place, item in ledger.store.items.items() if place.entry == "current"]

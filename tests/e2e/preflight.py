@@ -19,8 +19,9 @@ from tests.e2e.checks import forbidden, unknown_runtime
 from tests.e2e.question import Account, tried
 from tests.infrastructure.stack import ROOT, parsed
 
-LONGEST_STACK, LONGEST_FUNCTION = 128, 64
-"""Characters (CloudFormation and Lambda API references)."""
+LONGEST_STACK, LONGEST_FUNCTION = 60, 64
+"""Characters: of a stack, whose rule AlarmRule names each alarm in a pattern of 2,048 (EventBridge quotas), though
+CloudFormation takes 128; of a function (Lambda API reference)."""
 CANARY = "linkgate-canary-"
 """What stands before the stack's name in the name of a consumer's canary."""
 NEEDED = (

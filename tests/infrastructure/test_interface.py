@@ -1,5 +1,6 @@
 """What users hold on to: parameters, outputs, names, samconfig.toml; and what CloudFormation reads of a template."""
 
+import json
 import tomllib
 from collections.abc import Iterator
 from typing import Any
@@ -73,6 +74,8 @@ def test_outputs_are_those_of_the_contract_and_none_is_empty(bare: Stack, whole:
     assert all(whole.outputs.values())
 
 
+LONGEST_PATTERN = 2048
+"""Characters of a rule's pattern (Amazon EventBridge quotas)."""
 LONGEST = {
     "AWS::CloudWatch::Alarm": ("AlarmName", 255),
     "AWS::CloudWatch::Dashboard": ("DashboardName", 255),
@@ -99,6 +102,15 @@ def overlong_names(stack: Stack, of: int = LONGEST_STACK) -> list[str]:
 def test_whatever_the_stack_is_called_all_names_in_it_fit(stack: Stack) -> None:
     assert {resource["Type"] for resource in stack.resources.values()} >= LONGEST.keys()
     assert overlong_names(stack) == []
+
+
+def test_whatever_the_stack_is_called_the_patterns_of_its_rules_fit(whole: Stack) -> None:
+    alarms = {name: alarm["AlarmName"] for name, alarm in whole.of("AWS::CloudWatch::Alarm").items()}
+    for rule in whole.of("AWS::Events::Rule").values():
+        pattern = json.dumps(rule["EventPattern"])
+        for name, called in alarms.items():
+            pattern = pattern.replace(f"${{{name}}}", called)
+        assert len(pattern.replace(PSEUDO["AWS::StackName"], "x" * LONGEST_STACK)) <= LONGEST_PATTERN
 
 
 def test_a_consumers_canary_has_a_stack_of_at_most_48_characters(canary: Stack) -> None:

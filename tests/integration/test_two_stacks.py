@@ -52,6 +52,7 @@ def documented(begin: str) -> str:
     return next(str(block) for block in found if block.strip().startswith(begin))
 
 
+@pytest.mark.slow
 def test_two_stacks_share_an_account_and_uninstall_leaves_no_notification(lab: LabProcess, until: Await) -> None:
     first = deploy.deploy(lab)
     second = Deployed(deploy.redeploy(lab, first.demo, BLUE, TagValue="blue"), first.demo)

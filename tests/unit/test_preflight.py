@@ -35,13 +35,13 @@ def said(
 
 
 def test_where_nothing_is_in_the_way_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert said(monkeypatch) == said(monkeypatch, "x" * 128) == said(monkeypatch, "x" * 48, canary=True) == []
+    assert said(monkeypatch) == said(monkeypatch, "x" * 60) == said(monkeypatch, "x" * 48, canary=True) == []
 
 
 @pytest.mark.parametrize(
     ("stack", "canary", "words"),
     [
-        ("x" * 129, False, "has 129 characters, and may have 128"),
+        ("x" * 61, False, "has 61 characters, and may have 60"),
         (
             "x" * 49,
             True,
