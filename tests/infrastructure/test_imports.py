@@ -1,5 +1,6 @@
 """What import-linter's contracts in pyproject.toml cannot say: imports of nothing but what is deployed."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -29,3 +30,9 @@ def test_deployed_code_imports_only_what_is_deployed_with_it(package: str) -> No
 @pytest.mark.parametrize("folder", FUNCTIONS, ids=lambda folder: folder.name)
 def test_a_function_folder_holds_its_handler_and_nothing_else(folder: Path) -> None:
     assert [path.name for path in folder.iterdir() if path.name != "__pycache__"] == ["app.py"]
+
+
+def test_the_command_that_starts_a_lab_does_not_import_ministack() -> None:
+    """ministack writes a key as soon as it is imported, which nobody but the lab's own process removes."""
+    look = "import sys, lab.commands; sys.exit('ministack' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", look], cwd=ROOT, check=False).returncode == 0

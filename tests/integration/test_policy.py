@@ -85,7 +85,7 @@ def test_a_row_about_an_ou_covers_the_accounts_below_it(
     outer = unit(organizations, root, "outer")
     inner = unit(organizations, outer, "inner")
     members = [member(organizations, root, unit_id) for unit_id in (outer, inner)]
-    provider.put_row(outer, effect="allow", account="the group")
+    provider.put_row(outer, effect="allow", owner="the group")
     provider.put_row(inner, effect="review")
     in_outer, in_inner = (provider.connect(accounts(one)) for one in members)
     until(lambda: provider.state(in_outer), "available")
