@@ -54,9 +54,10 @@ def _stay(lab: LabProcess, console: Console, deployed: Deployed, consumer: str) 
         ". .lab/env",
         "aws ec2 describe-vpc-endpoint-connections --query 'VpcEndpointConnections[].[VpcEndpointId,VpcEndpointState]'",
         f"aws dynamodb put-item --table-name {table} --item '{item}'",
-        f"aws dynamodb scan --table-name {ledger} --filter-expression 'entry = :current' "
-        """--expression-attribute-values '{":current": {"S": "current"}}' """
-        "--query 'Items[].[endpoint_id.S,account.S,status.S,reason.S]' --output table",
+        # Items that Linkgate keeps for itself have no requested_at.
+        f"aws dynamodb scan --table-name {ledger} --filter-expression 'attribute_exists(requested_at)' "
+        "--query 'Items[].{endpoint: endpoint_id.S, account: account.S, status: status.S, outcome: outcome.S, "
+        "reason: reason.S, mode: mode.S, why: why.S}'",
         "aws cloudwatch describe-alarms --query 'MetricAlarms[].[AlarmName,StateValue]' --output table",
         f"sam list stack-outputs --stack-name {STACK}",
         f"sam logs --stack-name {STACK}",

@@ -8,6 +8,7 @@ from linkgate.errors import Unavailable
 from linkgate.events.bell import Bell
 from linkgate.model import Outcome, RowKey, State, Status
 from linkgate.policy.rows import key_of
+from linkgate.sweep import compare
 from linkgate.sweep.sweeper import SweepResult
 
 from tests import gallery
@@ -278,6 +279,31 @@ def test_while_ec2_describes_no_connections_nobody_is_verified_for_ever(
     why = "no round of patrol got to it" if managed else "its service is managed no more"
     assert app.known(A).health["detail"] == why
     assert app.bus.kinds(A).count("Endpoint Unprobed") == 1
+
+
+def test_while_ec2_describes_no_services_nobody_is_verified_for_ever_either(app: Application) -> None:
+    verified(app)
+    app.world.silence = Unavailable("no route")
+    for status in (Status.VERIFIED, Status.ACCEPTED):
+        app.world.advance(3000)
+        with pytest.raises(Unavailable):
+            app.sweeper.sweep("a sweep")
+        assert app.known(A).status is status
+    assert app.known(A).health["detail"] == "no round of patrol got to it"
+
+
+def test_a_look_calls_some_of_many_verified_no_more_and_the_next_one_the_rest(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "MOST_FORGOTTEN", 2)
+    for endpoint in (A, B, C):
+        app.world.connect(endpoint, SERVICE, state=State.AVAILABLE)
+    settled(app)
+    app.round()
+    app.world.advance(6000)
+    for verified in (1, 0):
+        app.sweeper.sweep("a sweep")
+        assert [app.known(one).status for one in (A, B, C)].count(Status.VERIFIED) == verified
 
 
 def test_where_patrol_goes_its_rounds_a_sweep_leaves_health_to_it(app: Application) -> None:

@@ -30,6 +30,8 @@ from linkgate.sweep.tags import due
 
 MANAGED = "managed-services"
 """The ledger's set of services that are managed, or were and have live endpoints."""
+MOST_FORGOTTEN = 500
+"""Endpoints of a service that one look calls verified no more: a write each, and a sweep has two minutes."""
 TAGS_PER_LOOK = 20
 """Connections tagged in one look at a service: a call each, of which EC2 lets an account make a few a second."""
 
@@ -126,19 +128,24 @@ class Comparer:
         if (kept := left.keys() | managed) != before:
             self.contexts.sets.keep(MANAGED, before, frozenset(kept))
 
+    def forget(self, known: Iterable[EndpointRecord], why: str, later: timedelta = timedelta()) -> None:
+        """Call nobody verified any more of whom nobody found anything out for an hour, and `later`; some a look."""
+        now = self.now()
+        due = [one for one in known if forgotten(one.status, one.health, now - later)][:MOST_FORGOTTEN]
+        found = [(one, record(Diagnosis(UNKNOWN, why), Evidence(), one.health, now)) for one in due]
+        events = (health_event(one, one.status, Status.ACCEPTED, health) for one, health in found)
+        self.bus.publish([event for event in events if event])
+        for one, health in found:
+            with suppress(Contended):
+                self.ledger.probed(one, Status.ACCEPTED, "", health, now)
+
+    def forget_all(self, why: str, later: timedelta) -> None:
+        """Do so where EC2 does not say which services are managed: with those that were when it last did."""
+        for service in sorted(self.contexts.sets.read([MANAGED]).get(MANAGED, frozenset())):
+            self.forget(self._live(service).values(), why, later)
+
     def _live(self, service: str) -> dict[str, EndpointRecord]:
         return {one.endpoint: one for one in self.ledger.whole(service)[0].values() if one.status.live}
-
-    def forget(self, known: Iterable[EndpointRecord], why: str, later: timedelta = timedelta()) -> None:
-        """Call nobody verified any more of whom nobody found anything out for an hour, and `later`."""
-        now = self.now()
-        for one in known:
-            if forgotten(one.status, one.health, now - later):
-                health = record(Diagnosis(UNKNOWN, why), Evidence(), one.health, now)
-                if event := health_event(one, one.status, Status.ACCEPTED, health):
-                    self.bus.publish([event])
-                with suppress(Contended):
-                    self.ledger.probed(one, Status.ACCEPTED, "", health, now)
 
     def _undecided(self, view: View, asking: Iterable[Connection], found: ComparisonResult) -> list[str]:
         """Who would be decided on otherwise now: those that wait, the oldest first as the approver will, and rejected

@@ -19,6 +19,7 @@ from linkgate.sweep.lease import Lease
 from linkgate.sweep.services import ServiceConfigurator, ServicesResult
 from linkgate.sweep.validator import Validator
 
+UNSEEN = "no round of patrol got to it"
 PATROLS_TURN = timedelta(minutes=15)
 """How much longer than patrol a sweep has an endpoint be verified: it says so only where patrol cannot any more."""
 TOGETHER = 10
@@ -127,7 +128,11 @@ class Sweeper:
 
     def _whole(self, result: SweepResult) -> None:
         result.whole = True
-        managed = self.configurator.services.managed()
+        try:
+            managed = self.configurator.services.managed()
+        except Exception:
+            self.comparer.forget_all(UNSEEN, PATROLS_TURN)
+            raise
         before = self.validator.remembered(managed)
         rows = self.comparer.allow_list.whole_table()
         with result.catching("the configuration of the endpoint services"):
@@ -172,7 +177,7 @@ class Sweeper:
             with result.catching(service):
                 kept[service] = self.comparer.ledger.whole(service)
                 # Before EC2 is asked, which may be what fails, in patrol as well.
-                self.comparer.forget(kept[service][0].values(), "no round of patrol got to it", PATROLS_TURN)
+                self.comparer.forget(kept[service][0].values(), UNSEEN, PATROLS_TURN)
         with result.catching(", ".join(kept)):
             shown = self.comparer.connections.of(kept)
             return [Look(service, *kept[service], shown[service]) for service in kept]
