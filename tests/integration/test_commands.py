@@ -210,7 +210,7 @@ class Run:
         return left + [f"namespace {path}" for path in Path("/run/netns").glob("linkgate*")]
 
     def _own_folder(self) -> Path:
-        owned = {path.parent for path in STATE.glob("run-*/account") if path.read_text() == str(self.process.pid)}
+        owned = {path.parent for path in STATE.glob("run-*/owner") if path.read_text() == str(self.process.pid)}
         assert len(owned) == 1, owned
         return owned.pop()
 
