@@ -16,9 +16,9 @@ from ministack.core import lambda_runtime  # type: ignore[import-untyped]
 from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
 from lab.functions import batches, cross_account, destinations, limits, mappings, streams
-from lab.functions.launch import Launch
 from lab.functions.runtime import Environment
 from lab.functions.sandbox import variables
+from lab.launch import Launch
 
 LONGEST_PAUSE = 300.0
 """Seconds between two tries of a throttled asynchronous invocation, from 1 second on (developer guide, "Invoking a

@@ -17,8 +17,8 @@ from typing import Any
 
 from ministack.core import lambda_runtime  # type: ignore[import-untyped]
 
-from lab.functions.launch import Launch
 from lab.functions.output import Output
+from lab.launch import Launch
 
 COLD_STARTS = 2
 """Processes that start at the same time: more of them only delay each other beyond Lambda's 10 s for an init."""

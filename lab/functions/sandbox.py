@@ -12,7 +12,7 @@ from typing import Any
 from ministack.core import lambda_runtime  # type: ignore[import-untyped]
 from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
-from lab.functions.launch import Launch
+from lab.launch import Launch
 
 # The private names of ministack used here.
 _credentials = lambda_runtime.execution_credentials

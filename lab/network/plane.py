@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from lab.functions.launch import Launch
+from lab.launch import Launch
 from lab.network.topology import Target
 
 

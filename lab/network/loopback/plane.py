@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.functions.launch import Launch
+from lab.launch import Launch
 from lab.network.follower import Follower
 from lab.network.loopback.addresses import Addresses
 from lab.network.loopback.sockets import Sockets

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.functions.launch import Launch
+from lab.launch import Launch
 from lab.network.dns import Zone
 from lab.network.follower import Follower
 from lab.network.namespaces.certificates import FLAWS, Authority

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from lab.functions.launch import Launch
 from lab.harness.process import free_port
+from lab.launch import Launch
 from lab.network.topology import Vpc
 from tests.unit.lab.loopback.conftest import CONSUMER, SHOP, SUFFIX, World, function
 
