@@ -6,6 +6,7 @@ import time
 
 from botocore.exceptions import ClientError
 from rich.console import Console
+from rich.table import Table
 
 from lab.harness import running
 from lab.harness.dataplane import DataPlane
@@ -123,7 +124,7 @@ def _reported(name: str, faults: Faults) -> str:
 
 
 def _list(console: Console, injected: list[str]) -> None:
-    width = max(map(len, KNOWN)) + 2
+    table = Table.grid(padding=(0, 1))
     for name, fault in KNOWN.items():
-        mark = "[red]●[/]" if name in injected else " "
-        console.print(f"{mark} {name:{width}}{fault.what}: {fault.symptom}", highlight=False)
+        table.add_row("[red]●[/]" if name in injected else " ", name, f"{fault.what}: {fault.symptom}")
+    console.print(table, soft_wrap=False)

@@ -98,7 +98,7 @@ class Demo:
         if wanted == "200":
             known = data_plane.run(vpc, "getent", "ahostsv4", name).stdout
             addresses = list(dict.fromkeys(line.split()[0] for line in known.splitlines()))
-            what = f"$ENDPOINT has an address in each consumer subnet: {', '.join(addresses)}"
+            what = f"$ENDPOINT has an address in each subnet: {', '.join(addresses)}"
             self.expect(what, lambda: self.subnets_of(addresses), self.subnets_of())
 
     def subnets_of(self, addresses: Sequence[str] | None = None) -> list[str]:

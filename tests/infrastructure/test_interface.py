@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from linkgate.aws.services import TOPIC
 
 from lab import cloudformation
 from tests.e2e.preflight import CANARY, LONGEST_FUNCTION, LONGEST_STACK
@@ -111,6 +112,10 @@ def test_whatever_the_stack_is_called_the_patterns_of_its_rules_fit(whole: Stack
         for name, called in alarms.items():
             pattern = pattern.replace(f"${{{name}}}", called)
         assert len(pattern.replace(PSEUDO["AWS::StackName"], "x" * LONGEST_STACK)) <= LONGEST_PATTERN
+
+
+def test_another_stack_knows_this_one_by_the_name_of_its_topic(stack: Stack) -> None:
+    assert stack.properties("NotificationTopic")["TopicName"] == f"{TOPIC}{PSEUDO['AWS::StackName']}"
 
 
 def test_a_consumers_canary_has_a_stack_of_at_most_48_characters(canary: Stack) -> None:
