@@ -45,7 +45,7 @@ check-code:
 	@$(LAB)/ruff check .
 	@$(LAB)/ruff format --check .
 	@$(LAB)/mypy
-	@said=$$(PYTHONPATH=layers/common:layers/prober $(LAB)/lint-imports --no-cache --no-logo 2>&1) || { echo "$$said"; exit 1; }
+	@said=$$(PYTHONPATH=layers/common:layers/prober:cli $(LAB)/lint-imports --no-cache --no-logo 2>&1) || { echo "$$said"; exit 1; }
 	@$(CHECK)/bandit --quiet --recursive functions layers
 
 # checkov reads no merge keys, so it gets template.yaml without.

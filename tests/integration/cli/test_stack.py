@@ -1,0 +1,44 @@
+"""Which stack the command works on."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.command import Command
+from tests.integration.conftest import Client
+
+NAMES = ("AllowListTable", "LedgerTable", "EventBusName", "SweepFunction")
+
+
+@pytest.fixture
+def stacks(client: Client) -> Iterator[Any]:
+    """`stacks(name, *outputs)` makes a stack with outputs and little else."""
+    cloudformation, made = client("cloudformation"), []
+
+    def make(name: str, *outputs: str) -> None:
+        lines = "".join(f"\n  {one}: {{Value: {name}-{one}}}" for one in outputs or ("Other",))
+        cloudformation.create_stack(
+            StackName=name, TemplateBody=f"Resources:\n  Topic: {{Type: AWS::SNS::Topic}}\nOutputs:{lines}\n"
+        )
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+        made.append(name)
+
+    yield make
+    for name in made:
+        cloudformation.delete_stack(StackName=name)
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+
+
+def test_no_stack_two_stacks_another_stack_and_another_region_are_one_sentence_each(
+    linkgate: Command, stacks: Any
+) -> None:
+    assert linkgate.fails().startswith("no stack in eu-west-1 is Linkgate's: give --region or --profile")
+    stacks("shop")
+    assert linkgate.fails().startswith("no stack in eu-west-1 is Linkgate's")
+    assert linkgate.fails("--stack", "shop").startswith("stack shop is not Linkgate's: it has no output AllowListTable")
+    stacks("one", *NAMES)
+    stacks("two", *NAMES)
+    assert linkgate.fails() == "2 stacks of Linkgate are in eu-west-1 (one, two): give --stack"
+    assert linkgate.fails("--stack", "three").startswith("there is no stack three in eu-west-1: give --stack")
+    assert linkgate.fails("--region", "eu-central-1").startswith("no stack in eu-central-1 is Linkgate's")
