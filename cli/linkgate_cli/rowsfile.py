@@ -174,9 +174,7 @@ class _Reader:
     def _set(self, values: list[Any], name: str, line: int) -> object:
         kinds = {type(value) for value in values}
         if len(kinds) != 1 or not kinds <= {str, Decimal, bytes} or len(set(values)) < len(values):
-            raise self._error(
-                line, f"{name} is no set: expected texts, numbers or bytes, each once, one at least"
-            )
+            raise self._error(line, f"{name} is no set: expected texts, numbers or bytes, each once, one at least")
         return set(values)
 
     def _texts(self, event: Any) -> object:
@@ -242,8 +240,8 @@ def written(value: object) -> str:
         return _number(Decimal(value))
     if isinstance(value, str):
         return _text(value)
-    raw = getattr(value, "value", value)
-    return f"!binary {base64.b64encode(bytes(raw)).decode() or _quoted('')}"  # type: ignore[arg-type]
+    raw: Any = getattr(value, "value", value)  # boto3's Binary
+    return f"!binary {base64.b64encode(raw).decode() or _quoted('')}"
 
 
 def _flow_key(name: str) -> str:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from linkgate.events.bell import who
 from linkgate.ledger.breaker import Spent
@@ -234,8 +234,22 @@ def out_of_band_act(
     }
 
 
+class Facts(NamedTuple):
+    """All that a recorded decision was made of."""
+
+    connection: Connection
+    rows: Rows
+    now: datetime
+    context: DecisionContext
+
+
 def replay(facts: str) -> Decision:
     """Make a recorded decision again from its facts, by the rules of today."""
+    return decide(*read_facts(facts))
+
+
+def read_facts(facts: str) -> Facts:
+    """The facts that `line` wrote."""
     stored = json.loads(facts)
     # Facts of before two renames have the account under `owner`, and the rows without a match under `strays`.
     asked = {"account" if name == "owner" else name: value for name, value in stored["connection"].items()}
@@ -255,7 +269,7 @@ def replay(facts: str) -> Decision:
         breaker=context["breaker"],
     )
     rows = {key_of(item): item for item in stored["rows"]}
-    return decide(Connection(**connection), rows, time(stored["now"]), standing)
+    return Facts(Connection(**connection), rows, time(stored["now"]), standing)
 
 
 class Records(dict[str, EndpointRecord]):
