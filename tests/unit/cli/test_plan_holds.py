@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 from linkgate.model import Mode, Reconcile, RowKey, ServiceSettings, State
-from linkgate.policy.decide import Status, settings_for
+from linkgate.policy.decide import settings_for
 from linkgate.policy.rows import Item
 from linkgate_cli.planning import Action, Outlook, Seen, outlooks, plan
 from linkgate_cli.planning import Table as PlannedTable
