@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from linkgate.approve.context import ContextReader, LedgerState, View, age
-from linkgate.ledger.items import Records, accepts_again, read_facts
+from linkgate.ledger.items import Judgment, Records, accepts_again, read_facts
 from linkgate.model import Connection, Decision, Reason, RowKey, ServiceSettings, State
 from linkgate.policy.decide import Covering, Rows, decide, keys_for, settings_keys
 from linkgate.policy.rows import EVERY, Item, blocks, digest, is_unit
@@ -40,10 +40,14 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What Linkgate does with one connection, and the decision by which it does; with `acts` it calls EC2."""
+    """What Linkgate does with one connection, and the judgment by which it does; with `acts` it calls EC2."""
 
     action: Action
-    decision: Decision
+    judgment: Judgment
+
+    @property
+    def decision(self) -> Decision:
+        return self.judgment.decision
 
     @property
     def acts(self) -> bool:
@@ -125,10 +129,10 @@ def _judged(view: View, asking: Sequence[Connection], now: datetime) -> dict[str
     slots, spent = dict(view.context.slots), view.context.spent
     _decided(view, (one for one in asking if one.waits), now)
     rejected = [view.judge(one, now) for one in asking if not one.waits]
-    left = {one.connection.endpoint: one.decision for one in rejected if not accepts_again(one.before, one.decision)}
+    left = {one.connection.endpoint: one for one in rejected if not accepts_again(one.before, one.decision)}
     view.context.slots, view.context.spent = slots, spent
     served = sorted((one for one in asking if one.endpoint not in left), key=lambda one: (one.waits, age(one)))
-    found = {endpoint: Outlook(Action.LEAVE, decision) for endpoint, decision in left.items()}
+    found = {endpoint: Outlook(Action.LEAVE, one) for endpoint, one in left.items()}
     return found | _decided(view, served, now)
 
 
@@ -139,9 +143,9 @@ def _decided(view: View, asking: Iterable[Connection], now: datetime) -> dict[st
         one = view.judge(connection, now)
         if connection.waits or accepts_again(one.before, one.decision):
             view.context.decided(connection, one.decision, now)
-            found[connection.endpoint] = Outlook(Action(one.decision.outcome), one.decision)
+            found[connection.endpoint] = Outlook(Action(one.decision.outcome), one)
         else:
-            found[connection.endpoint] = Outlook(Action.LEAVE, one.decision)
+            found[connection.endpoint] = Outlook(Action.LEAVE, one)
     return found
 
 
@@ -158,15 +162,15 @@ def _slots(seen: Seen, there: Iterable[Connection]) -> dict[str, frozenset[str]]
 
 
 def _live(view: View, live: Sequence[Connection], now: datetime) -> dict[str, Outlook]:
-    decisions = {one.endpoint: view.judge(one, now).decision for one in live}
+    judged = {one.endpoint: view.judge(one, now) for one in live}
     settings, context = view.settings, view.context
     if not isinstance(settings, ServiceSettings):
-        return {endpoint: Outlook(Action.KEEP, decision) for endpoint, decision in decisions.items()}
-    unwanted = {endpoint: one for endpoint, one in decisions.items() if is_unwanted(one, settings)}
+        return {endpoint: Outlook(Action.KEEP, one) for endpoint, one in judged.items()}
+    unwanted = {endpoint: one.decision for endpoint, one in judged.items() if is_unwanted(one.decision, settings)}
     cuts = divided(unwanted, settings, context.released, context.state.cuts, len(live), now)
     by_action = ((Action.CUT, cuts.due), (Action.REPORT, cuts.reported), (Action.WITHHOLD, cuts.withheld))
     actions = {endpoint: action for action, endpoints in by_action for endpoint in endpoints}
-    return {endpoint: Outlook(actions.get(endpoint, Action.KEEP), one) for endpoint, one in decisions.items()}
+    return {endpoint: Outlook(actions.get(endpoint, Action.KEEP), one) for endpoint, one in judged.items()}
 
 
 # ------------------------------------------------------------------ what an edit changes
@@ -221,6 +225,7 @@ class Plan:
     """What an edit does. `digest` is that of the table it was made for: another table needs another plan."""
 
     digest: str
+    now: datetime
     rows: list[RowChange] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     anyway: list[Change] = field(default_factory=list)
@@ -254,7 +259,7 @@ def plan(
     """What edits of a table (None: the row goes) do; `rows` is the whole table before them."""
     file = file or RowsFile("")
     new = {key: item for key, item in {**rows, **edits}.items() if item is not None}
-    made = Plan(digest(rows.values()))
+    made = Plan(digest(rows.values()), now)
     made.rows = [
         RowChange(key, rows.get(key), item, file.line(key))
         for key, item in sorted(edits.items())

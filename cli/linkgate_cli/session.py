@@ -92,6 +92,20 @@ class Session:
         return outputs
 
     @functools.cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters of Linkgate's stack."""
+        self.find()
+        return {
+            one["ParameterKey"]: one.get("ParameterValue", "")
+            for stack in self._described()
+            for one in stack.get("Parameters", [])
+        }
+
+    def find(self) -> None:
+        """Find the stack, so that `stack` has its name; Failure where there is none, or are several."""
+        _ = self.outputs
+
+    @functools.cached_property
     def allow_list(self) -> "AllowList":
         """The allow-list, as the functions read it."""
         from linkgate.aws.allowlist import AllowList

@@ -100,9 +100,7 @@ def found(state: State) -> str:
         return _sentence("Rejected", said, f"to be let in, {RECREATE}")
     if state is State.UNKNOWN:
         return _sentence("Left alone", "EC2 shows a state that Linkgate does not know", "see it in the EC2 console")
-    return _sentence(
-        "Closed", f"EC2 shows the endpoint as {state}", "to connect again, the consumer creates a new one"
-    )
+    return _sentence("Closed", f"EC2 shows the endpoint as {state}", "to connect again, the consumer creates a new one")
 
 
 def _done(act: str, answer: Answer) -> str:
