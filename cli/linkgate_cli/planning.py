@@ -5,6 +5,8 @@ rejected ones, which may be accepted again, and those that wait are decided on, 
 are free by then. A decision is the layer's own, at one time: dates that pass later are not in it.
 """
 
+import hashlib
+import json
 from collections import ChainMap, Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -238,6 +240,12 @@ class Plan:
     failed_tests: list[str] = field(default_factory=list)
 
     @property
+    def edit(self) -> str:
+        """A digest of what is written and deleted: of another edit another one."""
+        text = json.dumps([[*row.key, written(row.after)] for row in self.rows])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
     def cuts(self) -> list[Change]:
         """The live connections that the edit cuts."""
         return [one for one in self.changes if one.after.action is Action.CUT]
@@ -329,6 +337,15 @@ def past(facts: Iterable[str], rows: Rows, edits: Mapping[RowKey, Item | None], 
         if was.says()[:2] != will.says()[:2]:
             found.append(PastRequest(connection, was, will))
     return found
+
+
+def kept_by_breaker(services: Iterable[Seen], rows: Rows, contexts: ContextReader, now: datetime) -> set[str]:
+    """The endpoints that a `@release` row would let past a breaker now."""
+    table = Table(rows)
+    found = (one for seen in services for one in outlooks(seen, table, contexts, now).items())
+    return {
+        endpoint for endpoint, one in found if Action.WITHHOLD is one.action or one.decision.reason is Reason.BREAKER
+    }
 
 
 def file_edits(file: RowsFile, rows: Rows, prune: bool) -> dict[RowKey, Item | None]:

@@ -46,17 +46,19 @@ class World:
         return planning.plan(self.services, self.rows, edits, self.contexts, self.now, file)
 
 
-def look(session: Session, touched: Callable[[Rows], Iterable[str]], rows: Rows | None = None) -> World:
-    """Read the table and, of the services that `touched` names of it (`*`: all), what is there.
+def look(session: Session, touched: Iterable[str], rows: Rows) -> World:
+    """Of the services that are touched (`*`: all that are managed), what is there; `rows` were read before.
 
     Who holds a slot is read before EC2 is, as the sweep does.
     """
-    rows = session.allow_list.whole_table() if rows is None else rows
-    ec2, now = session.client("ec2"), session.now
-    managed, wanted = EndpointServices(ec2).managed().keys(), set(touched(rows))
-    services = sorted(managed if EVERY in wanted else managed & wanted)
+    managed, wanted = EndpointServices(session.client("ec2")).managed().keys(), set(touched)
+    return look_at(session, sorted(managed if EVERY in wanted else managed & wanted), rows)
+
+
+def look_at(session: Session, services: list[str], rows: Rows) -> World:
+    """The same of some services, managed or not."""
     contexts = _contexts(session)
-    return World(rows, _seen(session, services, contexts), contexts, now)
+    return World(rows, _seen(session, services, contexts), contexts, session.now)
 
 
 def _seen(session: Session, services: list[str], contexts: ContextReader) -> list[Seen]:

@@ -4,6 +4,7 @@ In an order in which an interruption lets nobody in who was not to come in, and 
 denies, then other rules, then settings, then what releases and what goes.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from linkgate.policy.rows import KEYS, KNOWN, RELEASE, SETTINGS, parse
 from linkgate_cli.failures import INTERRUPTED, Failure
 from linkgate_cli.planning import RowChange
 from linkgate_cli.refusals import failure_of
+from linkgate_cli.session import Session
 
 PER_CALL = 100
 """Of one TransactWriteItems, which is made as a whole or not at all (DynamoDB API reference)."""
@@ -28,7 +30,12 @@ class Writer:
 
     dynamodb: Any
     table: str
-    sleep: Callable[[float], None]
+    sleep: Callable[[float], None] = time.sleep
+
+    @classmethod
+    def of(cls, session: Session) -> "Writer":
+        """That of the stack's table."""
+        return cls(session.dynamodb, session.outputs["AllowListTable"])
 
     def write(self, changes: Iterable[RowChange], wrote: Callable[[int], None] = lambda _: None) -> None:
         """Write changes, a hundred at once, and tell `wrote` after each call how many are written.

@@ -72,7 +72,7 @@ class EndpointServices:
         found = listed(
             self._ec2.get_paginator("describe_vpc_endpoint_service_configurations"), "ServiceConfigurations", **asked
         )
-        return {one.service: one for one in map(_endpoint_service, found)}
+        return {one.service: one for one in map(endpoint_service, found)}
 
     def ensure_notifications(self, services: Iterable[str], topic: str) -> dict[str, str]:
         """Make every service notify the topic of every event; returns why not, by service id, where one still does not.
@@ -140,7 +140,8 @@ class EndpointServices:
         return ""
 
 
-def _endpoint_service(response: "ServiceConfigurationTypeDef") -> EndpointService:
+def endpoint_service(response: "ServiceConfigurationTypeDef") -> EndpointService:
+    """What EC2's description of a service's configuration says."""
     return EndpointService(
         service=response["ServiceId"],
         acceptance_required=response.get("AcceptanceRequired", False),
