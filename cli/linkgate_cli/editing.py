@@ -122,9 +122,8 @@ def finish(
     if plan.failed_tests:
         raise Failure(f"{last_line(plan)} {plan.failed_tests[0]}; nothing was written")
     agreed = not plan.rows or _agreed(plan, consent)
-    if plan.rows and agreed:
-        if digest(again().values()) != plan.digest:
-            raise Failure("somebody else changed the table since it was planned: nothing was written, plan again")
+    if plan.rows and agreed and digest(again().values()) != plan.digest:
+        raise Failure("somebody else changed the table since it was planned: nothing was written, plan again")
     if agreed:
         before()
     if agreed and plan.rows:

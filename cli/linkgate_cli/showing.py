@@ -156,7 +156,9 @@ def _table(plan: Plan, changes: Iterable[Change], flows: Flows) -> Table:
         rows.append(
             (Text(verb(one.after), style=COLOURS.get(one.after.action, "")), one.connection.endpoint, about, said)
         )
-    return table("what", "endpoint", "consumer", "why", rows=rows)
+    made = table("what", "endpoint", "consumer", "why", rows=rows)
+    made.columns[1].no_wrap = True  # somebody copies it
+    return made
 
 
 def _row(row: RowChange) -> str:
