@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 import yaml
@@ -21,6 +21,9 @@ from linkgate.policy.rows import EVERY, KEYS, Item
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None}
+DIGITS = 38
+"""Of DynamoDB's numbers. Python's own arithmetic would round them to 28."""
+EXACT = Context(prec=100)
 TOP = ("services", "tests")
 WIDTH = 120
 """Columns of a row that stands on one line; a longer one has an attribute a line."""
@@ -166,9 +169,9 @@ class _Reader:
             number = Decimal(text)
         except InvalidOperation:
             number = Decimal("NaN")
-        digits = len(number.normalize().as_tuple().digits) if number.is_finite() else 39
-        if digits > 38:
-            raise self._error(line, f"{name} is {text[:60]}: expected a number of at most 38 digits, or text in quotes")
+        digits = len(number.normalize(EXACT).as_tuple().digits) if number.is_finite() else DIGITS + 1
+        if digits > DIGITS:
+            raise self._error(line, f"{name} is {text[:60]}: expected a number of {DIGITS} digits at most, or text")
         return number
 
     def _set(self, values: list[Any], name: str, line: int) -> object:
@@ -250,8 +253,9 @@ def _flow_key(name: str) -> str:
 
 
 def _number(number: Decimal) -> str:
-    plain = format(number.normalize() + 0, "f")
-    return plain if len(plain) <= 40 and NUMBER.fullmatch(plain) else f"!number {_quoted(str(number.normalize()))}"
+    exact = number.normalize(EXACT) if number else Decimal(0)  # DynamoDB has no zero with a sign
+    plain = format(exact, "f")
+    return plain if len(plain) <= 40 and NUMBER.fullmatch(plain) else f"!number {_quoted(str(exact))}"
 
 
 def _text(text: str, key: bool = False) -> str:
