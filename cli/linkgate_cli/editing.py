@@ -109,14 +109,15 @@ def finish(
     again: Callable[[], Rows],
     consent: Consent,
     before: Callable[[], None] = lambda: None,
+    shown: Plan | None = None,
 ) -> None:
     """Show a plan; where it is no `plan` command, ask, and write it if the table is still as it was.
 
-    `again` reads the rows anew; `before` is done before they are written.
+    `again` reads the rows anew; `before` is done before they are written; `shown` is shown in place of the plan.
     """
     quiet = session.output == "json" and not session.only_plan
     if not quiet:
-        show_plan(session, plan)
+        show_plan(session, shown or plan)
     if session.only_plan:
         raise typer.Exit(exit_code(plan))
     if plan.failed_tests:
@@ -129,7 +130,7 @@ def finish(
     if agreed and plan.rows:
         _write(session, plan)
     if quiet:
-        show_plan(session, plan, bool(plan.rows) and agreed)
+        show_plan(session, shown or plan, bool(plan.rows) and agreed)
     elif not plan.rows:
         console().print("nothing to write: the table says so already")
     if not agreed:

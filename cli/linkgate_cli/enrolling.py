@@ -23,19 +23,27 @@ from linkgate_cli.writing import Writer
 
 
 def enroll(session: Session, service: str, observe: bool, consent: Consent) -> None:
-    """Show what enforce, or observe, would do; tag the service, write its row."""
+    """Show what enforce would do; tag the service, write its row."""
     described, tagged = _described(session, service)
     for problem in endpoint_service(described).problems():
         notes().print(f"linkgate: {service}: {problem}", style=WARN, soft_wrap=True)
-    key, mode = RowKey(service, SETTINGS), Mode.OBSERVE if observe else Mode.ENFORCE
+    key = RowKey(service, SETTINGS)
     rows = covering(session, service)
-    row: Item = {**rows.get(key, key._asdict()), "mode": str(mode)}
     there = world.look_at(session, [service], rows)
-    plan = there.plan({key: row})
+    row: Item = rows.get(key, key._asdict())
+    enforced, observed = (there.plan({key: {**row, "mode": str(mode)}}) for mode in (Mode.ENFORCE, Mode.OBSERVE))
+    plan = observed if observe else enforced
+    if observe and session.output == "table":
+        console().print("What enforce would do:")
     require_readable(plan.rows, there, RowsFile(""))
-    finish(
-        session, plan, lambda: covering(session, service), consent, lambda: None if tagged else _tag(session, service)
-    )
+    if not plan.rows and not tagged and not agree(f"Its row is there; tag {service}?", consent.yes):
+        raise Failure("nothing was changed")
+
+    def tag() -> None:
+        if not tagged:
+            session.client("ec2").create_tags(Resources=[service], Tags=[{"Key": TAG, "Value": MANAGED}])
+
+    finish(session, plan, lambda: covering(session, service), consent, tag, enforced)
 
 
 def unenroll(session: Session, service: str, yes: bool) -> None:
@@ -75,7 +83,3 @@ def _described(session: Session, service: str) -> tuple[Any, bool]:
         account = f"this account in {session.aws.region_name}"
         raise Failure(f"{service} is no endpoint service of {account}: check the id, --region and --profile") from None
     return found, any((one["Key"], one["Value"]) == (TAG, MANAGED) for one in found.get("Tags", []))
-
-
-def _tag(session: Session, service: str) -> None:
-    session.client("ec2").create_tags(Resources=[service], Tags=[{"Key": TAG, "Value": MANAGED}])

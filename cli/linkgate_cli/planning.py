@@ -273,14 +273,14 @@ def plan(
         for key, item in sorted(edits.items())
         if not same(rows.get(key), item)
     ]
-    before, after = Table(rows), Table(new)
+    before, after, edited = Table(rows), Table(new), {one.key for one in made.rows}
     for seen in services:
         made.unreadable |= {one: why for one, why in seen.known.unreadable.items() if one.startswith("vpce-")}
         was = outlooks(seen, before, contexts, now)
         will = outlooks(seen, after, contexts, now) if made.rows else was
         for connection in seen.connections:
             if connection.endpoint in will:
-                _compare(made, connection, was[connection.endpoint], will[connection.endpoint], file)
+                _compare(made, connection, was[connection.endpoint], will[connection.endpoint], file, edited)
     order = list(Action)
     made.changes.sort(key=lambda one: (order.index(one.after.action), one.connection.service, age(one.connection)))
     return made
@@ -296,9 +296,11 @@ _ATTRIBUTES = {
 }
 
 
-def _compare(made: Plan, connection: Connection, was: Outlook, will: Outlook, file: RowsFile) -> None:
+def _compare(
+    made: Plan, connection: Connection, was: Outlook, will: Outlook, file: RowsFile, edited: set[RowKey]
+) -> None:
     changed = was.says() != will.says()
-    row = _row(connection, will, {one.key for one in made.rows})
+    row = _row(connection, will, edited)
     line = file.line(row, _ATTRIBUTES.get(will.decision.reason, ""))
     one = Change(connection, was, will, row, line)
     if changed:

@@ -290,7 +290,7 @@ def test_a_service_is_looked_at_before_it_is_enrolled_and_left_as_it_is_when_it_
     assert "has no tag linkgate = managed: it is not managed" in linkgate.fails("unenroll", deployed.service, "--yes")
     provider.put_row(account, effect="allow")
     first = linkgate.run("enroll", deployed.service, "--observe", "--yes")
-    assert (first.code, "would accept" in first.out) == (0, True)
+    assert (first.code, "What enforce would do" in first.out, endpoint in first.out) == (0, True, True)
     assert row(client, deployed, "@settings")["mode"] == {"S": "observe"}
     shown = linkgate.run("enroll", deployed.service, "--yes", "--output", "json")
     assert [(one["endpoint_id"], one["action"], one["acts"]) for one in shown.json["connections"]] == [
