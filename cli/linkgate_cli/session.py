@@ -91,6 +91,10 @@ class Session:
         self.stack, outputs = found[0]
         return outputs
 
+    def find(self) -> None:
+        """Find the stack, so that `stack` has its name; Failure where there is none, or are several."""
+        _ = self.outputs
+
     @functools.cached_property
     def allow_list(self) -> "AllowList":
         """The allow-list, as the functions read it."""
