@@ -160,7 +160,7 @@ def test_what_newer_code_wrote_since_it_was_read_is_not_overwritten(app: Applica
         lambda: app.ledger.untagged(known),
         lambda: app.ledger.probed(known, Status.UNHEALTHY, "0", {}, now),
         lambda: app.ledger.healed(known, frozenset()),
-        lambda: app.ledger.refused(A, known.entry, "no", 1, now),
+        lambda: app.ledger.refused(A, known.entry, "no", 1, now, "Waits: late."),
         lambda: app.ledger.taken_over(known, now),
         lambda: app.ledger.answered(known, known.entry, "done", Status.CUT, State.REJECTED, now, known),
     ]

@@ -236,7 +236,7 @@ def test_an_endpoint_on_which_somebody_is_acting_is_left_and_named(app: Applicat
 def test_an_endpoint_whose_decision_ec2_refused_belongs_to_nobody(app: Application) -> None:
     entry = left_open(app, Mode.ENFORCE, Outcome.REJECT)
     until = app.world.now + timedelta(hours=1)
-    app.ledger.refused(A, entry, "InvalidState: late", 1, until)
+    app.ledger.refused(A, entry, "InvalidState: late", 1, until, "Waits: late.")
     assert look(app) == {}
     assert (app.known(A).status, app.known(A).settled) == (Status.ACCEPTED, True)
 

@@ -13,6 +13,7 @@ from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.table import LedgerTable
 from linkgate.model import Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
 from linkgate.policy.decide import Rows, decide
+from linkgate.policy.why import found
 
 from tests.fakes import BookLine, FakeLedger, line_of
 from tests.unit.tables import ALLOW_LIST, LEDGER, dynamodb
@@ -94,6 +95,7 @@ def test_a_decision_is_written_down_open_before_it_is_acted_on(books: Books) -> 
         row=f"{SERVICE}/{CONSUMER}",
         policy_hash=ACCEPTED.policy_hash,
         mode="enforce",
+        why=f"To be accepted: row {SERVICE}/{CONSUMER} (owner payments) allows it.",
         settled=False,
         open_until=datetime(2026, 11, 23, 3, 1, tzinfo=UTC),
         requested_at=datetime(2026, 11, 23, 2, 59, tzinfo=UTC),
@@ -193,7 +195,7 @@ def test_an_answer_to_a_decision_that_another_followed_changes_nothing(books: Bo
 
 def test_a_new_decision_answers_the_open_one_with_what_is_known_of_it(books: Books) -> None:
     first = books.decide()
-    books.ledger.refused(ASKING.endpoint, first, "InvalidState: late", 1, LATER)
+    books.ledger.refused(ASKING.endpoint, first, "InvalidState: late", 1, LATER, "Waits: late.")
     books.decide(HELD, LATER)
     known = books.known()
     assert known is not None
@@ -213,15 +215,16 @@ def test_a_new_decision_leaves_the_answer_of_a_settled_one(books: Books) -> None
 def test_a_refusal_is_kept_and_leaves_the_decision_open(books: Books) -> None:
     entry = books.decide()
     before = books.known()
-    books.ledger.refused(ASKING.endpoint, entry, "InvalidState: late", 3, LATER)
+    books.ledger.refused(ASKING.endpoint, entry, "InvalidState: late", 3, LATER, "Waits: late.")
     assert before is not None
-    assert books.known() == replace(before, refusal="InvalidState: late", tries=3, open_until=LATER)
+    late = replace(before, refusal="InvalidState: late", tries=3, open_until=LATER, why="Waits: late.")
+    assert books.known() == late
     assert [line.answer for line in books.lines(ENDPOINT)] == [""]
 
 
 def test_after_a_refusal_the_same_line_gets_its_answer(books: Books) -> None:
     entry = books.decide()
-    books.ledger.refused(ASKING.endpoint, entry, "InvalidState: late", 1, LATER)
+    books.ledger.refused(ASKING.endpoint, entry, "InvalidState: late", 1, LATER, "Waits: late.")
     books.answer(entry)
     known = books.known()
     assert known is not None
@@ -238,13 +241,13 @@ def test_a_refusal_of_what_is_answered_or_superseded_changes_nothing(books: Book
         books.answer(entry)
     before = books.known()
     with pytest.raises(Contended):
-        books.ledger.refused(ASKING.endpoint, entry, "InvalidState: late", 1, LATER)
+        books.ledger.refused(ASKING.endpoint, entry, "InvalidState: late", 1, LATER, "Waits: late.")
     assert books.known() == before
 
 
 def test_a_takeover_is_a_new_lease_of_the_same_decision(books: Books) -> None:
     entry = books.decide()
-    books.ledger.refused(ASKING.endpoint, entry, "InvalidState: late", 2, LATER)
+    books.ledger.refused(ASKING.endpoint, entry, "InvalidState: late", 2, LATER, "Waits: late.")
     left = books.known()
     assert left is not None
     books.ledger.taken_over(left, LATER)
@@ -317,6 +320,7 @@ def test_what_is_seen_of_a_new_endpoint_is_recorded(books: Books) -> None:
         requested_at=ASKING.created,
         accepted_at=START,
         claimed=True,
+        why=found(State.AVAILABLE),
     )
     assert books.lines(ENDPOINT) == []
 
@@ -381,7 +385,8 @@ def test_a_closed_endpoint_keeps_its_history(books: Books) -> None:
     before = books.known()
     assert before is not None
     books.ledger.closed(before, LATER)
-    assert books.known() == replace(before, status=Status.CLOSED, state=State.DELETED, claimed=False)
+    gone = replace(before, status=Status.CLOSED, state=State.DELETED, claimed=False, why=found(State.DELETED))
+    assert books.known() == gone
     assert [line.answer for line in books.lines(ENDPOINT)] == ["done"]
 
 
@@ -400,7 +405,7 @@ def test_an_open_decision_on_an_endpoint_that_is_gone_is_answered_by_that(books:
 
 def test_what_ec2_refused_is_forgotten_with_the_endpoint(books: Books) -> None:
     entry = books.decide()
-    books.ledger.refused(ASKING.endpoint, entry, "InvalidState: no", 3, LATER)
+    books.ledger.refused(ASKING.endpoint, entry, "InvalidState: no", 3, LATER, "Waits: late.")
     before = books.known()
     assert before is not None
     assert (before.refusal, before.tries) == ("InvalidState: no", 3)
@@ -508,7 +513,7 @@ def test_a_table_that_does_not_exist_is_named_by_every_call() -> None:
         lambda ledger: ledger.seen(ASKING, Status.HELD, None, START),
         lambda ledger: ledger.closed(known, START),
         lambda ledger: ledger.taken_over(known, START),
-        lambda ledger: ledger.refused(ASKING.endpoint, "", "InvalidState: late", 1, START),
+        lambda ledger: ledger.refused(ASKING.endpoint, "", "InvalidState: late", 1, START, "Waits: late."),
         lambda ledger: ledger.probed(known, Status.VERIFIED, "1", {}, START),
         lambda ledger: ledger.healed(replace(known, claimed=True), frozenset()),
         lambda ledger: ledger.whole(SERVICE),

@@ -26,9 +26,10 @@ from linkgate.events.bus import Bus
 from linkgate.events.catalog import RECREATE, decision_event, final_event, tripped_event
 from linkgate.events.queue import BellQueue
 from linkgate.ledger.breaker import Tripped, rejects_name
-from linkgate.ledger.items import Judgment, stamp
+from linkgate.ledger.items import Judgment, explained, stamp
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Connection, Outcome, Reason, State, Status
+from linkgate.policy.why import Answer
 from linkgate.retry import pause
 
 FEWER = Throttled("EC2 asks for fewer calls")
@@ -196,10 +197,11 @@ class Approver:
         if why is None:
             answer = "done" if line.decision.acts else "nothing to do"
             status, state = _result(line)
-            ledger.answered(line.connection, line.entry, answer, status, state, self.now(), line.before)
+            now = self.now()
+            said = explained(line, now)
+            ledger.answered(line.connection, line.entry, answer, status, state, now, line.before, why=said)
         elif why.code in THROTTLES:
-            tries = line.before.tries if line.before else 0
-            ledger.refused(line.connection.endpoint, line.entry, str(why), tries, self.now())
+            self._keep(line, why, line.before.tries if line.before else 0, self.now(), ledger)
         else:
             self._refused(line, why, report, ledger)
 
@@ -208,14 +210,19 @@ class Approver:
         connection, before = line.connection, line.before
         if connection.waits or not why.final:
             tries = 1 + (before.tries if before and before.entry == line.entry else 0)
-            ledger.refused(connection.endpoint, line.entry, str(why), tries, self.now() + pause(tries))
+            self._keep(line, why, tries, self.now() + pause(tries), ledger)
             report.refused[connection.endpoint] = why
             return
         self.bus.publish([final_event(connection, line.decision, line.entry)])
         status = Status.CUT if before and before.status is Status.CUT else Status.REJECTED
         answer = f"{why}; {RECREATE}"
         state = connection.state
-        ledger.answered(connection, line.entry, answer, status, state, self.now(), before, final=True)
+        said = explained(line, self.now(), Answer(str(why)))
+        ledger.answered(connection, line.entry, answer, status, state, self.now(), before, final=True, why=said)
+
+    def _keep(self, line: Judgment, why: Refusal, tries: int, until: datetime, ledger: Ledger) -> None:
+        said = explained(line, self.now(), Answer(str(why), until))
+        ledger.refused(line.connection.endpoint, line.entry, str(why), tries, until, said)
 
     def _missing(self, batch: Batch, missing: Collection[str]) -> None:
         """Endpoints that EC2 does not show: gone if the ledger knows them, otherwise perhaps not visible yet."""

@@ -9,7 +9,7 @@ from linkgate.approve.context import ContextReader, View, age
 from linkgate.aws.allowlist import AllowList
 from linkgate.errors import Contended, Unavailable
 from linkgate.ledger.breaker import rejects_name, spend
-from linkgate.ledger.items import EndpointRecord, Judgment, abandoned, accepts_again
+from linkgate.ledger.items import EndpointRecord, Judgment, abandoned, accepts_again, explained
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Connection, Decision, Outcome, Status
 
@@ -110,7 +110,8 @@ class Judge:
         if _nothing_to_do(one, now):
             return None
         if known and _abandoned(one):
-            ledger.answered(connection, known.entry, "no longer allowed", known.status, connection.state, now, known)
+            answer, said = "no longer allowed", explained(one, now)
+            ledger.answered(connection, known.entry, answer, known.status, connection.state, now, known, why=said)
             return None
         if known and _agrees(one) and not known.settled:
             ledger.taken_over(known, now)

@@ -12,6 +12,7 @@ from linkgate.events.catalog import closed_event, finished_event, out_of_band_ev
 from linkgate.ledger.items import EndpointRecord, out_of_band_act
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Connection, Mode, Outcome, State, Status
+from linkgate.policy.why import came_true
 
 Origin = Callable[[Connection], str]
 
@@ -105,13 +106,14 @@ class Tracker:
 
     def _finished(self, connection: Connection, before: EndpointRecord, status: Status) -> EndpointRecord:
         """Complete a line whose act was done by a run that ended before it could say so; what is known then."""
-        came_true = before.mode == Mode.ENFORCE and before.outcome in CAME_TRUE.get(status, ())
-        if came_true:
+        wanted = before.mode == Mode.ENFORCE and before.outcome in CAME_TRUE.get(status, ())
+        if wanted:
             self.bus.publish([finished_event(connection, before.says(), before.entry)])
         answer = f"found {connection.state} at a later look"
         # What the line did not want is not its answer, and is recorded as what was done out of band.
-        stands = status if came_true or status is Status.CLOSED else before.status
-        self.ledger.answered(connection, before.entry, answer, stands, connection.state, self.now(), before)
+        stands = status if wanted or status is Status.CLOSED else before.status
+        said = came_true(before.why, *before.says()) if wanted else ""
+        self.ledger.answered(connection, before.entry, answer, stands, connection.state, self.now(), before, why=said)
         return self.ledger.current([connection.endpoint])[connection.endpoint]
 
 

@@ -26,6 +26,7 @@ from linkgate.model import (
 from linkgate.policy.attributes import is_number, plain, shown, time
 from linkgate.policy.decide import Rows, decide, read_for
 from linkgate.policy.rows import key_of
+from linkgate.policy.why import TOOK_IT, Answer, by_hand, found, why
 
 VERSION = 1
 """Of the form of these items; an item without one is of version 1. What is newer is read and changed by newer code."""
@@ -69,6 +70,8 @@ class EndpointRecord:
     tries: int = 0
     mode: str = ""
     ticket: str = ""
+    why: str = ""
+    """The sentence about all of this for people; "" where an older version wrote the item."""
     requested_at: datetime | None = None
     decided_at: datetime | None = None
     answered_at: datetime | None = None
@@ -210,6 +213,24 @@ def line(judgment: Judgment, origin: str, now: datetime) -> dict[str, Any]:
     }
 
 
+def explained(judgment: Judgment, now: datetime, answer: Answer = TOOK_IT) -> str:
+    """Why the connection is where it is after a decision, and after what EC2 answered."""
+    return why(judgment.connection, judgment.decision, judgment.rows, now, judgment.context, answer)
+
+
+def observed(
+    connection: Connection, status: Status, known: EndpointRecord | None, who: str | None, now: datetime
+) -> str | None:
+    """Why a connection is where it is that waits for nobody; None where nothing new is to be said.
+
+    `who` accepted or rejected it out of band ("": nobody knows); None: it was not done so.
+    """
+    if who is not None:
+        return by_hand(status.live, who, now, known.says() if known else ("", "", ""))
+    same = known is not None and (known.status is status or (known.status.live and status.live))
+    return None if same else found(connection.state)
+
+
 def out_of_band_act(
     connection: Connection, status: Status, known: EndpointRecord | None, origin: str, now: datetime
 ) -> dict[str, Any]:
@@ -341,7 +362,7 @@ def _is_health(value: object) -> bool:
 
 
 _TIMES = ("open_until", "requested_at", "decided_at", "answered_at", "accepted_at", "verified_at")
-_TEXTS = ("account", "region", "reason", "row", "policy_hash", "ticket", "refusal", "by_hand", "tags_refused")
+_TEXTS = ("account", "region", "reason", "row", "policy_hash", "ticket", "why", "refusal", "by_hand", "tags_refused")
 _READ: Sequence[tuple[str, object, Callable[[Any], object], str]] = (
     *((name, "", _is_text, "a text") for name in _TEXTS),
     ("outcome", "", _among(Outcome, ""), "an outcome"),

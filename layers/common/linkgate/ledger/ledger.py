@@ -18,7 +18,9 @@ from linkgate.ledger.items import (
     Judgment,
     Records,
     decision_id,
+    explained,
     line,
+    observed,
     out_of_band_act,
     stamp,
 )
@@ -26,6 +28,7 @@ from linkgate.ledger.sets import MEMBERS, is_set, members
 from linkgate.ledger.slots import is_limit, leave, take
 from linkgate.ledger.table import Absent, Condition, Is, ItemKey, LedgerTable, Present, Write
 from linkgate.model import Connection, Outcome, State, Status
+from linkgate.policy.why import NOT_YET, TOOK_IT, attributed, found
 
 A = TypeVar("A")
 
@@ -105,6 +108,7 @@ class Ledger:
             "decision": entry,
             "mode": decision.mode,
             "ticket": decision.people.get("ticket", ""),
+            "why": explained(judgment, now, NOT_YET if decision.acts else TOOK_IT),
             "settled": False,
             "open_until": stamp(now + LEASE),
             "refusal": "",
@@ -129,9 +133,9 @@ class Ledger:
         conditions = [*_open(known.entry), Is("open_until", stamp(known.open_until))]
         self._store.write(Write(ItemKey(known.endpoint), values, conditions))
 
-    def refused(self, endpoint: str, entry: str, why: str, tries: int, until: datetime) -> None:
-        """Keep EC2's refusal with the decision that stays open: asked again after `until`."""
-        values = {"refusal": why, "tries": tries, "open_until": stamp(until)}
+    def refused(self, endpoint: str, entry: str, refusal: str, tries: int, until: datetime, why: str) -> None:
+        """Keep EC2's refusal with the decision that stays open: asked again after `until`. `why` is for people."""
+        values = {"refusal": refusal, "tries": tries, "open_until": stamp(until), "why": why}
         self._store.write(Write(ItemKey(endpoint), values, _open(entry)))
 
     def answered(
@@ -144,13 +148,15 @@ class Ledger:
         now: datetime,
         before: EndpointRecord | None = None,
         final: bool = False,
+        why: str = "",
     ) -> None:
         """Complete a decision with what EC2 answered. A second answer to the same decision changes nothing.
 
-        `before` is what was known when it was decided; `final`: EC2 accepts the connection no more.
+        `before` is what was known when it was decided; `final`: EC2 accepts the connection no more; `why` is the
+        sentence for people, "" where that of the decision stands.
         """
         current: dict[str, Any] = {"settled": True, "refusal": "", "status": status, "state": state, "final": final}
-        current["answered_at"] = stamp(now)
+        current |= {"answered_at": stamp(now)} | ({"why": why} if why else {})
         if status is Status.ACCEPTED and not (before and before.status.live):
             current |= {"accepted_at": stamp(now), "unwanted_at": "", **UNPROBED}
         writes = [_answer(subject.endpoint, entry, answer, now, Present("entry"))]
@@ -175,12 +181,14 @@ class Ledger:
         values = _shown(connection, status) | {"updated_at": stamp(now), "claimed": status.live}
         if status is Status.ACCEPTED and (known is None or not known.status.live):
             values |= {"accepted_at": stamp(now), "unwanted_at": "", "final": False, **UNPROBED}
-        writes = []
+        writes, text = [], dict[str, Any]()
         if by_hand is not None:
             text = out_of_band_act(connection, status, known, by_hand, now) | self._until(now)
             place = ItemKey(connection.endpoint, f"{stamp(now)}#{text['decision_id']}")
             writes.append(Write(place, text, [Absent("endpoint_id")]))
             values["by_hand"] = "" if text["who"] else place.entry
+        if said := observed(connection, status, known, text["who"] if text else None, now):
+            values["why"] = said
         writes.append(Write(ItemKey(connection.endpoint), values, _as_read(known)))
         self._store.write(*writes, *_moved(connection, known, status.live))
 
@@ -192,13 +200,17 @@ class Ledger:
         """Say who acted out of band, once that is known."""
         self._store.write(
             Write(ItemKey(known.endpoint, known.by_hand), {"who": who}, [Is("who", "")]),
-            Write(ItemKey(known.endpoint), {"by_hand": ""}, [NOT_NEWER, Is("by_hand", known.by_hand)]),
+            Write(
+                ItemKey(known.endpoint),
+                {"by_hand": "", "why": attributed(known.why, who)},
+                [NOT_NEWER, Is("by_hand", known.by_hand)],
+            ),
         )
 
     def closed(self, known: EndpointRecord, now: datetime) -> None:
         """Record that EC2 no longer shows an endpoint; an open decision on it is answered by that."""
         values: dict[str, Any] = {"status": Status.CLOSED, "state": State.DELETED, "updated_at": stamp(now)}
-        values |= {"settled": True, "refusal": "", "tries": 0, "claimed": False}
+        values |= {"settled": True, "refusal": "", "tries": 0, "claimed": False, "why": found(State.DELETED)}
         writes = [Write(ItemKey(known.endpoint), values, _as_read(known))]
         if known.entry and not known.settled:
             writes.append(_answer(known.endpoint, known.entry, "the endpoint is gone", now))

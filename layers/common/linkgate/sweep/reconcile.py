@@ -19,10 +19,11 @@ from linkgate.errors import Contended
 from linkgate.events.bus import Bus
 from linkgate.events.catalog import decision_event, tripped_event
 from linkgate.ledger.breaker import Tripped, cuts_name, spend
-from linkgate.ledger.items import EndpointRecord, Judgment
+from linkgate.ledger.items import EndpointRecord, Judgment, explained
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.table import Write
 from linkgate.model import Budget, Connection, Decision, Mode, Outcome, Reconcile, ServiceSettings, State, Status
+from linkgate.policy.why import Answer
 from linkgate.retry import SOON, pause
 
 
@@ -184,11 +185,13 @@ class Reconciler:
             why = refused.get(endpoint)
             if why is None:
                 self.bus.publish([decision_event(one.connection, one.decision, one.entry)])
-                self.ledger.answered(one.connection, one.entry, "done", Status.CUT, State.REJECTED, now, one.before)
+                cut, said = (Status.CUT, State.REJECTED), explained(one, now)
+                self.ledger.answered(one.connection, one.entry, "done", *cut, now, one.before, why=said)
                 found.cut.append(endpoint)
             else:
                 tries = (one.before.tries if one.before else 0) + (why.code not in THROTTLES)
-                self.ledger.refused(endpoint, one.entry, str(why), tries, now + pause(tries))
+                said = explained(one, now, Answer(str(why), now + pause(tries)))
+                self.ledger.refused(endpoint, one.entry, str(why), tries, now + pause(tries), said)
                 found.refused[endpoint] = why
                 found.look_again(pause(tries))
 
