@@ -75,6 +75,10 @@ class Commands:
         where = f" --service {_quoted(key.service)}" if self.several or key.service == EVERY else ""
         return f"linkgate {verb} {_quoted(key.consumer)}{where}{more}"
 
+    def allow(self, service: str, account: str) -> str:
+        """The command that lets an account in."""
+        return self.row("allow", RowKey(service, account))
+
     def mend(self, row: MalformedRow, effect: object) -> str:
         """The command after which a row can be read."""
         verb = str(effect).strip().lower()
@@ -92,11 +96,19 @@ def needs(overview: "Overview") -> list[Need]:
         found += _of_service(view)
         records = sorted(view.records.values(), key=_since)
         for some in (
-            [_live(one, commands) for one in records],
+            [_live(one) for one in records],
             [_waiting(one, view, overview, commands) for one in records],
         ):
             found += _shortened(filter(None, some))
     return found
+
+
+def needs_of(record: EndpointRecord, overview: "Overview") -> list[Need]:
+    """What one endpoint needs."""
+    commands = Commands(len(overview.services) > 1)
+    views = [view for view in overview.services if view.service == record.service]
+    found = [_live(record), *(_waiting(record, view, overview, commands) for view in views)]
+    return [one for one in found if one]
 
 
 def _since(record: EndpointRecord) -> tuple[str, str]:
@@ -126,7 +138,7 @@ def _of_service(view: "ServiceView") -> Iterator[Need]:
         yield Need("unreadable", None, endpoint, f"its item in the ledger: {why}", "linkgate doctor", view.service)
 
 
-def _live(record: EndpointRecord, commands: Commands) -> Need | None:
+def _live(record: EndpointRecord) -> Need | None:
     """What is wrong with a connection that is let in."""
     endpoint, account, service = record.endpoint, record.account, record.service
     if record.status is Status.UNHEALTHY:

@@ -109,6 +109,20 @@ class Session:
 
         return LedgerTable(self.dynamodb, self.outputs["LedgerTable"])
 
+    def entries(self, endpoint: str) -> list[dict[str, Any]]:
+        """The ledger's items about an endpoint, consistently read: its decisions, oldest first, then `current`."""
+        from boto3.dynamodb.conditions import Key
+
+        client, found = self.dynamodb.meta.client, list[dict[str, Any]]()
+        pages = client.get_paginator("query").paginate(
+            TableName=self.outputs["LedgerTable"],
+            KeyConditionExpression=Key("endpoint_id").eq(endpoint),
+            ConsistentRead=True,
+        )
+        for page in pages:
+            found += page["Items"]
+        return found
+
     def _stacks(self) -> Iterator[tuple[str, Mapping[str, str]]]:
         """Linkgate's stacks: name and outputs; the one that `stack` names, or Failure, where it names one."""
         for stack in self._described():
