@@ -160,7 +160,7 @@ def _conditions(facts: Facts, decision: Decision) -> Iterator[str]:
         most = f"{settings.max_rejects.amount}{'%' * settings.max_rejects.percent}"
         yield f"It would be rejected, but {most} rejections within the hour are all that max_rejects lets through."
     for key in facts.context.unmatched:
-        yield f"Row {key.service!r}/{key.consumer!r} has keys of no known form, and may have been meant to keep somebody out."
+        yield f"Row {key.service!r}/{key.consumer!r} has keys of no known form: it may have been meant to keep out."
     if decision.row is None and decision.outcome is not Outcome.ACCEPT:
         yield f"Where no row applies, the default is {settings.default} ({ground.whence('default')})."
     if ground.observed:
@@ -179,12 +179,8 @@ def _answer(entry: Mapping[str, Any], decision: Decision) -> str:
     if not answer:
         return "EC2 has not answered yet."
     if answer == NOT_ASKED:
-        why = (
-            "a connection that is held just waits"
-            if decision.outcome is Outcome.HOLD
-            else "the service is only observed"
-        )
-        return f"EC2 was not asked: {why if decision.mode is Mode.ENFORCE or decision.outcome is Outcome.HOLD else 'the service is only observed'}."
+        held = decision.outcome is Outcome.HOLD
+        return f"EC2 was not asked: {'what is held just waits' if held else 'the service is only observed'}."
     return "EC2 did it." if answer == "done" else f"EC2: {answer}."
 
 
@@ -198,7 +194,7 @@ def _at(text: str, now: datetime) -> str:
 
 def health(record: EndpointRecord, now: datetime) -> Iterator[str]:
     """How an endpoint that was let in does, with cause, evidence and the step to take."""
-    found = record.health
+    found: Mapping[str, Any] = record.health
     looked = _moment(found.get("looked_at")) or _moment(found.get("checked_at"))
     when = f", last found out {age(looked, now)} ago" if looked else ""
     if not record.status.live:
