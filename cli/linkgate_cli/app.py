@@ -15,6 +15,7 @@ DEFAULT = "status"
 COMMANDS = {
     "status": "What needs you first, then every connection.",
     "why": "Why an endpoint waits, was let in or was cut, step by step; how it does; what is next.",
+    "doctor": "Whether everything is wired, and what mends what is not. Exit code 2 if something is wrong.",
 }
 """The commands in the order of `linkgate --help`. Each is the function `command` of the module of its name in
 linkgate_cli.commands, which is imported when it is run, so that the others cost nothing; a dash is a low line there."""

@@ -91,6 +91,21 @@ class Session:
         self.stack, outputs = found[0]
         return outputs
 
+    @functools.cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """The stack's parameters, by their names."""
+        self.find()
+        (stack,) = self._described()
+        return {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", [])}
+
+    @functools.cached_property
+    def resources(self) -> Mapping[str, str]:
+        """The physical ids of the stack's resources, by their logical ones."""
+        self.find()
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.stack)
+        found = (one for page in pages for one in page["StackResourceSummaries"])
+        return {one["LogicalResourceId"]: one.get("PhysicalResourceId", "") for one in found}
+
     def find(self) -> None:
         """Find the stack, so that `stack` has its name; Failure where there is none, or are several."""
         _ = self.outputs
