@@ -14,8 +14,12 @@ from linkgate_cli.session import Session
 DEFAULT = "status"
 COMMANDS = {
     "status": "What needs you first, then every connection.",
-    "why": "Why an endpoint waits, was let in or was cut, step by step; how it does; what is next.",
-    "doctor": "Whether everything is wired, and what mends what is not. Exit code 2 if something is wrong.",
+    "services": "Which services are managed, how they are wired and set.",
+    "why": "Why an endpoint waits, was let in or cut, step by step.",
+    "wait": "Wait until an endpoint is let in, or answers.",
+    "probe": "Probe an endpoint now: phases, cause and evidence.",
+    "doctor": "Whether everything is wired, and what mends what is not.",
+    "invite": "The card to send to a customer.",
 }
 """The commands in the order of `linkgate --help`. Each is the function `command` of the module of its name in
 linkgate_cli.commands, which is imported when it is run, so that the others cost nothing; a dash is a low line there."""

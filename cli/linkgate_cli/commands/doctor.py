@@ -11,7 +11,9 @@ from linkgate_cli.session import Session
 
 
 def command(ctx: typer.Context) -> None:
-    """Whether everything is wired, and what mends what is not. Exit code 2 if something is wrong.
+    """Whether everything is wired, and what mends what is not.
+
+    Exit code 2 if something is wrong.
 
     Example: linkgate doctor
     """

@@ -1,6 +1,5 @@
 """`linkgate why`: the last decision on an endpoint, or on all of an account, step by step; then its health."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -24,8 +23,8 @@ from linkgate_cli.failures import Failure
 from linkgate_cli.output import DIM, age, clean, console, say_json, table
 from linkgate_cli.overview import Overview, look
 from linkgate_cli.session import Session
+from linkgate_cli.subjects import ENDPOINT, subject
 
-ENDPOINT, ACCOUNT = re.compile("vpce-[0-9a-f]{8}([0-9a-f]{9})?"), re.compile("[0-9]{12}")
 HISTORY = ("decided_at", "outcome", "reason", "row", "mode", "rang", "who", "answer", "answered_at")
 
 
@@ -45,22 +44,24 @@ class Story:
 
 def command(
     ctx: typer.Context,
-    subject: Annotated[
+    consumer: Annotated[
         str, typer.Argument(metavar="VPCE-…|ACCOUNT", help="An endpoint, or every endpoint of an account.")
     ],
     for_consumer: Annotated[bool, typer.Option("--for-consumer", help="The message to send to its consumer.")] = False,
     history: Annotated[bool, typer.Option("--history", help="Every decision there was, the newest first.")] = False,
 ) -> None:
-    """Why an endpoint waits, was let in or was cut, step by step; how it does; what is next.
+    """Why an endpoint waits, was let in or cut, step by step.
+
+    Then how it does, and what is next. --for-consumer prints a message that names nothing of yours.
 
     Example: linkgate why vpce-0123456789abcdef0 --for-consumer
     """
     session = Session.of(ctx)
-    overview, found = stories(session, known(subject))
+    overview, found = stories(session, subject(consumer))
     if session.output == "json":
         say_json("why", {"endpoints": [document(one, overview) for one in found]})
     elif not found:
-        _nobody(session, overview, subject)
+        _nobody(session, overview, consumer.strip())
     elif for_consumer:
         print("\n\n".join(message(one.case, overview.now) for one in found))
     else:
@@ -69,22 +70,12 @@ def command(
             screen.print(*([""] if number else []), shown(screen, one, overview, history), sep="\n")
 
 
-def known(subject: str) -> str:
-    """The endpoint or account that somebody means; Failure for other words."""
-    text = subject.strip()
-    digits = text.replace("-", "")
-    if ENDPOINT.fullmatch(text) or ACCOUNT.fullmatch(text):
-        return text
-    hint = f": do you mean {digits}?" if ACCOUNT.fullmatch(digits) else ""
-    raise Failure(f"{text!r} is neither an endpoint such as vpce-0123456789abcdef0 nor a 12-digit account{hint}")
-
-
-def stories(session: Session, subject: str) -> tuple[Overview, list[Story]]:
+def stories(session: Session, wanted: str) -> tuple[Overview, list[Story]]:
     """What is known of an endpoint, or of all that an account has or had; Failure for an endpoint nobody knows."""
     overview = look(session, closed=True)
-    if ENDPOINT.fullmatch(subject):
-        return overview, [_story(session, subject, overview)]
-    mine = sorted(one.endpoint for one in overview.records if one.account == subject)
+    if ENDPOINT.fullmatch(wanted):
+        return overview, [_story(session, wanted, overview)]
+    mine = sorted(one.endpoint for one in overview.records if one.account == wanted)
     return overview, [_story(session, endpoint, overview) for endpoint in mine]
 
 
