@@ -6,7 +6,7 @@ It names nothing of the provider's own: no rows, no people, no tickets, no other
 from dataclasses import dataclass
 from datetime import datetime
 
-from linkgate.health.causes import UNKNOWN
+from linkgate.health.causes import OPEN, UNKNOWN
 from linkgate.ledger.items import BY_HAND, EndpointRecord, Facts
 from linkgate.model import Decision, Mode, Outcome, Reason, Status
 from linkgate.policy.grounds import Ground, shown
@@ -14,16 +14,16 @@ from linkgate.policy.grounds import Ground, shown
 STAY = "Nothing is wrong with the endpoint: do not recreate it."
 OURS = f"This is ours to mend. {STAY}"
 RECREATE = "Please delete it and create a new one: AWS does not accept an endpoint again that was rejected."
-LATER = "It is accepted by itself"
+LATER = "It will be accepted by itself"
 
 _HELD = {
     Reason.NOT_LISTED: (
         "your account is not on our list yet",
-        f"Ask us to add account {{account}}. {LATER} within seconds of that. {STAY}",
+        f"Ask us to add account {{account}}. {LATER} within seconds after that. {STAY}",
     ),
     Reason.EXPIRED: (
         "the time for which your account was allowed is over",
-        f"Ask us to extend it. {LATER} within seconds of that. {STAY}",
+        f"Ask us to extend it. {LATER} within seconds after that. {STAY}",
     ),
     Reason.NOT_YET_VALID: ("your account is allowed from a later day on", f"{LATER} then{{starts}}. {STAY}"),
     Reason.WRONG_REGION: (
@@ -34,7 +34,7 @@ _HELD = {
     Reason.FROZEN: ("we take no new connections at the moment", f"{LATER} afterwards{{frozen}}. {STAY}"),
     Reason.OVER_LIMIT: (
         "your account has as many connections as we allow it{used}",
-        f"{LATER} when you delete one of the others, or ask us for more. {STAY}",
+        f"{LATER} when you delete one of the others; or ask us for more. {STAY}",
     ),
     Reason.ALLOWED: ("your account is allowed, and the connection is about to be accepted", STAY),
 }
@@ -65,9 +65,15 @@ _CAUSES = {
         "one of its Availability Zones does not answer, while another one does",
         "We look at our side of that zone; please check the network ACL of the endpoint's subnet there.",
     ),
-    "endpoint_deleted": ("it is gone", "If that was not meant, create a new one."),
 }
 """Causes that a consumer can do something about; the others are the provider's."""
+_STATES = {
+    "connection_pending": f"is accepted, and AWS is still making it available. {STAY}",
+    "connection_rejected": "is rejected at the moment. Ask us why before you create another one.",
+    "endpoint_deleted": "is gone. If that was not meant, create a new one.",
+    OPEN: "must not be used: it gets in although it should stay out. Ask us about it.",
+}
+"""Causes that say what became of the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +113,15 @@ def _state(case: Case) -> str:
 
 def _held(case: Case) -> str:
     record = case.record
-    began = f"waits{_since(record.requested_at)}"
+    began = f"has been waiting{_since(record.requested_at)}"
     if record.mode == Mode.OBSERVE and record.outcome != Outcome.HOLD:
         return f"{began}: we accept connections by hand at the moment. You will hear from us. {STAY}"
     reason = Reason(record.reason) if record.reason in set(Reason) else None
     if reason not in _HELD or record.refusal:
         return f"{began}: {_OUR_TROUBLE}. {OURS}"
     why, step = _HELD[reason]
+    if reason is Reason.OVER_LIMIT and case.decision and case.decision.limit == 0:
+        return f"{began}: we let nobody new of your account in at the moment. Ask us when that changes. {STAY}"
     words = _words(case)
     return f"{began}: {why.format(**words)}. {step.format(**words)}"
 
@@ -150,17 +158,21 @@ def _rejected(case: Case) -> str:
         why = f"your account is not allowed to connect from {record.region}"
     return (
         f"{done}{when}: {why}. Do not recreate it yet, a new one would be rejected as well: ask us to allow account "
-        f"{record.account} first, and we tell you whether this one comes back or a new one is needed."
+        f"{record.account} first, and we will tell you whether this one comes back or a new one is needed."
     )
 
 
 def _unhealthy(record: EndpointRecord) -> str:
+    if record.cause in _STATES:
+        return _STATES[record.cause]
     accepted = f"is accepted{_since(record.accepted_at)}, and our probes fail"
     if record.cause in _CAUSES:
         seen, step = _CAUSES[record.cause]
         return f"{accepted}: {seen}. {step} Do not recreate it before you have looked."
     if record.cause in ("", UNKNOWN):
-        return f"{accepted}; we look into it. {STAY}"
+        return f"is accepted{_since(record.accepted_at)}; our probes say nothing yet, we are looking into it. {STAY}"
+    if record.cause == "packet_loss":
+        return f"{accepted} at times: some packets are lost on the way. {OURS}"
     return f"{accepted}: it is reached, and what stands behind it on our side does not answer as it should. {OURS}"
 
 

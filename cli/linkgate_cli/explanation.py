@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from linkgate.health.causes import CAUSES
+from linkgate.health.causes import CAUSES, OPEN, UNKNOWN
 from linkgate.ledger.items import BY_HAND, EndpointRecord, Facts, recalled
 from linkgate.model import Decision, MalformedRow, NearMiss, Outcome, Reason, RowKey, Rule, Status
 from linkgate.policy.decide import decide
@@ -18,10 +18,23 @@ from linkgate.policy.rows import parse
 from linkgate_cli.output import age, clean
 
 ORIGINS = {
+    "Endpoint Connection Notification": "a notification of EC2's told of it",
     "sweep": "the sweep found it",
     "allow-list edited": "the allow-list was edited",
     "a slot was freed": "a connection of the same account ended, so that there may be room",
 }
+_SYMPTOMS = {
+    OPEN: "It gets in although it must stay out",
+    UNKNOWN: "Nobody knows whether it answers",
+    "packet_loss": "It answers, and loses packets",
+    "private_name_missing": "It answers, but not under the private name",
+    "private_name_unverified": "It answers, but not under the private name",
+    "zone_unreachable": "It does not answer in one zone",
+    "connection_pending": "It is not up yet",
+    "connection_rejected": "It is rejected",
+    "endpoint_deleted": "It is gone",
+}
+"""What is seen first, by cause; of all others that it does not answer."""
 NOT_ASKED = "nothing to do"
 _WHEN = {
     Reason.EXPIRED: "it ended on {0.expires_at:%Y-%m-%d %H:%M} UTC",
@@ -49,7 +62,7 @@ def tell(entry: Mapping[str, Any], now: datetime) -> Told:
         )
     try:
         facts = recalled(str(entry.get("facts", "")))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return Told(
             (f"Decided {_at(when, now)}: {entry.get('outcome')}, {entry.get('reason')}. Its facts are not kept.",)
         )
@@ -59,13 +72,13 @@ def tell(entry: Mapping[str, Any], now: datetime) -> Told:
 
 def _steps(entry: Mapping[str, Any], facts: Facts, decision: Decision, now: datetime) -> Iterator[str]:
     yield _asked(facts)
-    yield f"Linkgate decided {_at(str(entry.get('decided_at', '')), now)}, since {_origin(str(entry.get('rang', '')))}."
+    when, origin = _at(str(entry.get("decided_at", "")), now), _origin(str(entry.get("rang", "")))
+    yield f"Linkgate decided {when}, because {origin}."
     yield from _lineage(facts)
     yield from _rows(facts, decision)
     yield from _conditions(facts, decision)
-    yield _outcome(decision)
+    yield _outcome(entry, decision)
     recorded = tuple(str(entry.get(name, "")) for name in ("outcome", "reason", "row"))
-    # A cut is what the sweep makes of a decision that ends a live connection.
     if recorded[1:] != decision.says()[1:]:
         yield f"The ledger says {', '.join(filter(None, recorded))}: this version of Linkgate would decide otherwise."
     yield _answer(entry, decision)
@@ -73,16 +86,11 @@ def _steps(entry: Mapping[str, Any], facts: Facts, decision: Decision, now: date
 
 def _asked(facts: Facts) -> str:
     connection = facts.connection
-    whose = f"Account {connection.account}" if connection.account else "Somebody, EC2 does not say who,"
-    where = f" from {connection.region}" if connection.region else "; EC2 does not say from which Region"
-    state = (
-        "had been let in"
-        if connection.state.live
-        else "waited for an answer"
-        if connection.waits
-        else f"was {connection.state}"
-    )
-    return f"{whose} asked for it on {connection.created:%Y-%m-%d %H:%M} UTC{where}; it {state}."
+    whose = f"Account {connection.account}" if connection.account else "Somebody, of whom EC2 names no account,"
+    where = f" from {connection.region}" if connection.region else " (EC2 does not say from which Region)"
+    state = connection.state
+    then = "had been let in" if state.live else "waited for an answer" if connection.waits else f"was {state}"
+    return f"{whose} asked to connect on {connection.created:%Y-%m-%d %H:%M} UTC{where}; the connection {then}."
 
 
 def _origin(origin: str) -> str:
@@ -104,7 +112,7 @@ def _rows(facts: Facts, decision: Decision) -> Iterator[str]:
     for key in decision.applied:
         yield _applied(key, facts, decision)
     if decision.row and decision.row not in decision.applied:
-        yield f"Row {decision.row} decides: {clean(decision.note) or 'it may be about this consumer'}."
+        yield _decides(decision.row, facts, decision)
     for miss in decision.near_misses:
         yield _missed(miss, facts)
     if not decision.applied and not decision.near_misses and not decision.row:
@@ -115,11 +123,20 @@ def _rows(facts: Facts, decision: Decision) -> Iterator[str]:
 
 def _applied(key: RowKey, facts: Facts, decision: Decision) -> str:
     row = parse(facts.rows[key])
-    decides = ", and decides" if key == decision.row else ""
     if isinstance(row, MalformedRow):
-        return f"Row {key} cannot be read{decides}: {clean(row.problem)}."
+        return f"Row {key} cannot be read, so it lets nobody new in: {clean(row.problem)}."
     assert isinstance(row, Rule)  # noqa: S101 - only rules apply
-    return f"Row {key} applies{decides}: {row.effect}{_terms(row)}."
+    if decision.reason is Reason.UNKNOWN_REGION and key == decision.row:
+        return f"Row {key} may apply: {row.effect}{_terms(row)}; without a Region nobody can tell."
+    return f"Row {key} applies{', and decides' if key == decision.row else ''}: {row.effect}{_terms(row)}."
+
+
+def _decides(key: RowKey, facts: Facts, decision: Decision) -> str:
+    """A row that decides without applying: one of a unit, settings, or one whose keys are of no known form."""
+    if facts.context.lineage.unknown and decision.note == facts.context.lineage.why:
+        return f"Row {key} may be about it, and that cannot be told."
+    problem = clean(decision.note.removeprefix(f"row {key}: "))
+    return f"Row {key} cannot be read, so nobody new is let in: {problem}."
 
 
 def _terms(rule: Rule) -> str:
@@ -152,26 +169,29 @@ def _conditions(facts: Facts, decision: Decision) -> Iterator[str]:
     """What stands between a row and its effect: a limit, a freeze, the breaker, unmatched rows, observing."""
     ground = Ground(facts.connection, decision, facts.rows, facts.now, facts.context)
     settings, taken = ground.settings, facts.context.live
-    if decision.limit is not None:
-        yield f"{taken} of the {decision.limit} connections that the row allows an account were in use by others of it."
+    if decision.limit:
+        yield f"By that row the account may have {decision.limit} connections; it had {taken} beside this one."
     if settings.frozen_until and facts.now < settings.frozen_until:
         yield f"The service is frozen until {shown(settings.frozen_until)} ({ground.whence('frozen_until')})."
+    for key in facts.context.unmatched:
+        if key != decision.row:
+            yield f"Row {key} has keys of no known form: it may have been meant to keep somebody out."
+    if decision.reason is Reason.UNKNOWN_ACCOUNT:
+        yield "A row of its account may say otherwise, so it waits until EC2 names the account."
+    elif decision.row is None and decision.outcome is not Outcome.ACCEPT:
+        yield f"Where no row applies, the default is {settings.default} ({ground.whence('default')})."
     if decision.reason is Reason.BREAKER:
         most = f"{settings.max_rejects.amount}{'%' * settings.max_rejects.percent}"
-        yield f"It would be rejected, but {most} rejections within the hour are all that max_rejects lets through."
-    for key in facts.context.unmatched:
-        yield f"Row {key.service!r}/{key.consumer!r} has keys of no known form: it may have been meant to keep out."
-    if decision.row is None and decision.outcome is not Outcome.ACCEPT:
-        yield f"Where no row applies, the default is {settings.default} ({ground.whence('default')})."
+        yield f"It would be rejected, but within the hour {most} were, and max_rejects lets no more through."
     if ground.observed:
         yield f"The service is only observed (mode = observe, {ground.whence('mode')})."
 
 
-def _outcome(decision: Decision) -> str:
-    verb = {Outcome.ACCEPT: "accept it", Outcome.HOLD: "hold it", Outcome.REJECT: "reject it"}.get(
-        decision.outcome, "cut it"
-    )
-    return f"So: {verb} ({decision.reason})."
+def _outcome(entry: Mapping[str, Any], decision: Decision) -> str:
+    """What came of it; a cut is what the sweep makes of a decision that ends a live connection."""
+    cut = entry.get("outcome") == Outcome.CUT
+    done = {Outcome.ACCEPT: "accepted", Outcome.HOLD: "held", Outcome.REJECT: "rejected"}
+    return f"So it is {'cut' if cut else done.get(decision.outcome, 'cut')} ({decision.reason})."
 
 
 def _answer(entry: Mapping[str, Any], decision: Decision) -> str:
@@ -201,7 +221,7 @@ def health(record: EndpointRecord, now: datetime) -> Iterator[str]:
         return
     if cause := record.cause:
         known = CAUSES.get(cause)
-        yield f"It does not answer ({cause}{when}): {clean(found.get('detail', ''))}."
+        yield f"{_SYMPTOMS.get(cause, 'It does not answer')} ({cause}{when}): {clean(found.get('detail', ''))}."
         if known:
             yield f"That usually means: {known.meaning}."
             yield f"First: {known.step}."
