@@ -62,9 +62,7 @@ def put(**values: Any) -> Change:
 
 
 def rows(**more: dict[str, object]) -> Change:
-    return lambda evidence: setattr(
-        evidence, "rows", evidence.rows | table({name: item for name, item in more.items()})
-    )
+    return lambda evidence: setattr(evidence, "rows", {**evidence.rows, **table(more)})
 
 
 def row(consumer: str, **item: object) -> Change:
