@@ -14,6 +14,8 @@ from linkgate_cli.session import Session
 DEFAULT = "status"
 COMMANDS = {
     "status": "What needs you first, then every connection.",
+    "services": "Which services are managed, how they are wired and set.",
+    "why": "Why an endpoint waits, was let in or cut, step by step.",
     "plan": "What a file of rows, or one edit, would do to every connection.",
     "apply": "Write a file of rows: what plan said, and nothing else.",
     "export": "The allow-list as a file of rows.",
@@ -21,8 +23,12 @@ COMMANDS = {
     "deny": "Keep a consumer out: one row, after its effect was shown.",
     "remove": "Delete the row of a consumer, after its effect was shown.",
     "release": "Let cuts or rejections that the breaker keeps go ahead.",
+    "wait": "Wait until an endpoint is let in, or answers.",
+    "probe": "Probe an endpoint now: phases, cause and evidence.",
     "enroll": "Have Linkgate manage an endpoint service, after a first look.",
     "unenroll": "Have Linkgate manage an endpoint service no more.",
+    "doctor": "Whether everything is wired, and what mends what is not.",
+    "invite": "The card to send to a customer.",
     "test": "Run the policy tests of a file.",
 }
 """The commands in the order of `linkgate --help`. Each is the function `command` of the module of its name in

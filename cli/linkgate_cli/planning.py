@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from linkgate.approve.context import ContextReader, LedgerState, View, age
-from linkgate.ledger.items import Judgment, Records, accepts_again, read_facts
+from linkgate.ledger.items import Judgment, Records, accepts_again, recalled
 from linkgate.model import Connection, Decision, Reason, RowKey, ServiceSettings, State
 from linkgate.policy.decide import Covering, Rows, decide, keys_for, settings_keys
 from linkgate.policy.rows import EVERY, Item, blocks, digest, is_unit
@@ -332,7 +332,7 @@ def past(facts: Iterable[str], rows: Rows, edits: Mapping[RowKey, Item | None], 
     after = Table({key: item for key, item in {**rows, **edits}.items() if item is not None})
     found = []
     for text in facts:
-        connection, _, _, context = read_facts(text)
+        connection, _, _, context = recalled(text)
         was, will = (
             decide(connection, one.covering(connection.service).of(connection), now, context) for one in (before, after)
         )

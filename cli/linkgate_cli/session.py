@@ -95,13 +95,18 @@ class Session:
 
     @functools.cached_property
     def parameters(self) -> Mapping[str, str]:
-        """The parameters of Linkgate's stack."""
+        """The stack's parameters, by their names."""
         self.find()
-        return {
-            one["ParameterKey"]: one.get("ParameterValue", "")
-            for stack in self._described()
-            for one in stack.get("Parameters", [])
-        }
+        (stack,) = self._described()
+        return {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", [])}
+
+    @functools.cached_property
+    def resources(self) -> Mapping[str, str]:
+        """The physical ids of the stack's resources, by their logical ones."""
+        self.find()
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.stack)
+        found = (one for page in pages for one in page["StackResourceSummaries"])
+        return {one["LogicalResourceId"]: one.get("PhysicalResourceId", "") for one in found}
 
     def find(self) -> None:
         """Find the stack, so that `stack` has its name; Failure where there is none, or are several."""
@@ -120,6 +125,20 @@ class Session:
         from linkgate.ledger.table import LedgerTable
 
         return LedgerTable(self.dynamodb, self.outputs["LedgerTable"])
+
+    def entries(self, endpoint: str) -> list[dict[str, Any]]:
+        """The ledger's items about an endpoint, consistently read: its decisions, oldest first, then `current`."""
+        from boto3.dynamodb.conditions import Key
+
+        client, found = self.dynamodb.meta.client, list[dict[str, Any]]()
+        pages = client.get_paginator("query").paginate(
+            TableName=self.outputs["LedgerTable"],
+            KeyConditionExpression=Key("endpoint_id").eq(endpoint),
+            ConsistentRead=True,
+        )
+        for page in pages:
+            found += page["Items"]
+        return found
 
     def _stacks(self) -> Iterator[tuple[str, Mapping[str, str]]]:
         """Linkgate's stacks: name and outputs; the one that `stack` names, or Failure, where it names one."""

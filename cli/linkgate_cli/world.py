@@ -12,7 +12,7 @@ from linkgate.aws.dynamodb import dynamodb_errors
 from linkgate.aws.organizations import Organization
 from linkgate.aws.services import EndpointServices
 from linkgate.ledger.breaker import Breaker
-from linkgate.ledger.items import read_facts, stamp
+from linkgate.ledger.items import recalled, stamp
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.sets import NamedSets
 from linkgate.model import RowKey
@@ -121,6 +121,6 @@ def requests(session: Session, since: datetime) -> Iterator[str]:
         for page in session.dynamodb.meta.client.get_paginator("scan").paginate(**asked):
             for item in page["Items"]:
                 known, facts = last.get(item["endpoint_id"], ("", "")), item.get("facts", "")
-                if facts and item["entry"] > known[0] and read_facts(facts).connection.waits:
+                if facts and item["entry"] > known[0] and recalled(facts).connection.waits:
                     last[item["endpoint_id"]] = (item["entry"], facts)
     yield from (facts for _, facts in last.values())

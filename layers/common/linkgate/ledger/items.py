@@ -264,13 +264,8 @@ class Facts(NamedTuple):
     context: DecisionContext
 
 
-def replay(facts: str) -> Decision:
-    """Make a recorded decision again from its facts, by the rules of today."""
-    return decide(*read_facts(facts))
-
-
-def read_facts(facts: str) -> Facts:
-    """The facts that `line` wrote."""
+def recalled(facts: str) -> Facts:
+    """What `line` wrote as `facts`; raises ValueError, KeyError or TypeError where it is no such text."""
     stored = json.loads(facts)
     # Facts of before two renames have the account under `owner`, and the rows without a match under `strays`.
     asked = {"account" if name == "owner" else name: value for name, value in stored["connection"].items()}
@@ -291,6 +286,11 @@ def read_facts(facts: str) -> Facts:
     )
     rows = {key_of(item): item for item in stored["rows"]}
     return Facts(Connection(**connection), rows, time(stored["now"]), standing)
+
+
+def replay(facts: str) -> Decision:
+    """Make a recorded decision again from its facts, by the rules of today."""
+    return decide(*recalled(facts))
 
 
 class Records(dict[str, EndpointRecord]):
