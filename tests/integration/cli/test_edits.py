@@ -4,16 +4,20 @@ import json
 import os
 import pty
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from lab.harness.account import Provider
 from lab.harness.deploy import Deployed
 from tests.command import LINKGATE, Command
+from tests.integration.cli.test_reading import POLICIES, SCHEMAS, actions_of, allowing, limited, listed
 from tests.integration.conftest import Await, Client
 
+__all__ = ["limited"]
 ABSENT = "vpce-0eeeeeeeeeeeeeeee"
 
 
@@ -293,9 +297,8 @@ def test_a_service_is_looked_at_before_it_is_enrolled_and_left_as_it_is_when_it_
     assert (first.code, "What enforce would do" in first.out, endpoint in first.out) == (0, True, True)
     assert row(client, deployed, "@settings")["mode"] == {"S": "observe"}
     shown = linkgate.run("enroll", deployed.service, "--yes", "--output", "json")
-    assert [(one["endpoint_id"], one["action"], one["acts"]) for one in shown.json["connections"]] == [
-        (endpoint, "accept", True)
-    ]
+    done = {one["endpoint_id"]: (one["action"], one["acts"]) for one in shown.json["connections"]}
+    assert done[endpoint] == ("accept", True)
     until(lambda: provider.state(endpoint), "available")
     missing = "vpce-svc-0eeeeeeeeeeeeeeee"
     assert f"{missing} is no endpoint service of this account in eu-west-1" in linkgate.fails("enroll", missing)
@@ -304,11 +307,42 @@ def test_a_service_is_looked_at_before_it_is_enrolled_and_left_as_it_is_when_it_
 
 
 def test_json_of_a_plan_is_as_its_schema_says(linkgate: Command, account: str, live: str) -> None:
-    import jsonschema
+    for words in (("plan", "remove", account), ("allow", account, "--limit", "9", "--yes"), ("export",)):
+        found = linkgate.run(*words, "--output", "json").json
+        jsonschema.validate(found, json.loads((SCHEMAS / f"{found['linkgate']}.json").read_text()))
 
-    from tests.command import ROOT
 
-    schema = json.loads((ROOT / "cli" / "linkgate_cli" / "schemas" / "plan.json").read_text())
-    found = linkgate.run("plan", "remove", account, "--output", "json").json
-    jsonschema.validate(found, schema)
-    assert found["linkgate"] == "plan"
+# ------------------------------------------------------------------ with IAM
+
+
+def calls(account: str, service: str, file: str) -> dict[str, tuple[str, ...]]:
+    """One run of each command that goes as far as it can."""
+    return {
+        "plan": (file,),
+        "apply": (file, "--prune", "--yes"),
+        "export": (),
+        "allow": (account, "--yes"),
+        "deny": (account, "--yes"),
+        "remove": (account, "--yes"),
+        "unenroll": (service, "--yes"),
+        "enroll": (service, "--yes"),
+    }
+
+
+def test_a_command_needs_each_action_that_is_listed_for_it_and_no_other(
+    limited: Callable[..., Command], deployed: Deployed, account: str, tmp_path: Path
+) -> None:
+    text = f"services:\n  {deployed.service}: {{'@settings': {{mode: enforce}}, 888888888888: {{effect: allow}}}}\n"
+    for name, words in calls(account, deployed.service, write(tmp_path, text)).items():
+        ran = limited(allowing(listed()[name])).run(name, *words)
+        assert ran.code == (2 if name == "plan" else 0), (name, ran.err)
+        assert limited(allowing([])).fails(name, *words).startswith("your role may not "), name
+    assert limited(allowing(listed()["release"])).fails("release").startswith("the breaker keeps nobody")
+
+
+def test_the_editors_policies_are_what_the_commands_need() -> None:
+    editor, enrolling = (actions_of(one) for one in POLICIES[2:])
+    needed = listed()
+    edits = ("plan", "apply", "export", "allow", "deny", "remove", "release")
+    assert editor == {one for name in edits for one in needed[name]}
+    assert {*needed["enroll"], *needed["unenroll"]} == (editor | enrolling) - {"dynamodb:Scan"}
