@@ -36,7 +36,8 @@ def consumer(text: str) -> str:
     """A consumer that a person typed; Failure says what was expected, and what may have been meant."""
     if CONSUMER_FORM.fullmatch(text) and not text.startswith("@"):
         return text
-    raise Failure(f"{text!r} is no consumer: {_meant(meant_consumer(text), CONSUMERS)}")
+    meant = "" if text.startswith("@") else meant_consumer(text)
+    raise Failure(f"{text!r} is no consumer: {_meant(meant, CONSUMERS)}")
 
 
 def service(text: str) -> str:
