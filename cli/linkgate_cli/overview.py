@@ -7,14 +7,14 @@ from datetime import datetime
 
 from linkgate.aws.services import EndpointService, EndpointServices
 from linkgate.ledger.breaker import Breaker, Tripped, cuts_name, rejects_name
-from linkgate.ledger.items import EndpointRecord
-from linkgate.ledger.ledger import Ledger
+from linkgate.ledger.items import EndpointRecord, Records
 from linkgate.ledger.sets import NamedSets
 from linkgate.model import MalformedRow, Mode, Reason, RowKey, ServiceSettings, Status
 from linkgate.policy.decide import Rows, settings_for, settings_keys
 from linkgate.policy.rows import Item, parse
 
 from linkgate_cli.failures import Failure
+from linkgate_cli.index import endpoints
 from linkgate_cli.session import Session
 
 LOST, INVALID = "lost-services", "invalid-rows"
@@ -99,10 +99,8 @@ def _known(service: str, names: Collection[str], session: Session) -> str:
 
 
 def _records(session: Session, service: str, closed: bool) -> tuple[dict[str, EndpointRecord], dict[str, str]]:
-    ledger = Ledger(session.ledger)
-    known, _ = ledger.whole(service)
-    gone = {one.endpoint: one for one in ledger.of(service, Status.CLOSED)} if closed else {}
-    return {**known, **gone}, known.unreadable
+    known = Records(endpoints(session, service, closed))
+    return known, known.unreadable
 
 
 def _limits(views: Collection[ServiceView]) -> set[RowKey]:
