@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from linkgate.aws.services import EndpointService, EndpointServices
+from linkgate.aws.services import EndpointService
 from linkgate.ledger.breaker import Breaker, Tripped, cuts_name, rejects_name
 from linkgate.ledger.items import EndpointRecord, Records
 from linkgate.ledger.sets import NamedSets
@@ -63,7 +63,7 @@ def look(session: Session, only: str = "", closed: bool = False) -> Overview:
     session.find()
     with ThreadPoolExecutor(8) as pool:
         alarms = pool.submit(_alarms, session)
-        described = pool.submit(EndpointServices(session.client("ec2")).managed)
+        described = pool.submit(session.services.managed)
         sets = NamedSets(session.ledger).read([LOST, INVALID])
         managed = described.result()
         names = sorted({*managed, *sets.get(LOST, ())})
