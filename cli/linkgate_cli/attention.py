@@ -48,7 +48,10 @@ PARTS = {
     "round-dead-letters": "rounds were given up",
 }
 """Alarms about Linkgate's own parts, by their runbook headings; the others say what is shown here anyway."""
-_ALLOW = frozenset({Reason.NOT_LISTED, Reason.EXPIRED, Reason.NOT_YET_VALID, Reason.WRONG_REGION})
+_OWN_ROW = frozenset({Reason.REVIEW, Reason.NOT_YET_VALID, Reason.WRONG_REGION})
+"""Where a row of the endpoint's own lets it in, and the row that keeps it waiting stays as it is."""
+NAMED = 3
+"""Endpoints that a line and a command name."""
 MOST_ALIKE = 5
 """Lines about the same thing on one service; the rest is one line."""
 
@@ -130,10 +133,10 @@ def _of_service(view: "ServiceView") -> Iterator[Need]:
     for what, tripped in (("cuts", view.cuts), ("rejections", view.rejects)):
         if tripped.endpoints:
             kept = sorted(tripped.endpoints)
-            more = f" and {len(kept) - 3} more" if len(kept) > 3 else ""
-            text = f"{len(kept)} {what} are kept back: {', '.join(kept[:3])}{more}"
-            command = f"linkgate release {' '.join(kept) if len(kept) <= 3 else view.service}"
-            yield Need("breaker", None, view.service, text, command, view.service)
+            more = f" and {len(kept) - NAMED} more" if len(kept) > NAMED else ""
+            text = f"{len(kept)} {what} are kept back: {', '.join(kept[:NAMED])}{more}"
+            whom = " ".join(kept) if len(kept) <= NAMED else f"--service {view.service}"
+            yield Need("breaker", None, view.service, text, f"linkgate release {whom}", view.service)
     for endpoint, why in view.unreadable.items():
         yield Need("unreadable", None, endpoint, f"its item in the ledger: {why}", "linkgate doctor", view.service)
 
@@ -181,9 +184,9 @@ def _words(record: EndpointRecord) -> str:
 def _lets_in(record: EndpointRecord, overview: "Overview", commands: Commands) -> str:
     """The command that writes the row which lets a connection in; where none does, the one that says more."""
     account = RowKey(record.service, record.account)
-    if record.reason in _ALLOW and record.account:
-        return commands.row("allow", account)
-    if record.reason == Reason.REVIEW:
+    if record.reason in (Reason.NOT_LISTED, Reason.EXPIRED) and record.account:
+        return commands.row("allow", account, " --for 90d" if record.reason == Reason.EXPIRED else "")
+    if record.reason in _OWN_ROW:
         return commands.row("allow", RowKey(record.service, record.endpoint))
     if record.reason == Reason.BREAKER:
         return f"linkgate release {record.endpoint}"

@@ -19,8 +19,9 @@ KEY = RowKey(SERVICE, CONSUMER)
     ("reason", "command"),
     [
         ("not_listed", f"linkgate allow {CONSUMER}"),
-        ("expired", f"linkgate allow {CONSUMER}"),
-        ("wrong_region", f"linkgate allow {CONSUMER}"),
+        ("expired", f"linkgate allow {CONSUMER} --for 90d"),
+        ("wrong_region", f"linkgate allow {ENDPOINT}"),
+        ("not_yet_valid", f"linkgate allow {ENDPOINT}"),
         ("review", f"linkgate allow {ENDPOINT}"),
         ("breaker", f"linkgate release {ENDPOINT}"),
         ("frozen", f"linkgate why {ENDPOINT}"),
@@ -92,6 +93,10 @@ def test_a_tripped_breaker_says_whom_it_keeps_and_how_to_let_them_past() -> None
     (need,) = needs(overview(view(cuts=kept)))
     assert need.text == f"2 cuts are kept back: {endpoint_id(1)}, {endpoint_id(2)}"
     assert need.command == f"linkgate release {endpoint_id(1)} {endpoint_id(2)}"
+    kept = Tripped(frozenset(map(endpoint_id, range(1, 6))), Budget(1))
+    (need,) = needs(overview(view(rejects=kept)))
+    assert need.text.endswith(f"{endpoint_id(3)} and 2 more")
+    assert need.command == f"linkgate release --service {SERVICE}"
 
 
 @pytest.mark.parametrize(
