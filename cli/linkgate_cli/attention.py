@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from linkgate.ledger.items import EndpointRecord
-from linkgate.model import MalformedRow, Outcome, Reason, RowKey, Rule, Status
+from linkgate.model import MalformedRow, Outcome, Reason, Reconcile, RowKey, Rule, ServiceSettings, Status
 from linkgate.policy.rows import EVERY, Item, parse
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def needs(overview: "Overview") -> list[Need]:
         found += _of_service(view)
         records = sorted(view.records.values(), key=_since)
         for some in (
-            [_live(one) for one in records],
+            [_live(one, view) for one in records],
             [_waiting(one, view, overview, commands) for one in records],
         ):
             found += _shortened(filter(None, some))
@@ -110,7 +110,7 @@ def needs_of(record: EndpointRecord, overview: "Overview") -> list[Need]:
     """What one endpoint needs."""
     commands = Commands(len(overview.services) > 1)
     views = [view for view in overview.services if view.service == record.service]
-    found = [_live(record), *(_waiting(record, view, overview, commands) for view in views)]
+    found = [one for view in views for one in (_live(record, view), _waiting(record, view, overview, commands))]
     return [one for one in found if one]
 
 
@@ -141,14 +141,15 @@ def _of_service(view: "ServiceView") -> Iterator[Need]:
         yield Need("unreadable", None, endpoint, f"its item in the ledger: {why}", "linkgate doctor", view.service)
 
 
-def _live(record: EndpointRecord) -> Need | None:
+def _live(record: EndpointRecord, view: "ServiceView") -> Need | None:
     """What is wrong with a connection that is let in."""
     endpoint, account, service = record.endpoint, record.account, record.service
     if record.status is Status.UNHEALTHY:
-        text = f"{account}: {record.cause or 'does not answer'}"
+        ticket = f" (ticket {record.ticket})" if record.ticket else ""
+        text = f"{account}: {record.cause or 'does not answer'}{ticket}"
         return Need("failing", None, endpoint, text, f"linkgate why {endpoint}", service)
     if record.unwanted_since and record.status.live:
-        text = f"{account}: live and no longer allowed: {_words(record)}"
+        text = f"{account}: live and no longer allowed: {_words(record)}, {_cut_when(record.unwanted_since, view)}"
         return Need("unwanted", record.unwanted_since, endpoint, text, f"linkgate why {endpoint}", service)
     if record.status is Status.ACCEPTED and record.recent == "" and record.state.passes:
         errors = record.health.get("errors")
@@ -156,6 +157,14 @@ def _live(record: EndpointRecord) -> Need | None:
         text = f"{account}: {why or 'nobody has probed it yet'}"
         return Need("unprobed", record.accepted_at, endpoint, text, f"linkgate probe {endpoint}", service)
     return None
+
+
+def _cut_when(unwanted: datetime, view: "ServiceView") -> str:
+    """When a live connection that is no longer wanted is cut."""
+    settings = view.settings
+    if not isinstance(settings, ServiceSettings) or view.observes or settings.reconcile is not Reconcile.ENFORCE:
+        return "and stays, since nothing is cut here"
+    return f"to be cut from {unwanted + settings.grace:%H:%M:%S} UTC on"
 
 
 def _waiting(record: EndpointRecord, view: "ServiceView", overview: "Overview", commands: Commands) -> Need | None:
