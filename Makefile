@@ -6,7 +6,7 @@ CHECK := .venv/check/bin
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab lab-shell lab-fault test check check-code check-templates mutants prove verify-aws setup setup-dev lock clean
+.PHONY: help demo lab lab-shell lab-fault test check check-code check-templates mutants prove verify-aws preflight setup setup-dev lock clean
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
@@ -29,17 +29,23 @@ test: setup-dev ## every test: unit, infrastructure, integration in the lab
 mutants: setup-dev ## break the policy in every way there is: each mutant fails a test, or is listed (half an hour)
 	@$(LAB)/python -m tests.mutants
 
-prove: setup-dev ## what takes minutes: figures of run, sweep, storm, flood, network, probe; pairs of faults; random tables
-	@export PYTHONPATH=.:layers/common:layers/prober; for what in run sweep storm flood network probe; do echo "$$what"; $(LAB)/python -m bench.$$what; done
+prove: setup-dev ## what takes minutes: figures of run, sweep, storm, flood, network, probe; pairs of faults; random tables; slow tests
+	@export PYTHONPATH=.:layers/common:layers/prober:cli; for what in run sweep storm flood network probe command; do echo "$$what"; $(LAB)/python -m bench.$$what; done
 	@CANARY_PAIRS=all $(LAB)/python -m pytest -n0 -q -s tests/integration/test_canary.py
 	@HYPOTHESIS_PROFILE=prove $(LAB)/python -m pytest -q -m hypothesis tests/unit
+	@$(LAB)/python -m pytest -q -m slow
 
 verify-aws: setup-dev ## ask a real account what only AWS can tell: docs/verify-on-aws.md (DRY=1, YES=1, ONLY="names", SECOND=profile)
 	@PYTHONPATH=.:layers/common $(LAB)/python -m tests.e2e $(if $(DRY),--dry-run) $(if $(YES),--yes) \
 	  $(if $(ONLY),--only $(ONLY)) $(if $(SECOND),--second-profile $(SECOND))
 
+preflight: setup-dev ## what would keep a stack from being deployed, before anything is made (STACK=linkgate, CANARY=1, RUNTIME=python3.13)
+	@PYTHONPATH=.:layers/common $(LAB)/python -m tests.e2e.preflight $(STACK) $(if $(CANARY),--canary) \
+	  $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(ALLOW_LIST),--allow-list $(ALLOW_LIST)) $(if $(LEDGER),--ledger $(LEDGER))
+
 check: setup-dev .venv/check/ready ## ruff, strict mypy, import-linter, bandit; cfn-lint, sam validate, checkov
 	@$(MAKE) -s --no-print-directory -j2 check-code check-templates
+	@echo ok
 
 check-code:
 	@$(LAB)/ruff check .
@@ -54,6 +60,9 @@ check-templates:
 	@for one in template.yaml stacks/consumer-canary.yaml; do $(SAM)/sam validate --lint --region eu-west-1 --template-file $$one >/dev/null || exit 1; done
 	@$(LAB)/python -m tests.infrastructure.plain template.yaml >.venv/check/template.json
 	@said=$$($(CHECK)/checkov --file .venv/check/template.json stacks/*.yaml 2>&1) || { echo "$$said"; exit 1; }
+
+screens: setup-dev ## the pictures of docs/cli.md, made anew from the lab (a minute)
+	@PYTHONPATH=.:layers/common:layers/prober:cli $(LAB)/python -m bench.screens
 
 lock: ## renew the lock files in requirements/ and layers/common/ (needs uv)
 	@for name in requirements/check requirements/dev requirements/lab requirements/sam layers/common/requirements; do \

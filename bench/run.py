@@ -60,7 +60,7 @@ def approver(url: str) -> Approver:
     ec2, dynamodb = boto3.client("ec2", **at), boto3.resource("dynamodb", **at)
     store = LedgerTable(dynamodb, "ledger")
     return Approver(
-        EndpointServices(ec2),
+        EndpointServices(ec2, "managed"),
         Connections(ec2),
         AllowList(dynamodb, "allow-list"),
         Ledger(store),

@@ -32,6 +32,7 @@ from linkgate.policy.decide import decide
 from linkgate.policy.rows import Item, key_of
 from linkgate.sweep.compare import Comparer
 from linkgate.sweep.expiring import ExpiringRows
+from linkgate.sweep.gaps import StackGaps
 from linkgate.sweep.lease import Lease
 from linkgate.sweep.services import ServiceConfigurator
 from linkgate.sweep.sweeper import Sweeper
@@ -39,7 +40,7 @@ from linkgate.sweep.tags import labels
 from linkgate.sweep.validator import Validator
 
 from bench.aws import TOPIC, Aws, where
-from tests.fakes import FakeLedger
+from tests.fakes import FakeLedger, FakeTopic
 from tests.world import START, endpoint_id, service_id
 
 
@@ -69,7 +70,9 @@ def world(services: int, connections: int, rows: int) -> tuple[list[Connection],
         entry = ledger.decided(Judgment(asking, None, decision, by_key), "Connect", START)
         ledger.answered(asking, entry, "done", Status.ACCEPTED, State.AVAILABLE, START)
         known = ledger.current([endpoint])[endpoint]
-        ledger.probed(known, Status.VERIFIED, "11111", {"cause": "", "checked_at": "2026-11-23T03:00:00+00:00"}, START)
+        ledger.probed(
+            known, Status.VERIFIED, "11111", {"cause": "", "checked_at": datetime.now(UTC).isoformat()}, START
+        )
         tags = labels(ledger.current([endpoint])[endpoint])
         shown.append(replace(asking, state=State.AVAILABLE, connection_id=f"vpce-conn-{number:017x}", tags=tags))
     items: list[Item] = [item for place, item in ledger.store.items.items() if place.entry == "current"]
@@ -86,11 +89,12 @@ def sweeper(url: str) -> tuple[Sweeper, BellQueue]:
     contexts, allow_list = ContextReader(sets, Breaker(store), None), AllowList(dynamodb, "allow-list")
     comparer = Comparer(Connections(ec2), allow_list, Ledger(store), contexts, bus, bells, now)
     configurator, validator = (
-        ServiceConfigurator(EndpointServices(ec2), sets, bus, TOPIC, now),
+        ServiceConfigurator(EndpointServices(ec2, "managed"), sets, bus, TOPIC, now),
         Validator(sets, bus, False),
     )
     expiring = ExpiringRows(sets, bus, timedelta(days=14), now)
-    return Sweeper(comparer, configurator, validator, expiring, Lease(store, now), bells), bells
+    gaps = StackGaps(sets, bus, FakeTopic(), ())
+    return Sweeper(comparer, configurator, validator, expiring, gaps, Lease(store, now), bells), bells
 
 
 def serve(pipe: Pipe, *size: int) -> None:

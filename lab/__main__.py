@@ -1,10 +1,13 @@
 """`python -m lab demo`, `up`, `shell` and `fault`: what `make demo`, `lab`, `lab-shell` and `lab-fault` run."""
 
 import argparse
+import io
 import os
+import re
 import signal
 import sys
 from types import FrameType
+from typing import TextIO, cast
 
 from rich.console import Console
 
@@ -13,11 +16,25 @@ from lab.harness.logs import logs_kept
 from lab.harness.process import STATE, LabError, LabProcess
 
 
+class Trimmed(io.TextIOBase):
+    """What is written, without the blanks before a line's end that tables are filled up with."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        self._file.write(re.sub(r"[ \t]+(?=\n|$)", "", text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
 def main() -> int:
     """Run one of them; every way of ending a lab leaves nothing behind."""
     arguments = _arguments()
     signal.signal(signal.SIGTERM, _end)
-    console = Console(soft_wrap=True) if not sys.stdout.isatty() else Console()
+    console = Console() if sys.stdout.isatty() else Console(soft_wrap=True, file=cast(TextIO, Trimmed(sys.stdout)))
     try:
         if arguments.what == "shell":
             commands.shell(arguments.name)

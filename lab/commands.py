@@ -9,7 +9,7 @@ from rich.console import Console
 
 from lab.harness import running
 from lab.harness.dataplane import DataPlane
-from lab.harness.deploy import DEMO_STACK, STACK, Deployed, deploy, enforce, outputs
+from lab.harness.deploy import DEMO_STACK, STACK, Deployed, deploy, enforce, outputs, probes
 from lab.harness.process import CHECKOUT, PROVIDER_ACCOUNT, SPEED, LabError, LabProcess
 from lab.harness.shell import enter
 from lab.story.demo import UNLISTED, Demo
@@ -30,7 +30,8 @@ def up(lab: LabProcess, console: Console, second: bool) -> None:
     """Deploy both stacks, let Linkgate act, and stay until Ctrl-C."""
     with console.status("") as status:
         deployed = deploy(lab, lambda text: status.update(f"{text} …"), second)
-    enforce(lab, deployed)
+    row = enforce(lab, deployed, probe=probes(lab))
+    console.print(f"The allow-list has one row, about {deployed.service}:\n  {row}", highlight=False)
     _stay(lab, console, deployed, PROVIDER_ACCOUNT)
 
 
@@ -55,9 +56,10 @@ def _stay(lab: LabProcess, console: Console, deployed: Deployed, consumer: str) 
         "linkgate",
         "aws ec2 describe-vpc-endpoint-connections --query 'VpcEndpointConnections[].[VpcEndpointId,VpcEndpointState]'",
         f"aws dynamodb put-item --table-name {table} --item '{item}'",
-        f"aws dynamodb scan --table-name {ledger} --filter-expression 'entry = :current' "
-        """--expression-attribute-values '{":current": {"S": "current"}}' """
-        "--query 'Items[].[endpoint_id.S,account.S,status.S,reason.S]' --output table",
+        # Items that Linkgate keeps for itself have no requested_at.
+        f"aws dynamodb scan --table-name {ledger} --filter-expression 'attribute_exists(requested_at)' "
+        "--query 'Items[].{endpoint: endpoint_id.S, account: account.S, status: status.S, outcome: outcome.S, "
+        "reason: reason.S, mode: mode.S, why: why.S}'",
         "aws cloudwatch describe-alarms --query 'MetricAlarms[].[AlarmName,StateValue]' --output table",
         f"sam list stack-outputs --stack-name {STACK}",
         f"sam logs --stack-name {STACK}",
@@ -77,7 +79,7 @@ def _stay(lab: LabProcess, console: Console, deployed: Deployed, consumer: str) 
 def _show_plane(lab: LabProcess, console: Console) -> None:
     plane = DataPlane(lab.folder)
     if plane.kind == "namespaces":
-        console.print("Every VPC is a network namespace; its packets are dropped and translated by the kernel.")
+        console.print("Every VPC is a network namespace; the kernel drops and translates its packets.")
     else:
         console.print(
             f"No network namespaces here: {plane.because}. Endpoints are loopback addresses instead: names resolve in "
@@ -108,7 +110,18 @@ def fault(console: Console, name: str = "", repair: bool = False) -> None:
         raise LabError(f"{name}: {error}") from error
     if not repair:
         console.print(f"in force; a client in the consumer VPC now sees: {KNOWN[name].symptom}", highlight=False)
+        console.print(_reported(name, faults), highlight=False)
     console.print(f"faults in force: {', '.join(faults.injected()) or 'none'}", highlight=False)
+
+
+def _reported(name: str, faults: Faults) -> str:
+    """What Linkgate will say of a fault in force."""
+    if faults.waiting():
+        return (
+            "the endpoint waits, so Linkgate does not probe it yet: put the row that make lab printed, then look again"
+        )
+    cause = KNOWN[name].cause
+    return f"Linkgate tells it within half a minute: {cause}" if cause else "Linkgate tells nothing: it is no fault"
 
 
 def _list(console: Console, injected: list[str]) -> None:

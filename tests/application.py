@@ -17,6 +17,7 @@ from linkgate.patrol.run import Run
 from linkgate.policy.probes import Probe
 from linkgate.sweep.compare import Comparer
 from linkgate.sweep.expiring import ExpiringRows
+from linkgate.sweep.gaps import StackGaps
 from linkgate.sweep.lease import Lease
 from linkgate.sweep.services import ServiceConfigurator
 from linkgate.sweep.sweeper import Sweeper, SweepResult
@@ -30,6 +31,7 @@ from tests.fakes import (
     FakeEndpointServices,
     FakeLedger,
     FakeQueue,
+    FakeTopic,
 )
 from tests.organization import FakeOrganization
 from tests.world import CONSUMER, REGION, World, service_id
@@ -59,7 +61,9 @@ class Application:
         configurator = ServiceConfigurator(self.services, self.sets, self.bus, TOPIC, clock)
         validator = Validator(self.sets, self.bus, organization=True)
         expiring = ExpiringRows(self.sets, self.bus, timedelta(days=14), clock)
-        self.sweeper = Sweeper(comparer, configurator, validator, expiring, lease, self.looks)
+        self.subscribers = FakeTopic()
+        gaps = StackGaps(self.sets, self.bus, self.subscribers, ())
+        self.sweeper = Sweeper(comparer, configurator, validator, expiring, gaps, lease, self.looks)
         self.patrol = Patrol(
             self.services,
             *seen,

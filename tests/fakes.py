@@ -18,6 +18,7 @@ from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
 from linkgate.aws.errors import Refusal
 from linkgate.aws.services import EndpointService, EndpointServices
+from linkgate.aws.topic import Topic
 from linkgate.errors import Contended, Damaged
 from linkgate.events import bell
 from linkgate.events.bell import Bell
@@ -59,7 +60,7 @@ class FakeEndpointServices(EndpointServices):
     """The world's services."""
 
     def __init__(self, world: World) -> None:
-        self.world = world
+        self.world, self.tag_value = world, "managed"
 
     def managed(self) -> dict[str, EndpointService]:
         if self.world.silence:
@@ -77,12 +78,12 @@ class FakeEndpointServices(EndpointServices):
             if service.managed
         }
 
-    def ensure_notifications(self, services: Iterable[str], topic: str) -> dict[str, str]:
-        unnotified = {}
+    def ensure_notifications(self, services: Iterable[str], topic: str) -> dict[str, tuple[str, ...]]:
+        wrong: dict[str, tuple[str, ...]] = {}
         for name in services:
             if not self.world.services[name].topics.setdefault(topic, True):
-                unnotified[name] = "its connection notification is disabled or does not carry every event"
-        return unnotified
+                wrong[name] = ("its connection notification is disabled or does not carry every event",)
+        return wrong
 
     def principals(self, service: str) -> frozenset[str]:
         return frozenset(self.world.services[service].principals)
@@ -95,6 +96,16 @@ class FakeEndpointServices(EndpointServices):
         allowed |= change.add
         allowed -= change.remove
         return {}
+
+
+class FakeTopic(Topic):
+    """A topic that somebody hears, or nobody."""
+
+    def __init__(self) -> None:
+        self.somebody = True
+
+    def heard(self) -> bool:
+        return self.somebody
 
 
 class FakeConnections(Connections):

@@ -56,6 +56,9 @@ class Link:
     history: list[tuple[datetime, State]]
     dns_names: tuple[str, ...]
     tags: dict[str, str] = field(default_factory=dict)
+    raw_state: str = "hibernating"
+    """What Describe calls a state that nobody knows."""
+    ip_type: str = "ipv4"
 
     @property
     def connection_id(self) -> str:
@@ -190,4 +193,6 @@ def _connection(link: Link, moment: datetime) -> Connection | None:
         link.dns_names,
         link.connection_id,
         dict(link.tags),
+        raw_state=link.raw_state if state is State.UNKNOWN else "",
+        ip_type=link.ip_type,
     )

@@ -45,7 +45,7 @@ class Commands(TyperGroup):
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
         """The command that is run, or completed."""
-        if args[0] == "plan" and args[1:2] and args[1] in EDITS:
+        if args[0] == "plan" and args[1:2] and args[1] in EDITS and ctx.obj:
             ctx.obj.only_plan, args = True, args[1:]
         name, found, rest = super().resolve_command(ctx, args)
         return name, found and load(args[0]), rest

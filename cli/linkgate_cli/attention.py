@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from linkgate.ledger.items import EndpointRecord
-from linkgate.model import MalformedRow, Outcome, Reason, RowKey, Rule, Status
+from linkgate.model import MalformedRow, Outcome, Reason, Reconcile, RowKey, Rule, ServiceSettings, Status
 from linkgate.policy.rows import EVERY, Item, parse
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ PARTS = {
     "round-dead-letters": "rounds were given up",
 }
 """Alarms about Linkgate's own parts, by their runbook headings; the others say what is shown here anyway."""
-_ALLOW = frozenset({Reason.NOT_LISTED, Reason.EXPIRED, Reason.NOT_YET_VALID, Reason.WRONG_REGION})
+_OWN_ROW = frozenset({Reason.REVIEW, Reason.NOT_YET_VALID, Reason.WRONG_REGION})
+"""Where a row of the endpoint's own lets it in, and the row that keeps it waiting stays as it is."""
+NAMED = 3
+"""Endpoints that a line and a command name."""
 MOST_ALIKE = 5
 """Lines about the same thing on one service; the rest is one line."""
 
@@ -96,7 +99,7 @@ def needs(overview: "Overview") -> list[Need]:
         found += _of_service(view)
         records = sorted(view.records.values(), key=_since)
         for some in (
-            [_live(one) for one in records],
+            [_live(one, view) for one in records],
             [_waiting(one, view, overview, commands) for one in records],
         ):
             found += _shortened(filter(None, some))
@@ -107,7 +110,7 @@ def needs_of(record: EndpointRecord, overview: "Overview") -> list[Need]:
     """What one endpoint needs."""
     commands = Commands(len(overview.services) > 1)
     views = [view for view in overview.services if view.service == record.service]
-    found = [_live(record), *(_waiting(record, view, overview, commands) for view in views)]
+    found = [one for view in views for one in (_live(record, view), _waiting(record, view, overview, commands))]
     return [one for one in found if one]
 
 
@@ -130,22 +133,23 @@ def _of_service(view: "ServiceView") -> Iterator[Need]:
     for what, tripped in (("cuts", view.cuts), ("rejections", view.rejects)):
         if tripped.endpoints:
             kept = sorted(tripped.endpoints)
-            more = f" and {len(kept) - 3} more" if len(kept) > 3 else ""
-            text = f"{len(kept)} {what} are kept back: {', '.join(kept[:3])}{more}"
-            command = f"linkgate release {' '.join(kept) if len(kept) <= 3 else view.service}"
-            yield Need("breaker", None, view.service, text, command, view.service)
+            more = f" and {len(kept) - NAMED} more" if len(kept) > NAMED else ""
+            text = f"{len(kept)} {what} are kept back: {', '.join(kept[:NAMED])}{more}"
+            whom = " ".join(kept) if len(kept) <= NAMED else f"--service {view.service}"
+            yield Need("breaker", None, view.service, text, f"linkgate release {whom}", view.service)
     for endpoint, why in view.unreadable.items():
         yield Need("unreadable", None, endpoint, f"its item in the ledger: {why}", "linkgate doctor", view.service)
 
 
-def _live(record: EndpointRecord) -> Need | None:
+def _live(record: EndpointRecord, view: "ServiceView") -> Need | None:
     """What is wrong with a connection that is let in."""
     endpoint, account, service = record.endpoint, record.account, record.service
     if record.status is Status.UNHEALTHY:
-        text = f"{account}: {record.cause or 'does not answer'}"
+        ticket = f" (ticket {record.ticket})" if record.ticket else ""
+        text = f"{account}: {record.cause or 'does not answer'}{ticket}"
         return Need("failing", None, endpoint, text, f"linkgate why {endpoint}", service)
     if record.unwanted_since and record.status.live:
-        text = f"{account}: live and no longer allowed: {_words(record)}"
+        text = f"{account}: live and no longer allowed: {_words(record)}, {_cut_when(record.unwanted_since, view)}"
         return Need("unwanted", record.unwanted_since, endpoint, text, f"linkgate why {endpoint}", service)
     if record.status is Status.ACCEPTED and record.recent == "" and record.state.passes:
         errors = record.health.get("errors")
@@ -153,6 +157,14 @@ def _live(record: EndpointRecord) -> Need | None:
         text = f"{account}: {why or 'nobody has probed it yet'}"
         return Need("unprobed", record.accepted_at, endpoint, text, f"linkgate probe {endpoint}", service)
     return None
+
+
+def _cut_when(unwanted: datetime, view: "ServiceView") -> str:
+    """When a live connection that is no longer wanted is cut."""
+    settings = view.settings
+    if not isinstance(settings, ServiceSettings) or view.observes or settings.reconcile is not Reconcile.ENFORCE:
+        return "and stays, since nothing is cut here"
+    return f"to be cut from {unwanted + settings.grace:%H:%M:%S} UTC on"
 
 
 def _waiting(record: EndpointRecord, view: "ServiceView", overview: "Overview", commands: Commands) -> Need | None:
@@ -181,9 +193,9 @@ def _words(record: EndpointRecord) -> str:
 def _lets_in(record: EndpointRecord, overview: "Overview", commands: Commands) -> str:
     """The command that writes the row which lets a connection in; where none does, the one that says more."""
     account = RowKey(record.service, record.account)
-    if record.reason in _ALLOW and record.account:
-        return commands.row("allow", account)
-    if record.reason == Reason.REVIEW:
+    if record.reason in (Reason.NOT_LISTED, Reason.EXPIRED) and record.account:
+        return commands.row("allow", account, " --for 90d" if record.reason == Reason.EXPIRED else "")
+    if record.reason in _OWN_ROW:
         return commands.row("allow", RowKey(record.service, record.endpoint))
     if record.reason == Reason.BREAKER:
         return f"linkgate release {record.endpoint}"

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from linkgate.aws.connections import NEVER
-from linkgate.aws.services import MANAGED, TAG
+from linkgate.aws.services import TAG, TOPIC, stranger
 from linkgate.ledger.items import EndpointRecord
 from linkgate.model import Connection, Effect, MalformedRow, Mode, RowKey, Rule, ServiceSettings, Status, Sync
 from linkgate.patrol.routing import CanaryRouting
@@ -59,9 +59,7 @@ def _tags(evidence: "Evidence", commands: Commands) -> Iterator[tuple[str, str]]
     for one in evidence.offered.values():
         near = [(key, value) for key, value in one.tags.items() if key.strip().lower() == TAG and not one.managed]
         for key, value in near:
-            text = (
-                f"{one.service} has the tag {key!r} = {value!r}, which is not {TAG} = {MANAGED}: nobody looks after it"
-            )
+            text = f"{one.service} has the tag {key!r} = {value!r}; this stack looks after {TAG} = {evidence.tag_value}"
             yield text, f"linkgate enroll {one.service}"
     for view in evidence.overview.services:
         if view.described is None:
@@ -92,8 +90,12 @@ def _notifications(evidence: "Evidence", commands: Commands) -> Iterator[tuple[s
             text = f"{one.service}: its connection notification {why}, so requests are found by sweeps alone"
             yield text, "delete it, and the next sweep makes it anew" if mine else "wait for a sweep, then ask again"
         for note in one.notifications:
-            if note.topic != evidence.topic:
-                yield f"{one.service} also notifies {note.topic}: another stack's, or somebody's own", "no need", True
+            name = note.topic.rpartition(":")[2]
+            if note.topic != evidence.topic and name.startswith(TOPIC) and note.enabled:
+                delete = "aws ec2 delete-vpc-endpoint-connection-notifications --connection-notification-ids"
+                yield f"{one.service}: {stranger(name.removeprefix(TOPIC), note.name)}", f"{delete} {note.name}"
+            elif note.topic != evidence.topic:
+                yield f"{one.service} also notifies {note.topic}", "no need", True
 
 
 def _principals(evidence: "Evidence", commands: Commands) -> Iterator[tuple[str, str]]:

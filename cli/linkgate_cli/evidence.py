@@ -35,6 +35,7 @@ class Evidence:
     overview: Overview
     topic: str = ""
     alarm_topic: str = ""
+    tag_value: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     offered: Mapping[str, Offered] = field(default_factory=dict)
     principals: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Evidence:
 def read(session: Session) -> Evidence:
     """Read everything. Failure where there is no stack, or its endpoints cannot be read at all."""
     found = Evidence(look(session))
-    found.alarm_topic = session.outputs["AlarmTopic"]
+    found.alarm_topic, found.tag_value = session.outputs["AlarmTopic"], session.tag_value
     found.own_canary = session.outputs.get("CanaryFunction", "")
 
     def part(name: str, reader: Callable[[], T], otherwise: T) -> T:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from linkgate.aws.services import EVENTS, MANAGED, TAG
+from linkgate.aws.services import EVENTS, TAG
 
 from linkgate_cli.session import Session
 
@@ -23,8 +23,9 @@ WRITERS = {
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A connection notification of a service: its topic, and whether every event reaches it."""
+    """A connection notification of a service: its id, its topic, and whether every event reaches it."""
 
+    name: str
     topic: str
     complete: bool
     enabled: bool
@@ -40,6 +41,8 @@ class Offered:
     state: str
     acceptance_required: bool
     tags: Mapping[str, str]
+    managed: bool
+    """Whether this stack looks after it."""
     zones: tuple[str, ...] = ()
     zone_ids: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
@@ -47,11 +50,6 @@ class Offered:
     private_state: str = ""
     load_balancers: tuple[str, ...] = ()
     notifications: tuple[Notification, ...] = field(default=())
-
-    @property
-    def managed(self) -> bool:
-        """Whether Linkgate looks after it."""
-        return self.tags.get(TAG) == MANAGED
 
     @property
     def writers(self) -> tuple[str, ...]:
@@ -71,17 +69,17 @@ def offered(session: Session) -> dict[str, Offered]:
     for note in _pages(ec2, "describe_vpc_endpoint_connection_notifications", "ConnectionNotificationSet"):
         complete = set(EVENTS) <= set(note.get("ConnectionEvents", []))
         enabled = note.get("ConnectionNotificationState") == "Enabled"
-        one = Notification(note.get("ConnectionNotificationArn", ""), complete, enabled)
+        one = Notification(
+            note.get("ConnectionNotificationId", ""), note.get("ConnectionNotificationArn", ""), complete, enabled
+        )
         notes.setdefault(note.get("ServiceId", ""), []).append(one)
     found = _pages(ec2, "describe_vpc_endpoint_service_configurations", "ServiceConfigurations")
-    return {one["ServiceId"]: _offered(one, tuple(notes.get(one["ServiceId"], ()))) for one in found}
+    return {one["ServiceId"]: _offered(one, tuple(notes.get(one["ServiceId"], ())), session.tag_value) for one in found}
 
 
 def principals(session: Session, service: str) -> frozenset[str]:
     """Who may ask for a connection: ARNs, or `*`."""
-    from linkgate.aws.services import EndpointServices
-
-    return EndpointServices(session.client("ec2")).principals(service)
+    return session.services.principals(service)
 
 
 def _pages(client: Any, operation: str, name: str) -> Iterator[Any]:
@@ -89,7 +87,8 @@ def _pages(client: Any, operation: str, name: str) -> Iterator[Any]:
         yield from page.get(name, [])
 
 
-def _offered(one: Any, notifications: tuple[Notification, ...]) -> Offered:
+def _offered(one: Any, notifications: tuple[Notification, ...], tag_value: str) -> Offered:
+    tags = {tag["Key"]: tag.get("Value", "") for tag in one.get("Tags", [])}
     private = one.get("PrivateDnsNameConfiguration", {})
     return Offered(
         service=one["ServiceId"],
@@ -97,7 +96,8 @@ def _offered(one: Any, notifications: tuple[Notification, ...]) -> Offered:
         kind=next((kind["ServiceType"] for kind in one.get("ServiceType", [])), ""),
         state=one.get("ServiceState", ""),
         acceptance_required=one.get("AcceptanceRequired", False),
-        tags={tag["Key"]: tag.get("Value", "") for tag in one.get("Tags", [])},
+        tags=tags,
+        managed=tags.get(TAG) == tag_value,
         zones=tuple(one.get("AvailabilityZones", ())),
         zone_ids=tuple(one.get("AvailabilityZoneIds", ())),
         regions=tuple(region["Region"] for region in one.get("SupportedRegions", [])),

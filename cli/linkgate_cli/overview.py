@@ -5,16 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from linkgate.aws.services import EndpointService, EndpointServices
+from linkgate.aws.services import EndpointService
 from linkgate.ledger.breaker import Breaker, Tripped, cuts_name, rejects_name
-from linkgate.ledger.items import EndpointRecord
-from linkgate.ledger.ledger import Ledger
+from linkgate.ledger.items import EndpointRecord, Records
 from linkgate.ledger.sets import NamedSets
 from linkgate.model import MalformedRow, Mode, Reason, RowKey, ServiceSettings, Status
 from linkgate.policy.decide import Rows, settings_for, settings_keys
 from linkgate.policy.rows import Item, parse
 
 from linkgate_cli.failures import Failure
+from linkgate_cli.index import endpoints
 from linkgate_cli.session import Session
 
 LOST, INVALID = "lost-services", "invalid-rows"
@@ -63,7 +63,7 @@ def look(session: Session, only: str = "", closed: bool = False) -> Overview:
     session.find()
     with ThreadPoolExecutor(8) as pool:
         alarms = pool.submit(_alarms, session)
-        described = pool.submit(EndpointServices(session.client("ec2")).managed)
+        described = pool.submit(session.services.managed)
         sets = NamedSets(session.ledger).read([LOST, INVALID])
         managed = described.result()
         names = sorted({*managed, *sets.get(LOST, ())})
@@ -99,10 +99,8 @@ def _known(service: str, names: Collection[str], session: Session) -> str:
 
 
 def _records(session: Session, service: str, closed: bool) -> tuple[dict[str, EndpointRecord], dict[str, str]]:
-    ledger = Ledger(session.ledger)
-    known, _ = ledger.whole(service)
-    gone = {one.endpoint: one for one in ledger.of(service, Status.CLOSED)} if closed else {}
-    return {**known, **gone}, known.unreadable
+    known = Records(endpoints(session, service, closed))
+    return known, known.unreadable
 
 
 def _limits(views: Collection[ServiceView]) -> set[RowKey]:

@@ -16,6 +16,7 @@ from linkgate_cli.failures import Failure
 if TYPE_CHECKING:
     import boto3
     from linkgate.aws.allowlist import AllowList
+    from linkgate.aws.services import EndpointServices
     from linkgate.ledger.table import LedgerTable
 
 NEEDED = ("AllowListTable", "LedgerTable", "EventBusName", "SweepFunction")
@@ -111,6 +112,18 @@ class Session:
     def find(self) -> None:
         """Find the stack, so that `stack` has its name; Failure where there is none, or are several."""
         _ = self.outputs
+
+    @property
+    def tag_value(self) -> str:
+        """The value of the tag linkgate that the stack's services carry."""
+        return self.outputs.get("TagValue", "managed")
+
+    @functools.cached_property
+    def services(self) -> "EndpointServices":
+        """The endpoint services of this stack."""
+        from linkgate.aws.services import EndpointServices
+
+        return EndpointServices(self.client("ec2"), self.tag_value)
 
     @functools.cached_property
     def allow_list(self) -> "AllowList":

@@ -25,7 +25,7 @@ from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.sets import NamedSets
 from linkgate.ledger.table import LedgerTable
 
-REQUIRED = ("stack", "allow_list_table", "ledger_table", "bell_queue_url", "event_bus")
+REQUIRED = ("stack", "tag_value", "allow_list_table", "ledger_table", "bell_queue_url", "event_bus")
 logger = Logger(service="approve")
 
 
@@ -35,7 +35,7 @@ def application() -> tuple[Settings, Approver]:
     ec2, dynamodb, role = clients.client("ec2"), clients.tables(), settings.organizations_role_arn
     table, now = LedgerTable(dynamodb, settings.ledger_table), functools.partial(datetime.now, UTC)
     approver = Approver(
-        services=EndpointServices(ec2),
+        services=EndpointServices(ec2, settings.tag_value),
         connections=Connections(ec2),
         allow_list=AllowList(dynamodb, settings.allow_list_table),
         ledger=Ledger(table, settings.retention),

@@ -23,7 +23,16 @@ from linkgate.patrol.patrol import Patrol
 from linkgate.patrol.probing import Probing
 from linkgate.patrol.recorder import HealthRecorder
 
-REQUIRED = ("stack", "account", "allow_list_table", "ledger_table", "patrol_queue_url", "event_bus", "default_probe")
+REQUIRED = (
+    "stack",
+    "tag_value",
+    "account",
+    "allow_list_table",
+    "ledger_table",
+    "patrol_queue_url",
+    "event_bus",
+    "default_probe",
+)
 logger = Logger(service="patrol")
 
 
@@ -38,7 +47,7 @@ def application() -> tuple[Settings, Patrol]:
     connections, ledger = Connections(ec2), Ledger(LedgerTable(dynamodb, settings.ledger_table))
     canaries = Canaries(lambda region: clients.client("lambda", region), settings.canary_function)
     patrol = Patrol(
-        services=EndpointServices(ec2),
+        services=EndpointServices(ec2, settings.tag_value),
         connections=connections,
         allow_list=AllowList(dynamodb, settings.allow_list_table),
         ledger=ledger,

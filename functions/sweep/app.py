@@ -14,6 +14,7 @@ from linkgate.aws.allowlist import AllowList
 from linkgate.aws.connections import Connections
 from linkgate.aws.organizations import Organization
 from linkgate.aws.services import EndpointServices
+from linkgate.aws.topic import Topic
 from linkgate.config import Settings
 from linkgate.events import bell
 from linkgate.events.bus import Bus
@@ -25,6 +26,7 @@ from linkgate.ledger.table import LedgerTable
 from linkgate.policy.rows import Item, key_of
 from linkgate.sweep.compare import Comparer
 from linkgate.sweep.expiring import ExpiringRows
+from linkgate.sweep.gaps import StackGaps
 from linkgate.sweep.lease import Lease
 from linkgate.sweep.report import emit, log
 from linkgate.sweep.services import ServiceConfigurator
@@ -33,6 +35,7 @@ from linkgate.sweep.validator import Validator
 
 REQUIRED = (
     "stack",
+    "tag_value",
     "allow_list_table",
     "ledger_table",
     "bell_queue_url",
@@ -40,6 +43,7 @@ REQUIRED = (
     "event_bus",
     "notification_topic_arn",
     "expiring_soon_days",
+    "alarm_topic_arn",
 )
 logger = Logger(service="sweep")
 
@@ -62,9 +66,12 @@ def application() -> tuple[Settings, Sweeper]:
             bells=BellQueue(sqs, settings.bell_queue_url),
             now=now,
         ),
-        configurator=ServiceConfigurator(EndpointServices(ec2), sets, bus, settings.notification_topic_arn, now),
+        configurator=ServiceConfigurator(
+            EndpointServices(ec2, settings.tag_value), sets, bus, settings.notification_topic_arn, now
+        ),
         validator=Validator(sets, bus, organization is not None),
         expiring=ExpiringRows(sets, bus, settings.expiring_soon, now),
+        gaps=StackGaps(sets, bus, Topic(clients.client("sns"), settings.alarm_topic_arn), settings.gaps),
         lease=Lease(table, now),
         looks=BellQueue(sqs, settings.sweep_queue_url),
     )

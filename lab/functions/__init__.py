@@ -15,7 +15,7 @@ from typing import Any
 from ministack.core import lambda_runtime  # type: ignore[import-untyped]
 from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
-from lab.functions import batches, cross_account, destinations, mappings, streams
+from lab.functions import batches, cross_account, destinations, limits, mappings, streams
 from lab.functions.launch import Launch
 from lab.functions.runtime import Environment
 from lab.functions.sandbox import variables
@@ -49,6 +49,7 @@ def install(
     cross_account.install()
     batches.install(speed)
     mappings.install()
+    limits.install()
     streams.install()
     destinations.install()
 

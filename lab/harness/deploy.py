@@ -61,10 +61,13 @@ def deploy(lab: LabProcess, step: Callable[[str], None] = lambda text: None, sec
     return Deployed(redeploy(lab, demo), demo)
 
 
-def redeploy(lab: LabProcess, demo: Mapping[str, str]) -> dict[str, str]:
-    """Deploy what was built of template.yaml beside a demo with these outputs; the stack's outputs. Raises LabError."""
-    _deploy(lab, _built(lab, CHECKOUT / "template.yaml"), STACK, parameters(lab, demo))
-    return outputs(lab, STACK)
+def redeploy(lab: LabProcess, demo: Mapping[str, str], stack: str = STACK, **more: str) -> dict[str, str]:
+    """Deploy what was built of template.yaml beside a demo with these outputs; the stack's outputs. Raises LabError.
+
+    `more` are parameters beside the lab's.
+    """
+    _deploy(lab, _built(lab, CHECKOUT / "template.yaml"), stack, {**parameters(lab, demo), **more})
+    return outputs(lab, stack)
 
 
 def parameters(lab: LabProcess, demo: Mapping[str, str]) -> dict[str, str]:
@@ -75,7 +78,7 @@ def parameters(lab: LabProcess, demo: Mapping[str, str]) -> dict[str, str]:
         "PythonRuntime": RUNTIME,
         "CanarySubnetIds": demo["CanarySubnetIds"],
         "CanarySecurityGroupIds": demo["CanarySecurityGroupId"],
-        "CanaryPorts": str(port),
+        "CanaryPorts": ",".join(map(str, PORTS[plane])),
         "CanaryCidrs": CIDRS[plane],
         "CanaryNames": f"vpce.amazonaws.com,{PRIVATE_NAME}",
         "DefaultProbe": f"http://:{port}/",
@@ -129,12 +132,21 @@ def demo_parameters(lab: LabProcess, second: bool = False) -> dict[str, str]:
     }
 
 
-def enforce(lab: LabProcess, deployed: Deployed) -> None:
-    """The row that lets Linkgate act on the demo's service."""
+def enforce(lab: LabProcess, deployed: Deployed, **more: str) -> str:
+    """Put the row that lets Linkgate act on the demo's service, with `more` settings; the row in words."""
+    settings = {"mode": "enforce", **more}
+    row = {"service": deployed.service, "consumer": "@settings", **settings}
     client(lab, "dynamodb").put_item(
-        TableName=deployed.linkgate["AllowListTable"],
-        Item={"service": {"S": deployed.service}, "consumer": {"S": "@settings"}, "mode": {"S": "enforce"}},
+        TableName=deployed.linkgate["AllowListTable"], Item={name: {"S": value} for name, value in row.items()}
     )
+    return ", ".join(["@settings", *(f"{name} = {value}" for name, value in settings.items())])
+
+
+def probes(lab: LabProcess) -> str:
+    """The probes that show the most on the lab's data plane, as `@settings` has them: HTTPS needs namespaces."""
+    plane = DataPlane(lab.folder).kind
+    port, tls_port = PORTS[plane]
+    return f"http://:{port}/" + (f",https://:{tls_port}/" if plane == "namespaces" else "")
 
 
 def outputs(lab: LabProcess, stack: str, account: str = PROVIDER_ACCOUNT) -> dict[str, str]:
@@ -146,7 +158,7 @@ def outputs(lab: LabProcess, stack: str, account: str = PROVIDER_ACCOUNT) -> dic
 def _build(lab: LabProcess, template: Path) -> Path:
     """The template that is to be deployed, with its code built beside it."""
     arguments = ("--template-file", str(template), "--build-dir", str(_built(lab, template).parent))
-    _sam(lab, PROVIDER_ACCOUNT, "build", *arguments, "--parameter-overrides", f"PythonRuntime={RUNTIME}")
+    _sam(lab, PROVIDER_ACCOUNT, "build", *arguments)
     return _built(lab, template)
 
 

@@ -138,15 +138,27 @@ class Server:
 
 async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ssl.SSLContext) -> None:
     """Shake hands with a client that has no certificate, up to the alert that says so; asyncio would not send it."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls, refused = context.wrap_bio(incoming, outgoing, server_side=True), False
-    while not refused and (received := await reader.read(65536)):
-        incoming.write(received)
+    handshake = Handshake(context)
+    while not handshake.refused and (received := await reader.read(65536)):
+        writer.write(handshake.answer(received))
+        await writer.drain()
+
+
+class Handshake:
+    """A server's side of a TLS handshake, without a socket, with a client that it refuses."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.refused = False
+
+    def answer(self, received: bytes) -> bytes:
+        """What the server says to what the client sent: its own part, or the alert."""
+        self._incoming.write(received)
         try:
-            tls.do_handshake()
+            self._tls.do_handshake()
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError:
-            refused = True
-        writer.write(outgoing.read())
-        await writer.drain()
+            self.refused = True
+        return self._outgoing.read()

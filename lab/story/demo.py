@@ -62,10 +62,10 @@ class Demo:
         endpoint = self.deployed.demo["EndpointId"]
         self.expect(f"{endpoint} waits", lambda: self.provider.state(endpoint), "pendingAcceptance")
         self.curl_endpoint("timed out")
-        enforce(self.lab, self.deployed)
+        self.line(f"row put: {enforce(self.lab, self.deployed)}")
         self.provider.put_row(PROVIDER_ACCOUNT, effect="allow", owner="platform team", reason="the demo's consumer")
         start = time.monotonic()
-        self.line(f"row put: {PROVIDER_ACCOUNT} may connect")
+        self.line(f"row put: {PROVIDER_ACCOUNT}, effect = allow: this account may connect")
         self.expect("accepted because of the row", lambda: self.provider.state(endpoint), "available", start)
         self.expect("verified: the canary crossed it", lambda: self.provider.status(endpoint), "VERIFIED", start)
         self.line(f"phases {self.phases(endpoint)}")
@@ -98,7 +98,7 @@ class Demo:
         if wanted == "200":
             known = data_plane.run(vpc, "getent", "ahostsv4", name).stdout
             addresses = list(dict.fromkeys(line.split()[0] for line in known.splitlines()))
-            what = f"$ENDPOINT is {' and '.join(addresses)}: one address in each of the consumer's subnets"
+            what = f"$ENDPOINT has an address in each consumer subnet: {', '.join(addresses)}"
             self.expect(what, lambda: self.subnets_of(addresses), self.subnets_of())
 
     def subnets_of(self, addresses: Sequence[str] | None = None) -> list[str]:
@@ -146,7 +146,8 @@ class Demo:
     def summary(self) -> None:
         """The connections, the alarms and the medians at the end."""
         self.console.print()
-        self.console.print(self._connections(), self._alarms())
+        self.console.print(self._connections())
+        self.console.print(self._alarms())
         self.console.print(
             f"{REPEATS} requests, warm, medians:"
             f"\n  request to accepted [bold]{statistics.median(self.accepted):.2f} s[/]"

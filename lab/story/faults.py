@@ -174,6 +174,10 @@ class Faults:
         """The faults that are in force."""
         return [*self._memories(), *self._data_plane.faults()]
 
+    def waiting(self) -> bool:
+        """Whether the endpoint waits to be accepted, so that nobody probes it."""
+        return self._stack.waiting()
+
     def inject(self, name: str) -> None:
         """Put a fault in force. LabError if there is no such fault, or it cannot be had here."""
         fault = self._known(name)

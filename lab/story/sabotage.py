@@ -37,6 +37,11 @@ class DemoStack:
             raise LabError(f"{self.demo['ConsumerVpcId']} has no endpoint to the demo's service")
         return min(live, key=lambda one: (one["VpcEndpointId"] != self.demo["EndpointId"], one["CreationTimestamp"]))
 
+    def waiting(self) -> bool:
+        """Whether there is an endpoint and it waits to be accepted."""
+        found = endpoints(self.lab, self.demo, self.demo["ConsumerVpcId"])
+        return bool(found) and self.endpoint()["State"].lower() == "pendingacceptance"
+
     def accept(self, endpoint_id: str, seconds: float = 10) -> None:
         """Accept a connection, as the provider, and wait until it is available."""
         self.ec2.accept_vpc_endpoint_connections(ServiceId=self.demo["ServiceId"], VpcEndpointIds=[endpoint_id])
@@ -126,7 +131,8 @@ def disable_private_name(stack: DemoStack) -> Memory:
     endpoint = stack.endpoint()
     if not endpoint["PrivateDnsEnabled"]:
         command = f"aws ec2 modify-vpc-endpoint --private-dns-enabled --vpc-endpoint-id {endpoint['VpcEndpointId']}"
-        raise LabError(f"the endpoint uses no private name that could be disabled; enable it first: {command}")
+        first = "put the row that make lab printed, then enable one:" if stack.waiting() else "enable one first:"
+        raise LabError(f"the endpoint uses no private name that could be disabled;\n{first}\n  {command}")
     stack.ec2.modify_vpc_endpoint(VpcEndpointId=endpoint["VpcEndpointId"], PrivateDnsEnabled=False)
     return endpoint["VpcEndpointId"]
 

@@ -73,29 +73,33 @@ def _principal(account: Account) -> str:
 def _runtime(account: Account) -> Iterator[str]:
     known = parsed(ROOT / "template.yaml")["Parameters"]["PythonRuntime"]["AllowedValues"]
     if RUNTIME not in known:
-        yield f"Linkgate runs on {', '.join(known)} and sam build needs the same one here, which has {RUNTIME}"
+        yield f"Linkgate runs on {', '.join(known)}, and this Python would try {RUNTIME}: set PYTHON"
         return
-    # Lambda looks at the runtime before it looks at the role, so that nothing is made.
-    name, functions = f"{account.name}-never", account.client("lambda")
-    absent = f"arn:aws:iam::{account.number}:role/{account.name}-that-is-not-there"
+    yield from unknown_runtime(account, RUNTIME)
+
+
+def unknown_runtime(account: Account, runtime: str) -> Iterator[str]:
+    """A sentence if Lambda does not have a runtime in the Region, or makes no function for the caller.
+
+    Lambda looks at the runtime before it looks at the role, so that nothing is made.
+    """
+    name, functions = f"{account.name[:LONGEST_NAME]}-never", account.client("lambda")
+    absent = f"arn:aws:iam::{account.number}:role/{name}-that-is-not-there"
     with account.place():
         account.made(name, lambda: functions.delete_function(FunctionName=name))
         try:
             functions.create_function(
-                FunctionName=name, Runtime=RUNTIME, Role=absent, Handler="app.handler", Code={"ZipFile": b"no zip"}
+                FunctionName=name, Runtime=runtime, Role=absent, Handler="app.handler", Code={"ZipFile": b"no zip"}
             )
         except ClientError as error:
-            if "at 'runtime'" in str(error):
-                yield f"Lambda has no {RUNTIME} in {account.region}: choose another Region or Python"
+            if error.response["Error"]["Code"].startswith("AccessDenied"):
+                yield "the caller may not lambda:CreateFunction"
+            elif "at 'runtime'" in str(error):
+                yield f"Lambda has no {runtime} in {account.region}: choose another Region or Python"
 
 
 def _region(account: Account) -> Iterator[str]:
-    cloudformation, ec2 = account.client("cloudformation"), account.client("ec2")
+    cloudformation = account.client("cloudformation")
     for stack in (account.name, f"{account.name}-demo"):
         if not tried(partial(cloudformation.describe_stacks, StackName=stack)):
             yield f"there is a stack {stack} already: delete it, or give another --name"
-    filters = [{"Name": "tag:linkgate", "Values": ["managed"]}]
-    pages = ec2.get_paginator("describe_vpc_endpoint_service_configurations").paginate(Filters=filters)
-    if managed := [one["ServiceId"] for page in pages for one in page["ServiceConfigurations"]]:
-        yield f"{', '.join(managed)} in {account.region} are managed, and a second Linkgate would look after them too: \
-choose another Region"

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
+from linkgate.aws.services import TOPIC
 
 from tests.e2e.question import Account, Answer, Needs, question
 from tests.e2e.stacks import remove
@@ -93,7 +94,8 @@ def product_notifies(account: Account) -> Answer:
         return [
             one["ConnectionNotificationArn"]
             for one in notes
-            if one.get("ServiceId") == service_of(account) and "NotificationTopic" in one["ConnectionNotificationArn"]
+            if one.get("ServiceId") == service_of(account)
+            and one["ConnectionNotificationArn"].endswith(f":{TOPIC}{account.name}")
         ]
 
     found = account.until(ours)

@@ -39,13 +39,13 @@ def ordinary(demo: Mapping[str, str]) -> dict[str, str]:
 
 def deploy(account: Account, demo: Mapping[str, str], parameters: Parameters) -> Deployed:
     """Both stacks, `demo` being the demo's parameters; each is removed at the end. Raises StackError."""
-    bucket = _bucket(account)
+    bucket, tag = _bucket(account), {"TagValue": account.name}  # so that no other stack looks after its service
     with tempfile.TemporaryDirectory() as folder:
         build = Path(folder) / "build"
-        _sam("build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(build), *_overrides(RUNTIME))
-        _deploy(account, bucket, ROOT / "stacks" / "demo.yaml", f"{account.name}-demo", demo)
+        _sam("build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(build))
+        _deploy(account, bucket, ROOT / "stacks" / "demo.yaml", f"{account.name}-demo", {**demo, **tag})
         outputs = _outputs(account, f"{account.name}-demo")
-        _deploy(account, bucket, build / "template.yaml", account.name, parameters(outputs))
+        _deploy(account, bucket, build / "template.yaml", account.name, {**parameters(outputs), **tag})
     return Deployed(_outputs(account, account.name), outputs)
 
 
@@ -125,10 +125,6 @@ def _deploy(account: Account, bucket: str, template: Path, stack: str, parameter
         ),
     )
     account.seconds[stack] = time.monotonic() - start
-
-
-def _overrides(runtime: str) -> tuple[str, ...]:
-    return ("--parameter-overrides", f"PythonRuntime={runtime}")
 
 
 def _outputs(account: Account, stack: str) -> dict[str, str]:

@@ -230,8 +230,7 @@ def reject_again(account: Account) -> Answer:
 @question("it is refused, so the consumer must create the endpoint anew", Needs.STACKS, in_lab=True)
 def accept_rejected(account: Account) -> Answer:
     """What does EC2 say to Accept on a connection that was rejected?"""
-    said = walked(account).said["accept when rejected"]
-    return Answer(said, said != "done")
+    return _refused(account, "accept when rejected")
 
 
 @question("done: a live connection can be cut", Needs.STACKS, in_lab=True)
@@ -244,7 +243,11 @@ def reject_available(account: Account) -> Answer:
 @question("a refusal of that one, as a whole or in Unsuccessful", Needs.STACKS, in_lab=True)
 def accept_unknown(account: Account) -> Answer:
     """What does EC2 say to Accept on an endpoint that it does not know?"""
-    said = walked(account).said["accept an endpoint that nobody knows"]
+    return _refused(account, "accept an endpoint that nobody knows")
+
+
+def _refused(account: Account, what: str) -> Answer:
+    said = walked(account).said[what]
     return Answer(said, said != "done")
 
 

@@ -18,6 +18,7 @@ EVERYTHING: Mapping[str, str] = {
     "LogRetentionDays": "30",
     "OrganizationsRoleArn": "arn:aws:iam::999999999999:role/reader",
     "PythonRuntime": "python3.12",
+    "TagValue": "blue",
 }
 CANARY: Mapping[str, str] = {
     "PatrolRoleArn": "arn:aws:iam::999999999999:role/patrol",

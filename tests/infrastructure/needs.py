@@ -87,6 +87,8 @@ def _resources(stack: Stack, function: Properties) -> dict[str, set[str | None]]
             for argument in node.args:
                 if isinstance(argument, ast.Attribute) and ast.unparse(argument.value) == "settings":
                     value = function["Environment"]["Variables"].get(argument.attr.upper(), "")
+                    if value and not named(value):
+                        continue  # a plain text, such as TAG_VALUE
                     found[class_of(handler, node.func.id)].add(arn(named(value)) if named(value) else None)
     return dict(found)
 

@@ -85,6 +85,15 @@ def _searched(expression: str) -> Iterator[Shown]:
     yield Shown(match[1], match[3], dict.fromkeys(match[2].split(",")) | {"Stack": match[4]})
 
 
+def test_a_stack_that_mails_nobody_or_has_no_canary_says_so_above_everything(bare: Stack, whole: Stack) -> None:
+    first, *_ = widgets(bare)
+    said = bare.properties("SweepFunction")["Environment"]["Variables"]["STACK_GAPS"].split("\n")
+    assert [sentence.partition(" ")[0] for sentence in said] == ["AlarmEmail", "CanarySubnetIds"]
+    assert first["properties"]["markdown"].endswith(" ".join(["docs/runbook.md.", *said]))
+    assert widgets(whole)[0]["properties"]["markdown"].endswith("docs/runbook.md.")
+    assert whole.properties("SweepFunction")["Environment"]["Variables"]["STACK_GAPS"] == ""
+
+
 def unwritten(stack: Stack, written: Iterable[Written]) -> list[str]:
     """Metrics on the dashboard that nothing writes."""
     known, problems = set(written), []

@@ -48,8 +48,8 @@ def unmanaged(stack: Stack) -> list[str]:
     for name, service in stack.of("AWS::EC2::VPCEndpointService").items():
         if service.get("AcceptanceRequired") is not True:
             problems.append(f"{name} accepts every connection by itself")
-        if {"Key": "linkgate", "Value": "managed"} not in service.get("Tags", []):
-            problems.append(f"{name} is not tagged linkgate = managed")
+        if {"Key": "linkgate", "Value": stack.parameters["TagValue"]} not in service.get("Tags", []):
+            problems.append(f"{name} is not tagged for Linkgate")
         permissions = stack.of("AWS::EC2::VPCEndpointServicePermissions").values()
         mine = [one for one in permissions if named(one["ServiceId"]) == name]
         if not mine:

@@ -99,8 +99,10 @@ def test_what_our_functions_put_on_the_bus_becomes_no_bell(stack: Stack) -> None
 
 def heard(stack: Stack, event: Mapping[str, Any], rule: str = "TrailRule") -> bool:
     """Whether a rule matches an event, as EventBridge's TestEventPattern says in the lab."""
-    pattern = stack.of("AWS::Events::Rule")[rule]["EventPattern"]
-    *_, body = eventbridge._test_event_pattern({"Event": json.dumps(event), "EventPattern": json.dumps(pattern)})
+    pattern = json.dumps(stack.of("AWS::Events::Rule")[rule]["EventPattern"])
+    for name, alarm in stack.of("AWS::CloudWatch::Alarm").items():
+        pattern = pattern.replace(f"${{{name}}}", alarm["AlarmName"])  # the Ref of an alarm is its name
+    *_, body = eventbridge._test_event_pattern({"Event": json.dumps(event), "EventPattern": pattern})
     return bool(json.loads(body)["Result"])
 
 
@@ -178,8 +180,18 @@ def test_an_alarm_that_rang_and_is_ok_again_is_told_and_a_new_one_is_not(
     event = {"id": "1", "account": "1", "time": "2026-11-28T00:00:00Z", "region": "eu-west-1", "resources": []}
     event |= {"source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change"}
     detail = {"previousState": {"value": old, "reason": reason}, "state": {"value": new}}
-    for prefix, said in ((PSEUDO["AWS::StackName"], expected), ("another", False)):
+    mine = PSEUDO["AWS::StackName"]
+    for prefix, said in ((mine, expected), ("another", False), (f"{mine}-blue", False)):
         assert heard(stack, event | {"detail": detail | {"alarmName": f"{prefix}-{alarm}"}}, "AlarmRule") is said
+
+
+def test_of_every_alarm_it_is_told_that_it_is_ok_again(stack: Stack) -> None:
+    event = {"id": "1", "account": "1", "time": "2026-11-28T00:00:00Z", "region": "eu-west-1", "resources": []}
+    event |= {"source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change"}
+    for alarm in stack.of("AWS::CloudWatch::Alarm").values():
+        rang = "INSUFFICIENT_DATA" if "InsufficientDataActions" in alarm else "ALARM"
+        detail = {"previousState": {"value": rang, "reason": "…"}, "state": {"value": "OK"}}
+        assert heard(stack, event | {"detail": detail | {"alarmName": alarm["AlarmName"]}}, "AlarmRule"), alarm
 
 
 SPOILED = [

@@ -10,8 +10,9 @@ from linkgate.ledger import items
 from linkgate.patrol.canaries import LONGEST_CALL
 from prober.scope import OPTIONAL, VARIABLES
 
+from lab.functions.limits import objection
 from tests.infrastructure.source import Module
-from tests.infrastructure.stack import GONE, Check, Properties, Spoiled, Stack, handler_of, named
+from tests.infrastructure.stack import GONE, ROOT, Check, Properties, Spoiled, Stack, handler_of, named, parsed
 
 
 def demanded(function: Properties) -> set[str]:
@@ -78,6 +79,16 @@ def mistimed(stack: Stack) -> list[str]:
     return [problem for problem, holds in fits.items() if not holds]
 
 
+@pytest.mark.parametrize("name", ["template.yaml", "stacks/consumer-canary.yaml"])
+def test_whatever_python_is_there_builds_every_function_and_layer(name: str) -> None:
+    template = ROOT / name
+    built = [one for one in parsed(template)["Resources"].values() if one["Type"].startswith("AWS::Serverless::")]
+    assert len(built) >= 2
+    for one in built:
+        assert one["Metadata"]["BuildMethod"] == "makefile"  # SAM's own wants the runtime's very version on the PATH
+        assert (template.parent / one["Metadata"]["ContextPath"] / "Makefile").exists()
+
+
 CHECKS = [misinformed, odd_ones_out, mistimed]
 
 
@@ -90,6 +101,23 @@ def test_every_handler_is_deployed(whole: Stack, document: dict[str, Any]) -> No
     handlers = {handler_of(function) for function in whole.functions().values()}
     folder = next(iter(handlers)).parents[1]
     assert handlers == set(folder.glob("*/app.py"))
+
+
+@pytest.mark.parametrize("name", ["template.yaml", "stacks/consumer-canary.yaml"])
+def test_the_environment_of_a_canary_fits_into_4_kb_whatever_its_parameters_say(name: str) -> None:
+    """A certificate in PEM has a line break after each 64 characters, which JSON writes as two."""
+    template = parsed(ROOT / name)
+    given = template["Resources"]["CanaryFunction"]["Properties"]["Environment"]["Variables"]
+    parameters = {variable: template["Parameters"][one["Ref"]] for variable, one in given.items()}
+    longest = {variable: most(one) * "x" for variable, one in parameters.items()}
+    longest["CANARY_AUTHORITIES"] = ("x" * 64 + "\n") * (len(longest["CANARY_AUTHORITIES"]) // 65)
+    assert objection({"Environment": {"Variables": longest}}) is None
+    assert objection({"Environment": {"Variables": {**longest, "MORE": "x" * 100}}})
+
+
+def most(parameter: Properties) -> int:
+    """How long a parameter's value may be."""
+    return max(map(len, parameter["AllowedValues"])) if "AllowedValues" in parameter else int(parameter["MaxLength"])
 
 
 SPOILED = [

@@ -1,5 +1,6 @@
 """What users hold on to: parameters, outputs, names, samconfig.toml; and what CloudFormation reads of a template."""
 
+import json
 import tomllib
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from lab import cloudformation
+from tests.e2e.preflight import CANARY, LONGEST_FUNCTION, LONGEST_STACK
 from tests.infrastructure.intrinsics import PSEUDO
 from tests.infrastructure.stack import GONE, REFERENCE, ROOT, Check, Spoiled, Stack, parsed, walk
 
@@ -19,6 +21,7 @@ PARAMETERS = {
     "LogRetentionDays",
     "PatrolRate",
     "SweepRate",
+    "TagValue",
 }
 OUTPUTS = {
     "AllowListTable",
@@ -33,6 +36,7 @@ OUTPUTS = {
     "SweepRoleArn",
     "AlarmTopic",
     "DashboardName",
+    "TagValue",
 }
 
 
@@ -70,6 +74,59 @@ def test_outputs_are_those_of_the_contract_and_none_is_empty(bare: Stack, whole:
     assert all(whole.outputs.values())
 
 
+LONGEST_PATTERN = 2048
+"""Characters of a rule's pattern (Amazon EventBridge quotas)."""
+LONGEST = {
+    "AWS::CloudWatch::Alarm": ("AlarmName", 255),
+    "AWS::CloudWatch::Dashboard": ("DashboardName", 255),
+    "AWS::Events::EventBus": ("Name", 256),
+    "AWS::Lambda::Function": ("FunctionName", 64),
+    "AWS::Lambda::LayerVersion": ("LayerName", 140),
+    "AWS::Logs::LogGroup": ("LogGroupName", 512),
+    "AWS::SNS::Topic": ("TopicName", 256),
+}
+"""By type, the property that names a resource, and how many characters that has (API references, CreateX or PutX)."""
+
+
+def overlong_names(stack: Stack, of: int = LONGEST_STACK) -> list[str]:
+    """Resources whose name would be too long in a stack whose own name has so many characters."""
+    name, problems = "x" * of, []
+    for one, resource in stack.resources.items():
+        key, most = LONGEST.get(resource["Type"], ("", 0))
+        given = resource.get("Properties", {}).get(key, "").replace(PSEUDO["AWS::StackName"], name)
+        if len(given) > most:
+            problems.append(f"{one} would be called {given}: {len(given)} characters")
+    return problems
+
+
+def test_whatever_the_stack_is_called_all_names_in_it_fit(stack: Stack) -> None:
+    assert {resource["Type"] for resource in stack.resources.values()} >= LONGEST.keys()
+    assert overlong_names(stack) == []
+
+
+def test_whatever_the_stack_is_called_the_patterns_of_its_rules_fit(whole: Stack) -> None:
+    alarms = {name: alarm["AlarmName"] for name, alarm in whole.of("AWS::CloudWatch::Alarm").items()}
+    for rule in whole.of("AWS::Events::Rule").values():
+        pattern = json.dumps(rule["EventPattern"])
+        for name, called in alarms.items():
+            pattern = pattern.replace(f"${{{name}}}", called)
+        assert len(pattern.replace(PSEUDO["AWS::StackName"], "x" * LONGEST_STACK)) <= LONGEST_PATTERN
+
+
+def test_a_consumers_canary_has_a_stack_of_at_most_48_characters(canary: Stack) -> None:
+    most = LONGEST_FUNCTION - len(CANARY)
+    assert overlong_names(canary, most) == []
+    assert len(overlong_names(canary, most + 1)) == 1
+    assert f"a stack's has {most}." in (ROOT / "stacks" / "consumer-canary.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", ["template.yaml", "stacks/consumer-canary.yaml"])
+def test_a_parameter_that_is_held_to_a_form_says_which_in_words(name: str) -> None:
+    parameters = parsed(ROOT / name)["Parameters"]
+    held = {key: one.get("ConstraintDescription", "") for key, one in parameters.items() if "AllowedPattern" in one}
+    assert {key: words for key, words in held.items() if not words.startswith("must be ")} == {}
+
+
 @pytest.mark.parametrize("name", ["template.yaml", "stacks/consumer-canary.yaml", "stacks/demo.yaml"])
 def test_rules_refer_to_single_values_alone(name: str) -> None:
     cloudformation.require_single_values(parsed(ROOT / name))
@@ -89,6 +146,7 @@ def test_every_parameter_is_used(document: dict[str, Any]) -> None:
 SPOILED = [
     Spoiled(dangling, "CanaryFunction", GONE, "PatrolFunction refers to ${CanaryFunction}"),
     Spoiled(dangling, "CanaryFunction", GONE, "Outputs refers to ${CanaryFunction}"),
+    Spoiled(overlong_names, "StaleAlarm.AlarmName", "y" * 256, "StaleAlarm would be called "),
     Spoiled(clashing_names, "ApproveLog.LogGroupName", "linkgate", "ApproveLog is called linkgate in every stack"),
     Spoiled(clashing_names, "EventBus.Name", "linkgate", "EventBus is called linkgate in every stack"),
     Spoiled(clashing_names, "StaleAlarm.AlarmName", "linkgate", "StaleAlarm is called linkgate in every stack"),

@@ -24,7 +24,7 @@ MANAGED_ONLY = {
     "ec2:RejectVpcEndpointConnections",
     "ec2:CreateVpcEndpointConnectionNotification",
 }
-MANAGED = {"StringEquals": {"aws:ResourceTag/linkgate": "managed"}}
+TAG = "aws:ResourceTag/linkgate"
 
 OWN_CODE = {"ArnLike": {"lambda:SourceFunctionArn": "arn:aws:lambda:*:*:function:*"}}
 """What is asked by the code of a function with the role, and by nobody else (Lambda developer guide)."""
@@ -95,7 +95,7 @@ def unbound(stack: Stack) -> list[str]:
         f"{role} may {grant.action} on services that are not managed"
         for role in stack.of("AWS::IAM::Role")
         for grant, condition in grants(stack, role)
-        if grant.action in MANAGED_ONLY and condition != MANAGED
+        if grant.action in MANAGED_ONLY and condition != {"StringEquals": {TAG: stack.parameters["TagValue"]}}
     ]
 
 
@@ -201,7 +201,7 @@ SPOILED = [
     Spoiled(
         unbound,
         f"SweepRole.{STATEMENTS}.EnsureNotificationsOfManagedServicesOnly.Condition",
-        {"StringEqualsIfExists": MANAGED["StringEquals"]},
+        {"StringEqualsIfExists": {TAG: "blue"}},
         "SweepRole may ec2:CreateVpcEndpointConnectionNotification",
     ),
     Spoiled(foreign, "SweepRole.ManagedPolicyArns", ["arn"], "has ManagedPolicyArns"),

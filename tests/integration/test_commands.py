@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -80,9 +81,26 @@ def test_sam_lists_the_outputs_and_shows_the_logs(shell: Shell, provider: Provid
     assert "swept" in shell.run(str(SAM), "logs", "--stack-name", "linkgate", "--name", "SweepFunction")
 
 
+def test_the_ledger_is_exported_by_the_command_of_the_page_on_removal(
+    shell: Shell, provider: Provider, account: str, until: Await
+) -> None:
+    endpoint = provider.connect(account)
+    until(lambda: provider.status(endpoint), "HELD")
+    page = (CHECKOUT / "docs" / "removal.md").read_text()
+    (command,) = re.findall(r"^    (PYTHONPATH=.*) > ledger\.jsonl$", page, re.MULTILINE)
+    ledger, python = provider.deployed.linkgate["LedgerTable"], Path(sys.executable).parent
+    told = shell.run("/bin/sh", "-ec", f'PATH="{python}:$PATH" LedgerTable={ledger}; {command}')
+    items = [json.loads(line) for line in told.splitlines()]
+    assert {item["entry"] for item in items if item["endpoint_id"] == endpoint} > {"current"}
+
+
 def test_make_demo_holds_every_step_and_leaves_nothing_behind(start: Callable[..., "Run"]) -> None:
     demo = start("demo")
     told = demo.read_until("every step held")
+    assert "row put: @settings, mode = enforce\n" in told
+    lines = told.splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert [line for line in lines if len(line) > 80] == []
     assert "request to accepted" in told
     assert demo.process.wait(60) == 0
     assert demo.remains() == []

@@ -80,6 +80,16 @@ def test_a_row_removed_cuts_its_account_and_nobody_else(
     until(lambda: provider.state(endpoint), "rejected", 20)
     until(lambda: provider.status(endpoint), "CUT")
     assert provider.state(other) == "available"
+
+
+@pytest.mark.slow
+def test_a_cut_endpoint_that_is_allowed_again_must_be_made_anew(
+    provider: Provider, settings: Put, consumer: Callable[[], tuple[str, str]], until: Await
+) -> None:
+    account, endpoint = consumer()
+    settings(max_cuts="100")
+    provider.put_row(account, effect="deny", cut="now")
+    until(lambda: provider.status(endpoint), "CUT")
     provider.put_row(account, effect="allow")
     # An answer of EC2 is left alone for a minute: a look may be older than it.
     until(lambda: provider.known(endpoint).get("final"), True, 120)

@@ -142,7 +142,7 @@ def test_text_with_quotes_backslashes_and_newlines_arrives_readable(
     hard, ends = 'say "no" \\ or\n{"a": <b>}', (datetime.now(UTC) + timedelta(days=3)).isoformat()
     malformed, expiring = "444444444444", "555555555555"
     provider.put_row(malformed, effect=hard, reason=hard, note=hard)
-    provider.put_row(expiring, effect="allow", account=hard, reason=hard, note=hard, expires_at=ends)
+    provider.put_row(expiring, effect="allow", owner=hard, reason=hard, note=hard, expires_at=ends)
     texts = list[str]()
 
     def arrived(consumer: str) -> list[str]:
@@ -156,4 +156,4 @@ def test_text_with_quotes_backslashes_and_newlines_arrives_readable(
         provider.delete_row(expiring)
     key = f"{deployed.service}/{malformed}"
     assert wrong == f"The allow-list's row {key}: effect is {json.dumps(hard)}: expected allow, deny or review."
-    assert f"(allow, account {hard}) ends at" in soon
+    assert f"(allow, owner {hard}) ends at" in soon

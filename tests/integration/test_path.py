@@ -117,7 +117,7 @@ def test_a_service_without_the_tag_is_left_alone_and_named_in_the_log(
     client("sqs").send_message(
         QueueUrl=deployed.linkgate["BellQueueUrl"], MessageBody=f"{endpoint} on {created['ServiceId']}"
     )
-    sentence = f"{created['ServiceId']} does not carry the tag linkgate = managed"
+    sentence = f"{created['ServiceId']} does not carry the tag linkgate = TagValue of this stack"
     until(lambda: _logged(client, "approve", sentence), True)
     assert provider.state(endpoint) == "pendingAcceptance"
     assert provider.known(endpoint) == {}

@@ -41,6 +41,7 @@ def came(cloudformation: Any, wanted: str) -> bool:
     return eventually(seen, seconds=60)
 
 
+@pytest.mark.slow
 def test_linkgate_comes_back_with_its_tables_and_nobody_is_cut(lab: LabProcess, until: Await) -> None:
     stacks = deploy.deploy(lab)
     deploy.enforce(lab, stacks)

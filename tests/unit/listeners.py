@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from lab.network.servers import Handshake
+
 HOST = "127.0.0.1"
 
 
@@ -174,18 +176,9 @@ def refusing_clients(context: ssl.SSLContext) -> Behaviour:
     """Refuse a client without a certificate, and keep the connection, so that no reset overtakes the alert."""
 
     def behave(stream: socket.socket, listener: Listener) -> None:
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(incoming, outgoing, server_side=True)
-        refused = False
-        while not refused and (received := stream.recv(65536)):
-            incoming.write(received)
-            try:
-                tls.do_handshake()
-            except ssl.SSLWantReadError:
-                pass
-            except ssl.SSLError:
-                refused = True
-            stream.sendall(outgoing.read())
+        handshake = Handshake(context)
+        while not handshake.refused and (received := stream.recv(65536)):
+            stream.sendall(handshake.answer(received))
         listener.leaving.wait(5)
 
     return behave

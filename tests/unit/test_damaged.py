@@ -48,6 +48,7 @@ VALUES: dict[str, list[object]] = {
     "row": [None],
     "policy_hash": [Decimal(1)],
     "ticket": [{}],
+    "why": [Decimal(1)],
     "refusal": [False],
     "by_hand": [None],
     "tags_refused": [Decimal(1)],

@@ -114,13 +114,11 @@ CLIENTS = {
     "iam": Canned({"Role": {"Arn": "arn"}, "EvaluationResults": []}),
     "lambda": Canned(refusal("InvalidParameterValueException", "The role cannot be assumed by Lambda.")),
     "cloudformation": Canned(refusal("ValidationError", "Stack does not exist")),
-    "ec2": Canned({"ServiceConfigurations": []}),
 }
 """An account in which nothing is wrong."""
 RUNTIMES = "Value 'python3.99' at 'runtime' failed to satisfy constraint: Member must satisfy enum value set"
 EVALUATED = [{"EvalActionName": "iam:CreateRole", "EvalDecision": "implicitDeny"}]
 WRONG = [
-    ("ec2", {"ServiceConfigurations": [{"ServiceId": "vpce-svc-1"}]}, ["vpce-svc-1 in eu-west-1 are managed"]),
     ("cloudformation", {"Stacks": []}, ["a stack linkgate-verify already", "a stack linkgate-verify-demo already"]),
     ("lambda", refusal("ValidationException", RUNTIMES), ["in eu-west-1: choose another Region or Python"]),
     ("iam", {"Role": {"Arn": "arn"}, "EvaluationResults": EVALUATED}, ["the caller may not iam:CreateRole"]),

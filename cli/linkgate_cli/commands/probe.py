@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 from linkgate.aws.connections import Connections
-from linkgate.aws.services import EndpointServices
 from linkgate.health.causes import CAUSES, UNKNOWN
 from linkgate.health.verdict import Verdict
 from linkgate.ledger.items import EndpointRecord
@@ -57,7 +56,7 @@ def command(
 
 def _candidate(session: Session, endpoint: str) -> Candidate:
     """What patrol would probe of an endpoint; Failure where nobody can, or nothing may pass."""
-    managed = EndpointServices(session.client("ec2")).managed()
+    managed = session.services.managed()
     records = Ledger(session.ledger).current([endpoint])
     record = records.get(endpoint)
     account = record.account if record else ""

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Annotated, Literal
 
 import typer
-from linkgate.aws.services import EndpointServices
 from linkgate.ledger.items import EndpointRecord
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Outcome, Status
@@ -88,7 +87,7 @@ def _look(session: Session, wanted: str) -> list[EndpointRecord]:
     if ENDPOINT.fullmatch(wanted):
         return list(ledger.current([wanted]).values())
     found: list[EndpointRecord] = []
-    for service in EndpointServices(session.client("ec2")).managed():
+    for service in session.services.managed():
         found += [one for one in ledger.whole(service)[0].values() if one.account == wanted]
     return sorted(found, key=lambda one: one.endpoint)
 

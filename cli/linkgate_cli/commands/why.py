@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 from linkgate.aws.connections import Connections
-from linkgate.aws.services import EndpointServices
 from linkgate.ledger.items import EndpointRecord, UnreadableItem, read
 from linkgate.ledger.table import CURRENT
 from linkgate.model import Connection, DecisionContext, State
@@ -95,7 +94,7 @@ def _story(session: Session, endpoint: str, overview: Overview) -> Story:
 
 def _unknown(session: Session, endpoint: str, overview: Overview) -> str:
     """What to say of an endpoint that the ledger does not have: EC2 may show it already."""
-    managed = EndpointServices(session.client("ec2")).managed()
+    managed = session.services.managed()
     found = Connections(session.client("ec2")).named({endpoint: ""}, managed) if managed else []
     where = f"{overview.stack} in {overview.region}"
     if found:

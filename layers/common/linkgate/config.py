@@ -19,6 +19,7 @@ class Settings:
     """
 
     stack: str = ""
+    tag_value: str = ""
     account: str = ""
     region: str = ""
     allow_list_table: str = ""
@@ -33,11 +34,18 @@ class Settings:
     canary_function: str = ""
     default_probe: str = ""
     expiring_soon_days: str = ""
+    alarm_topic_arn: str = ""
+    stack_gaps: str = ""
 
     @property
     def retention(self) -> timedelta | None:
         """How long the ledger keeps decisions; None: for ever; raises SettingsError."""
         return _days("LEDGER_RETENTION_DAYS", self.ledger_retention_days or "0") or None
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What the stack's parameters leave out, a sentence each."""
+        return tuple(filter(None, self.stack_gaps.split("\n")))
 
     @property
     def expiring_soon(self) -> timedelta:

@@ -150,6 +150,10 @@ class Connection:
     tags: Mapping[str, str] = field(default_factory=dict, compare=False, hash=False)
     attachment: str = ""
     """`tgw-attach-…`, where a transit gateway attachment is connected in place of an endpoint, which is "" then."""
+    raw_state: str = ""
+    """EC2's own word for a `state` that is UNKNOWN."""
+    ip_type: str = ""
+    """`ipv4`, `ipv6` or `dualstack`; "" where EC2 does not say."""
 
     @property
     def waits(self) -> bool:

@@ -15,6 +15,8 @@ WELL_KNOWN = "64:ff9b::/96"
 _AWS = re.compile(r"(.+\.)?vpce\.amazonaws\.[a-z.]+")
 _SERVICE = re.compile(r"(.+\.)?vpce-svc-[0-9a-f]+\.[a-z0-9-]+\.vpce\.amazonaws\.[a-z.]+")
 """Names of endpoints, and of these the names of endpoints of an endpoint service: others are APIs of AWS's."""
+BLANKS = " \t\r\n"
+"""What may stand around each part of a list: not everything that Unicode has as a blank."""
 _LENGTHS = (32, 40, 48, 56, 64, 96)
 """Those of RFC 6052 section 2.2."""
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -124,7 +126,7 @@ def _network(text: str) -> Network:
 
 
 def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+    return [part for one in text.split(",") if (part := one.strip(BLANKS))]
 
 
 def _prefix(text: str) -> ipaddress.IPv6Network:

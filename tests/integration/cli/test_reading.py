@@ -186,7 +186,7 @@ def test_services_shows_mode_wiring_settings_and_who_else_manages_it(linkgate: C
     told = linkgate.run("services").out
     assert f"{stage.service}  enforce" in told
     assert "notifications reach Linkgate, acceptance required" in told
-    assert "3 principals may ask; also managed by CloudFormation stack linkgate-demo" in told
+    assert re.search(r"\d principals may ask; also managed by CloudFormation stack linkgate-demo", told)
 
 
 def test_invite_is_a_card_for_the_customer_and_a_warning_for_the_provider(linkgate: Command, stage: Stage) -> None:
@@ -263,19 +263,24 @@ def limited(lab: LabProcess, client: Client, linkgate: Command) -> Iterator[Call
         iam.delete_role(RoleName=name)
 
 
+COMMON = "ec2:DescribeVpcEndpointServiceConfigurations"
+"""An action that every command needs."""
+
+
 def allowing(actions: list[str]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]}
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_command_needs_each_action_that_is_listed_for_it_and_no_other(
+def test_a_command_needs_no_action_but_those_listed_for_it_and_names_one_that_is_missing(
     limited: Callable[..., Command], stage: Stage, name: str
 ) -> None:
     actions = listed()[name]
     ran = limited(allowing(actions)).run(name, *CALLS[name](stage))
     assert ran.code in ((0, FOUND) if name == "doctor" else (0,)), ran.err
     assert "not looked at" not in ran.out
-    assert limited(allowing([])).fails(name, *CALLS[name](stage)).startswith("your role may not ")
+    fewer = [action for action in actions if action != COMMON]
+    assert limited(allowing(fewer)).fails(name, *CALLS[name](stage)).startswith(f"your role may not {COMMON}: ")
 
 
 POLICIES = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", PERMISSIONS, re.DOTALL)]

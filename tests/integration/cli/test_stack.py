@@ -3,18 +3,23 @@
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 
+from lab.harness.process import PROVIDER_ACCOUNT, LabProcess
 from tests.command import Command
-from tests.integration.conftest import Client
 
 NAMES = ("AllowListTable", "LedgerTable", "EventBusName", "SweepFunction")
+REGION = "ap-south-1"
+"""A Region of this file alone: in the lab's own one another file may have deployed Linkgate."""
 
 
 @pytest.fixture
-def stacks(client: Client) -> Iterator[Any]:
+def stacks(lab: LabProcess) -> Iterator[Any]:
     """`stacks(name, *outputs)` makes a stack with outputs and little else."""
-    cloudformation, made = client("cloudformation"), []
+    session = boto3.Session(PROVIDER_ACCOUNT, "lab", region_name=REGION)
+    cloudformation: Any = session.client("cloudformation", endpoint_url=lab.url)
+    made = list[str]()
 
     def make(name: str, *outputs: str) -> None:
         lines = "".join(f"\n  {one}: {{Value: {name}-{one}}}" for one in outputs or ("Other",))
@@ -33,12 +38,15 @@ def stacks(client: Client) -> Iterator[Any]:
 def test_no_stack_two_stacks_another_stack_and_another_region_are_one_sentence_each(
     linkgate: Command, stacks: Any
 ) -> None:
-    assert linkgate.fails().startswith("no stack in eu-west-1 is Linkgate's: give --region or --profile")
+    here = ("--region", REGION)
+    assert linkgate.fails(*here).startswith("no stack in ap-south-1 is Linkgate's: give --region or --profile")
     stacks("shop")
-    assert linkgate.fails().startswith("no stack in eu-west-1 is Linkgate's")
-    assert linkgate.fails("--stack", "shop").startswith("stack shop is not Linkgate's: it has no output AllowListTable")
+    assert linkgate.fails(*here).startswith("no stack in ap-south-1 is Linkgate's")
+    assert linkgate.fails(*here, "--stack", "shop").startswith(
+        "stack shop is not Linkgate's: it has no output AllowListTable"
+    )
     stacks("one", *NAMES)
     stacks("two", *NAMES)
-    assert linkgate.fails() == "2 stacks of Linkgate are in eu-west-1 (one, two): give --stack"
-    assert linkgate.fails("--stack", "three").startswith("there is no stack three in eu-west-1: give --stack")
+    assert linkgate.fails(*here) == "2 stacks of Linkgate are in ap-south-1 (one, two): give --stack"
+    assert linkgate.fails(*here, "--stack", "three").startswith("there is no stack three in ap-south-1: give --stack")
     assert linkgate.fails("--region", "eu-central-1").startswith("no stack in eu-central-1 is Linkgate's")

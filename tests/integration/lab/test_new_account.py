@@ -38,6 +38,7 @@ def is_throttled(client: Client, name: str, seconds: int = 0) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_what_is_throttled_counts_as_received_and_what_nobody_waits_for_runs_later(client: Client) -> None:
     holder = function(client, HOLDER, Timeout=60)
     worker = function(client, "def handler(event, context): print('ran')", allow("sqs:*"), Timeout=1)

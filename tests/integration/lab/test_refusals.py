@@ -142,3 +142,40 @@ def test_a_stream_is_read_by_a_role_that_may_list_streams(client: Client) -> Non
         client("lambda").create_event_source_mapping(**given, FunctionName=almost)
     whole = function(client, code, allow("dynamodb:*"))
     client("lambda").create_event_source_mapping(**given, FunctionName=whole)
+
+
+LONG = "x" * 81
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties"),
+    [
+        ("AWS::SQS::Queue", {"QueueName": LONG}),
+        ("AWS::Events::Rule", {"Name": LONG[:65], "EventPattern": {"source": ["a"]}}),
+        ("AWS::Lambda::Function", {"FunctionName": LONG[:65], "Code": {"ZipFile": "x"}, "Role": "r"}),
+        ("AWS::Lambda::Function", {"Environment": {"Variables": {"AWS_REGION": "x"}}, "Role": "r"}),
+    ],
+)
+def test_what_its_service_would_not_make_makes_no_stack(client: Client, kind: str, properties: dict[str, Any]) -> None:
+    assert end_of(client, {"Resources": {"One": {"Type": kind, "Properties": properties}}}) == "ROLLBACK_COMPLETE"
+
+
+def test_a_queue_a_rule_and_a_function_are_refused_by_their_services_alike(client: Client) -> None:
+    events, rule = client("events"), unique("rule")
+    with pytest.raises(ClientError, match="1 to 80 in length"):
+        client("sqs").create_queue(QueueName=LONG)
+    with pytest.raises(ClientError, match="less than or equal to 64"):
+        events.put_rule(Name=LONG[:65], EventPattern='{"source": ["a"]}')
+    events.put_rule(Name=rule, EventPattern='{"source": ["a"]}')
+    _, arn = queue(client)
+    events.put_targets(Rule=rule, Targets=[{"Id": str(number), "Arn": arn} for number in range(5)])
+    with pytest.raises(ClientError, match="LimitExceededException"):
+        events.put_targets(Rule=rule, Targets=[{"Id": "5", "Arn": arn}])
+    with pytest.raises(ClientError, match="Only one of Input"):
+        events.put_targets(Rule=rule, Targets=[{"Id": "0", "Arn": arn, "Input": "{}", "InputPath": "$.a"}])
+    code, environment = "def handler(event, context): pass", {"Variables": {"LONG": "x" * 4096}}
+    with pytest.raises(ClientError, match="exceeded the 4KB limit"):
+        function(client, code, Environment=environment)
+    name = function(client, code)
+    with pytest.raises(ClientError, match="exceeded the 4KB limit"):
+        client("lambda").update_function_configuration(FunctionName=name, Environment=environment)

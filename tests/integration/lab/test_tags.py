@@ -48,7 +48,7 @@ def again(ec2: Any, connection: Connection) -> Connection:
 
 def test_sync_makes_the_principals_what_is_wanted_and_then_rests(client: Client, ec2: Any) -> None:
     service = create_service(ec2, ("*", CONSUMER_ROOT))["ServiceId"]
-    services, asked = EndpointServices(ec2), Wanted(principals=ROOTS)
+    services, asked = EndpointServices(ec2, "managed"), Wanted(principals=ROOTS)
     assert services.principals(service) == {"*", CONSUMER_ROOT}
     assert services.permit(service, plan(Sync.EXACT, services.principals(service), asked)) == {}
     assert services.principals(service) == ROOTS
@@ -61,20 +61,22 @@ def test_an_account_may_ask_once_it_is_permitted_and_stays_connected_when_it_no_
     service, consumer = create_service(ec2, ()), client("ec2", CONSUMER)
     asked = {"ServiceNames": [service["ServiceName"]]}
     assert refused(consumer.describe_vpc_endpoint_services, **asked) == "InvalidServiceName"
-    assert EndpointServices(ec2).permit(service["ServiceId"], Change(add=frozenset({CONSUMER_ROOT}))) == {}
+    assert EndpointServices(ec2, "managed").permit(service["ServiceId"], Change(add=frozenset({CONSUMER_ROOT}))) == {}
     endpoint = create_endpoint(consumer, service)["VpcEndpointId"]
     ec2.accept_vpc_endpoint_connections(ServiceId=service["ServiceId"], VpcEndpointIds=[endpoint])
     await_(lambda: states(ec2, service)[endpoint] == "available")
-    assert EndpointServices(ec2).permit(service["ServiceId"], Change(remove=frozenset({CONSUMER_ROOT}))) == {}
+    assert (
+        EndpointServices(ec2, "managed").permit(service["ServiceId"], Change(remove=frozenset({CONSUMER_ROOT}))) == {}
+    )
     assert states(ec2, service)[endpoint] == "available"
     assert refused(consumer.describe_vpc_endpoint_services, **asked) == "InvalidServiceName"
 
 
 def test_a_principal_that_ec2_refuses_holds_nobody_else_up(ec2: Any) -> None:
     service = create_service(ec2, ())["ServiceId"]
-    refused = EndpointServices(ec2).permit(service, Change(add=ROOTS | {"arn:aws:iam::12:root"}))
+    refused = EndpointServices(ec2, "managed").permit(service, Change(add=ROOTS | {"arn:aws:iam::12:root"}))
     assert {one: why.code for one, why in refused.items()} == {"arn:aws:iam::12:root": "InvalidPrincipal"}
-    assert EndpointServices(ec2).principals(service) == ROOTS
+    assert EndpointServices(ec2, "managed").principals(service) == ROOTS
 
 
 def test_a_role_sees_and_changes_the_principals_of_tagged_services_alone(
@@ -84,11 +86,11 @@ def test_a_role_sees_and_changes_the_principals_of_tagged_services_alone(
     other = create_service(ec2, ())["ServiceId"]
     role = assume(lab, client, [{"Action": PERMISSIONS, "Resource": ANY_SERVICE, **MANAGED}])
     change = Change(add=frozenset({CONSUMER_ROOT}))
-    assert EndpointServices(role).permit(managed, change) == {}
-    assert EndpointServices(role).principals(managed) == {CONSUMER_ROOT}
-    assert EndpointServices(role).permit(other, change)[CONSUMER_ROOT].code == "UnauthorizedOperation"
+    assert EndpointServices(role, "managed").permit(managed, change) == {}
+    assert EndpointServices(role, "managed").principals(managed) == {CONSUMER_ROOT}
+    assert EndpointServices(role, "managed").permit(other, change)[CONSUMER_ROOT].code == "UnauthorizedOperation"
     assert refused(role.describe_vpc_endpoint_service_permissions, ServiceId=other) == "UnauthorizedOperation"
-    assert EndpointServices(ec2).principals(other) == frozenset()
+    assert EndpointServices(ec2, "managed").principals(other) == frozenset()
 
 
 def test_tags_on_a_connection_are_shown_with_it_and_written_over(client: Client, ec2: Any) -> None:

@@ -64,7 +64,7 @@ def test_in_a_state_that_nobody_has_heard_of_an_endpoint_stays_what_it_was(app: 
     before = app.known(A)
     app.world.turn(A, State.UNKNOWN)
     look(app)
-    assert app.known(A) == replace(before, state=State.UNKNOWN)
+    assert app.known(A) == replace(before, state=State.UNKNOWN, raw_state="hibernating")
     assert app.bus.kinds(A) == []
 
 

@@ -101,7 +101,8 @@ def test_a_connection_is_what_ec2_describes(edge: Edge) -> None:
     tags = [{"Key": "a", "Value": "b"}, {"Key": "bare"}, {"Value": "keyless"}]
     edge.shows(response(DnsEntries=entries, IpAddressType="ipv4", Tags=tags, VpcEndpointConnectionId=CONNECTION))
     expected = Connection(
-        SERVICE, endpoint_id(1), CONSUMER, REGION, State.AVAILABLE, CREATED, ("regional", "zonal"), CONNECTION
+        *(SERVICE, endpoint_id(1), CONSUMER, REGION, State.AVAILABLE, CREATED, ("regional", "zonal"), CONNECTION),
+        ip_type="ipv4",
     )
     (found,) = edge.all()
     assert found == expected
@@ -134,6 +135,8 @@ def test_the_states_are_those_of_botocores_model(edge: Edge) -> None:
 
 
 def test_a_state_that_nobody_has_heard_of_is_unknown_and_neither_waits_nor_lives_nor_is_gone(edge: Edge) -> None:
+    edge.shows(response(VpcEndpointState="hibernating"), {**response(2), "VpcEndpointState": "x" * 200})
+    assert [one.raw_state for one in edge.all()] == ["hibernating", "x" * 100]
     edge.shows(response(VpcEndpointState="hibernating"), {**response(2), "VpcEndpointState": ""})
     for connection in edge.all():
         assert connection.state is State.UNKNOWN

@@ -18,18 +18,21 @@ CHANGE, EVENTS = Change(add=frozenset({"arn:aws:iam::222222222222:root"})), [Eve
 CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "describe_vpc_endpoint_connections": ("ec2", lambda client: Connections(client).of("vpce-svc-1")),
     "create_tags": ("ec2", lambda client: Connections(client).tag("vpce-con-1", {"a": "b"})),
-    "describe_vpc_endpoint_service_configurations": ("ec2", lambda client: EndpointServices(client).managed()),
+    "describe_vpc_endpoint_service_configurations": (
+        "ec2",
+        lambda client: EndpointServices(client, "managed").managed(),
+    ),
     "describe_vpc_endpoint_connection_notifications": (
         "ec2",
-        lambda client: EndpointServices(client).ensure_notifications(["vpce-svc-1"], "topic"),
+        lambda client: EndpointServices(client, "managed").ensure_notifications(["vpce-svc-1"], "topic"),
     ),
     "describe_vpc_endpoint_service_permissions": (
         "ec2",
-        lambda client: EndpointServices(client).principals("vpce-svc-1"),
+        lambda client: EndpointServices(client, "managed").principals("vpce-svc-1"),
     ),
     "modify_vpc_endpoint_service_permissions": (
         "ec2",
-        lambda client: EndpointServices(client).permit("vpce-svc-1", CHANGE),
+        lambda client: EndpointServices(client, "managed").permit("vpce-svc-1", CHANGE),
     ),
     "put_events": ("events", lambda client: Bus(client, "linkgate").publish(EVENTS)),
 }

@@ -16,7 +16,7 @@ from tests.unit.edges import stubbed
 from tests.world import service_id
 
 SERVICE, OTHER = service_id(1), service_id(2)
-TOPIC = "arn:aws:sns:eu-west-1:111111111111:linkgate"
+TOPIC = "arn:aws:sns:eu-west-1:111111111111:linkgate-notifications-linkgate"
 SERVICES, NOTES, CREATE = (
     "describe_vpc_endpoint_service_configurations",
     "describe_vpc_endpoint_connection_notifications",
@@ -44,6 +44,14 @@ def note(service: str = SERVICE, **values: Any) -> dict[str, Any]:
     } | values
 
 
+def test_a_stack_looks_for_its_own_value_of_the_tag(ec2: Ec2) -> None:
+    client, stubber = ec2
+    asked = {"Filters": [{"Name": "tag:linkgate", "Values": ["blue"]}]}
+    stubber.add_response(SERVICES, {"ServiceConfigurations": []}, asked)
+    assert EndpointServices(client, "blue").managed() == {}
+    stubber.assert_no_pending_responses()
+
+
 def test_managed_services_are_those_with_the_tag_from_every_page(ec2: Ec2) -> None:
     client, stubber = ec2
     configuration: dict[str, Any] = {
@@ -55,7 +63,7 @@ def test_managed_services_are_those_with_the_tag_from_every_page(ec2: Ec2) -> No
     }
     stubber.add_response(SERVICES, {"ServiceConfigurations": [configuration], "NextToken": "more"}, MANAGED)
     stubber.add_response(SERVICES, {"ServiceConfigurations": [{"ServiceId": OTHER}]}, {**MANAGED, "NextToken": "more"})
-    assert EndpointServices(client).managed() == {
+    assert EndpointServices(client, "managed").managed() == {
         SERVICE: EndpointService(SERVICE, True, "Available", "verified", "api.example.com"),
         OTHER: EndpointService(OTHER, False, "", ""),
     }
@@ -66,7 +74,7 @@ def test_a_service_behind_gateway_load_balancers_is_known(ec2: Ec2, kind: str, g
     client, stubber = ec2
     configuration = {"ServiceId": SERVICE, "ServiceType": [{"ServiceType": kind}]}
     stubber.add_response(SERVICES, {"ServiceConfigurations": [configuration]}, MANAGED)
-    assert EndpointServices(client).managed()[SERVICE].gateway is gateway
+    assert EndpointServices(client, "managed").managed()[SERVICE].gateway is gateway
 
 
 @pytest.mark.parametrize(
@@ -98,8 +106,8 @@ def test_every_problem_of_a_service_is_said() -> None:
 # ------------------------------------------------------------------ notifications
 
 
-def ensured(ec2: Ec2, *notes: dict[str, Any], creates: bool = False) -> dict[str, str]:
-    """What does not notify, where EC2 has these notifications, a page each; whether one must be created."""
+def ensured(ec2: Ec2, *notes: dict[str, Any], creates: bool = False) -> dict[str, tuple[str, ...]]:
+    """What is wrong with notifications, where EC2 has these notifications, a page each; whether one must be created."""
     client, stubber = ec2
     pages = notes or ({},)
     for number, one in enumerate(pages):
@@ -109,7 +117,7 @@ def ensured(ec2: Ec2, *notes: dict[str, Any], creates: bool = False) -> dict[str
     if creates:
         whole = {"ServiceId": SERVICE, "ConnectionNotificationArn": TOPIC, "ConnectionEvents": list(EVENTS)}
         stubber.add_response(CREATE, {}, whole)
-    return EndpointServices(client).ensure_notifications([SERVICE], TOPIC)
+    return EndpointServices(client, "managed").ensure_notifications([SERVICE], TOPIC)
 
 
 DISABLED, PARTIAL = note(ConnectionNotificationState="Disabled"), note(ConnectionEvents=["Connect"])
@@ -125,7 +133,7 @@ def test_a_service_with_a_whole_notification_on_any_page_is_left_alone(ec2: Ec2,
     [
         [],
         [note(OTHER)],
-        [note(ConnectionNotificationArn=f"{TOPIC}-other")],
+        [note(ConnectionNotificationArn="arn:aws:sns:eu-west-1:111111111111:pages-of-the-network-team")],
         [{"VpcEndpointId": "vpce-1", "ConnectionNotificationArn": TOPIC, "ConnectionNotificationState": "Enabled"}],
     ],
 )
@@ -139,7 +147,7 @@ def test_a_service_without_a_notification_of_its_own_gets_one_for_every_event(
 def test_a_notification_that_is_disabled_or_carries_too_little_is_said_and_not_doubled(
     ec2: Ec2, broken: dict[str, Any]
 ) -> None:
-    assert ensured(ec2, broken) == {SERVICE: "its connection notification is disabled or does not carry every event"}
+    assert ensured(ec2, broken) == {SERVICE: ("its connection notification is disabled or does not carry every event",)}
 
 
 def test_a_throttle_while_notifications_are_made_is_no_problem_of_the_service(ec2: Ec2) -> None:
@@ -147,7 +155,7 @@ def test_a_throttle_while_notifications_are_made_is_no_problem_of_the_service(ec
     stubber.add_response(NOTES, {"ConnectionNotificationSet": []}, {})
     stubber.add_client_error(CREATE, "RequestLimitExceeded", "slower", http_status_code=503)
     with pytest.raises(Throttled):
-        EndpointServices(client).ensure_notifications([SERVICE], TOPIC)
+        EndpointServices(client, "managed").ensure_notifications([SERVICE], TOPIC)
 
 
 def test_a_service_whose_notification_ec2_refuses_is_named_and_the_others_get_theirs(ec2: Ec2) -> None:
@@ -155,9 +163,35 @@ def test_a_service_whose_notification_ec2_refuses_is_named_and_the_others_get_th
     stubber.add_response(NOTES, {"ConnectionNotificationSet": []}, {})
     stubber.add_client_error(CREATE, "InvalidParameter", "the topic's policy does not allow it")
     stubber.add_response(CREATE, {})
-    unnotified = EndpointServices(client).ensure_notifications([SERVICE, OTHER], TOPIC)
+    unnotified = EndpointServices(client, "managed").ensure_notifications([SERVICE, OTHER], TOPIC)
     assert unnotified.keys() == {SERVICE}
-    assert "the topic's policy does not allow it" in unnotified[SERVICE]
+    assert "the topic's policy does not allow it" in unnotified[SERVICE][0]
+
+
+ANOTHER = note(ConnectionNotificationArn=f"{TOPIC}-blue", ConnectionNotificationId="vpce-nfn-1")
+
+
+def test_a_service_that_notifies_another_linkgate_stack_too_says_which_and_what_to_do(ec2: Ec2) -> None:
+    (said,) = ensured(ec2, ANOTHER, note())[SERVICE]
+    assert said.startswith("the Linkgate stack linkgate-blue is notified of its connections too")
+    assert said.endswith("delete its notification vpce-nfn-1")
+
+
+def test_who_finds_another_stacks_notification_makes_its_own_all_the_same(ec2: Ec2) -> None:
+    assert len(ensured(ec2, ANOTHER, creates=True)[SERVICE]) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ANOTHER | {"ConnectionNotificationState": "Disabled"},
+        ANOTHER | {"ConnectionNotificationArn": "arn:aws:sns:eu-west-1:111111111111:my-linkgate-notifications-watch"},
+        ANOTHER | {"ServiceId": OTHER},
+        {"ServiceId": SERVICE, "ConnectionNotificationState": "Enabled"},
+    ],
+)
+def test_a_notification_that_no_linkgate_stack_is_rung_by_is_nobodys_concern(ec2: Ec2, other: dict[str, Any]) -> None:
+    assert ensured(ec2, other, note()) == {}
 
 
 # ------------------------------------------------------------------ services nobody looks after
@@ -165,8 +199,8 @@ def test_a_service_whose_notification_ec2_refuses_is_named_and_the_others_get_th
 
 def test_a_service_with_settings_of_its_own_that_is_not_managed_is_lost() -> None:
     rows = [RowKey(SERVICE, "@settings"), RowKey(OTHER, "@settings"), RowKey(OTHER, "222222222222")]
-    assert lost([SERVICE], rows) == {
-        OTHER: "it has a row @settings, but no tag linkgate = managed, or it is gone: nobody looks after it"
+    assert lost([SERVICE], rows, "blue") == {
+        OTHER: "it has a row @settings, but no tag linkgate = blue, or it is gone: nobody looks after it"
     }
 
 
@@ -174,7 +208,7 @@ def test_a_service_with_settings_of_its_own_that_is_not_managed_is_lost() -> Non
     "key", [RowKey("*", "@settings"), RowKey(OTHER, "*"), RowKey(f" {OTHER}", "@settings"), RowKey(OTHER, "@release")]
 )
 def test_only_settings_of_one_service_enrol_it(key: RowKey) -> None:
-    assert lost([], [key]) == {}
+    assert lost([], [key], "managed") == {}
 
 
 # ------------------------------------------------------------------ principals
@@ -194,7 +228,7 @@ def permits(ec2: Ec2, *, add: list[str] | None = None, remove: list[str] | None 
 
 
 def permit(ec2: Ec2, *add: str, remove: tuple[str, ...] = ()) -> dict[str, Refusal]:
-    return EndpointServices(ec2[0]).permit(SERVICE, Change(frozenset(add), frozenset(remove)))
+    return EndpointServices(ec2[0], "managed").permit(SERVICE, Change(frozenset(add), frozenset(remove)))
 
 
 def test_the_principals_of_a_service_are_read_from_every_page(ec2: Ec2) -> None:
@@ -206,7 +240,7 @@ def test_the_principals_of_a_service_are_read_from_every_page(ec2: Ec2) -> None:
     ]
     stubber.add_response(PERMISSIONS, answers[0], asked)
     stubber.add_response(PERMISSIONS, answers[1], {**asked, "NextToken": "more"})
-    assert EndpointServices(client).principals(SERVICE) == {"*", ROOTS[1]}
+    assert EndpointServices(client, "managed").principals(SERVICE) == {"*", ROOTS[1]}
 
 
 def test_a_principal_that_may_connect_transit_gateways_alone_is_none_of_ours() -> None:
@@ -217,7 +251,7 @@ def test_a_principal_that_may_connect_transit_gateways_alone_is_none_of_ours() -
     }
     pages = SimpleNamespace(paginate=lambda **_: [answer])
     ec2: Any = SimpleNamespace(get_paginator=lambda _: pages)  # the tests' botocore has not heard of the field
-    assert EndpointServices(ec2).principals(SERVICE) == {"old", "", "both"}
+    assert EndpointServices(ec2, "managed").principals(SERVICE) == {"old", "", "both"}
 
 
 def test_no_change_asks_nothing(ec2: Ec2) -> None:

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from linkgate.ledger.breaker import Tripped
-from linkgate.model import Budget, MalformedRow, Mode, Reason, RowKey, ServiceSettings, State, Status
+from linkgate.model import Budget, MalformedRow, Mode, Reason, Reconcile, RowKey, ServiceSettings, State, Status
 from linkgate_cli.attention import MOST_ALIKE, PARTS, WORDS, needs
 
 from tests.infrastructure.stack import ROOT
@@ -19,8 +20,9 @@ KEY = RowKey(SERVICE, CONSUMER)
     ("reason", "command"),
     [
         ("not_listed", f"linkgate allow {CONSUMER}"),
-        ("expired", f"linkgate allow {CONSUMER}"),
-        ("wrong_region", f"linkgate allow {CONSUMER}"),
+        ("expired", f"linkgate allow {CONSUMER} --for 90d"),
+        ("wrong_region", f"linkgate allow {ENDPOINT}"),
+        ("not_yet_valid", f"linkgate allow {ENDPOINT}"),
         ("review", f"linkgate allow {ENDPOINT}"),
         ("breaker", f"linkgate release {ENDPOINT}"),
         ("frozen", f"linkgate why {ENDPOINT}"),
@@ -64,21 +66,28 @@ def test_a_service_that_is_only_observed_is_enrolled() -> None:
 def test_what_is_live_and_ails_is_shown_with_its_cause() -> None:
     up = {"state": State.AVAILABLE, "outcome": "accept", "reason": "allowed"}
     records = [
-        record(Status.UNHEALTHY, number=1, health={"cause": "tcp_refused"}, **up),
+        record(Status.UNHEALTHY, number=1, health={"cause": "tcp_refused"}, ticket="NET-1", **up),
         record(Status.ACCEPTED, number=2, health={"detail": "no canary reaches it"}, **up),
         record(Status.VERIFIED, number=3, unwanted_since=NOW - timedelta(minutes=5), **up | {"reason": "expired"}),
         record(Status.VERIFIED, number=4, **up),
     ]
     found = {need.kind: (need.subject, need.text, need.command) for need in needs(overview(view(records)))}
     assert found == {
-        "failing": (endpoint_id(1), f"{CONSUMER}: tcp_refused", f"linkgate why {endpoint_id(1)}"),
+        "failing": (endpoint_id(1), f"{CONSUMER}: tcp_refused (ticket NET-1)", f"linkgate why {endpoint_id(1)}"),
         "unprobed": (endpoint_id(2), f"{CONSUMER}: no canary reaches it", f"linkgate probe {endpoint_id(2)}"),
         "unwanted": (
             endpoint_id(3),
-            f"{CONSUMER}: live and no longer allowed: its row has ended",
+            f"{CONSUMER}: live and no longer allowed: its row has ended, and stays, since nothing is cut here",
             f"linkgate why {endpoint_id(3)}",
         ),
     }
+
+
+def test_who_is_to_be_cut_is_shown_with_the_time() -> None:
+    up: dict[str, Any] = {"state": State.AVAILABLE, "outcome": "accept", "unwanted_since": NOW}
+    cuts = ServiceSettings(mode=Mode.ENFORCE, reconcile=Reconcile.ENFORCE)
+    (need,) = needs(overview(view([record(Status.VERIFIED, "denied", **up)], settings=cuts)))
+    assert need.text.endswith("no longer allowed: a deny row, to be cut from 12:01:00 UTC on")
 
 
 def test_whoever_must_recreate_the_endpoint_is_to_be_told() -> None:
@@ -92,6 +101,10 @@ def test_a_tripped_breaker_says_whom_it_keeps_and_how_to_let_them_past() -> None
     (need,) = needs(overview(view(cuts=kept)))
     assert need.text == f"2 cuts are kept back: {endpoint_id(1)}, {endpoint_id(2)}"
     assert need.command == f"linkgate release {endpoint_id(1)} {endpoint_id(2)}"
+    kept = Tripped(frozenset(map(endpoint_id, range(1, 6))), Budget(1))
+    (need,) = needs(overview(view(rejects=kept)))
+    assert need.text.endswith(f"{endpoint_id(3)} and 2 more")
+    assert need.command == f"linkgate release --service {SERVICE}"
 
 
 @pytest.mark.parametrize(

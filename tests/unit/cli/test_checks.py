@@ -15,9 +15,12 @@ from tests.unit.cli.views import ENDPOINT, NOW, SERVICE, overview, record, table
 from tests.world import CONSUMER, PROVIDER, endpoint_id
 
 TOPIC = f"arn:aws:sns:eu-west-1:{PROVIDER}:linkgate"
+STRANGER = f"arn:aws:sns:eu-west-1:{PROVIDER}:linkgate-notifications-old"
 SUBSCRIBER = f"{TOPIC}:0b2f"
-WIRED = Notification(TOPIC, complete=True, enabled=True)
-OFFERED = Offered(SERVICE, "name", "Interface", "Available", True, {"linkgate": "managed"}, notifications=(WIRED,))
+WIRED = Notification("vpce-nfn-1", TOPIC, complete=True, enabled=True)
+OFFERED = Offered(
+    SERVICE, "name", "Interface", "Available", True, {"linkgate": "managed"}, True, notifications=(WIRED,)
+)
 ROWS = table({"@settings": {"mode": "enforce"}, CONSUMER: {"effect": "allow"}})
 CANARY = "arn:aws:lambda:eu-west-1:222222222222:function:linkgate-canary-x"
 
@@ -31,6 +34,7 @@ def well() -> Evidence:
     return Evidence(
         overview(view([live()])),
         topic=TOPIC,
+        tag_value="managed",
         alarm_topic=f"{TOPIC}-alarms",
         parameters={"OrganizationsRoleArn": "", "ExpiringSoonDays": "14"},
         offered={SERVICE: OFFERED},
@@ -81,10 +85,10 @@ SPOILT: dict[str, tuple[str, Change, str, str]] = {
         put(
             offered={
                 SERVICE: OFFERED,
-                "vpce-svc-2": replace(OFFERED, service="vpce-svc-2", tags={"Linkgate": "Managed"}),
+                "vpce-svc-2": replace(OFFERED, service="vpce-svc-2", tags={"Linkgate": "Managed"}, managed=False),
             }
         ),
-        "'Linkgate' = 'Managed', which is not linkgate = managed",
+        "'Linkgate' = 'Managed'; this stack looks after linkgate = managed",
         "linkgate enroll vpce-svc-2",
     ),
     "no notification": (
@@ -93,9 +97,21 @@ SPOILT: dict[str, tuple[str, Change, str, str]] = {
         "is missing",
         "sweep",
     ),
+    "another stack": (
+        "notifications",
+        put(
+            offered={
+                SERVICE: replace(
+                    OFFERED, notifications=(WIRED, Notification("vpce-nfn-2", STRANGER, complete=True, enabled=True))
+                )
+            }
+        ),
+        "the Linkgate stack old is notified of its connections too",
+        "delete-vpc-endpoint-connection-notifications --connection-notification-ids vpce-nfn-2",
+    ),
     "a disabled notification": (
         "notifications",
-        put(offered={SERVICE: replace(OFFERED, notifications=(Notification(TOPIC, True, False),))}),
+        put(offered={SERVICE: replace(OFFERED, notifications=(Notification("vpce-nfn-1", TOPIC, True, False),))}),
         "is disabled or lacks events",
         "delete it",
     ),

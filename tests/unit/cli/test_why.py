@@ -42,7 +42,8 @@ def recorded(connection: Connection, decision: Decision, status: Status) -> Endp
         connection.service,
         status,
         connection.state,
-        *(connection.account, connection.region),
+        account=connection.account,
+        region=connection.region,
         outcome=outcome,
         reason=reason,
         row=row,
@@ -117,7 +118,7 @@ def live(cause: str, status: Status = Status.UNHEALTHY) -> EndpointRecord:
     endpoint, service = endpoint_id(1), service_id(1)
     state = State.AVAILABLE
     more = {"accepted_at": NOW - timedelta(days=2), "recent": "11000", "health": found, "mode": Mode.ENFORCE}
-    return EndpointRecord(endpoint, service, status, state, CONSUMER, REGION, **more)  # type: ignore[arg-type]
+    return EndpointRecord(endpoint, service, status, state, account=CONSUMER, region=REGION, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("cause", CAUSES)

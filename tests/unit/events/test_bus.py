@@ -14,7 +14,9 @@ from linkgate.events.catalog import about, decision_event, finished_event
 from linkgate.health.causes import CAUSES
 from linkgate.ledger.items import EndpointRecord
 from linkgate.model import Connection, Decision, Mode, Outcome, Reason, RowKey, State, Status
+from linkgate.policy.attributes import LONGEST_TEXT
 
+from lab import limits
 from tests import gallery
 from tests.fakes import FakeBus
 from tests.unit.edges import stubbed
@@ -66,6 +68,22 @@ def test_events_are_published_ten_a_call_and_no_events_make_no_call(edge: Edge, 
     for start in range(0, count, 10):
         expect(edge, events[start : start + 10])
     edge[0].publish(events)
+
+
+def test_events_with_the_longest_texts_of_rows_are_put_on_the_bus_in_calls_that_it_takes() -> None:
+    calls = list[list[dict[str, str]]]()
+
+    class Client:
+        def put_events(self, Entries: list[dict[str, str]]) -> dict[str, int]:
+            calls.append(list(Entries))
+            return {"FailedEntryCount": 0}
+
+    people = dict.fromkeys(("owner", "reason", "ticket", "note"), "\U0001f600" * LONGEST_TEXT)
+    decision = Decision(Outcome.ACCEPT, Reason.ALLOWED, Mode.ENFORCE, "", RowKey(SERVICE, CONSUMER), people=people)
+    Bus(Client(), "linkgate").publish([decision_event(ASKING, decision, ENTRY)] * 10)  # type: ignore[arg-type]
+    assert sum(map(len, calls)) == 10
+    assert len(calls) > 1
+    assert max(sum(map(limits.size, entries)) for entries in calls) <= limits.LARGEST_REQUEST
 
 
 def test_a_bus_that_did_not_take_every_event_is_unavailable(edge: Edge) -> None:
@@ -138,6 +156,7 @@ KINDS = {
         "Breaker Tripped",
         "Expiring Soon",
         "Events Grouped",
+        "Stack Incomplete",
     ),
 }
 

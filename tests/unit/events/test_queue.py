@@ -29,9 +29,13 @@ def bells(count: int, attempt: int = 0) -> list[Bell]:
     return [Bell(frozenset({endpoint_id(number)}), frozenset(), "sweep", attempt) for number in range(count)]
 
 
-def expect(edge: Edge, requeued: list[Bell], failed: int = 0) -> None:
+def expect(edge: Edge, requeued: list[Bell], failed: int = 0, later: int | None = None) -> None:
     entries = [
-        {"Id": str(number), "MessageBody": json.dumps(bell.event()), "DelaySeconds": delay(bell.attempt)}
+        {
+            "Id": str(number),
+            "MessageBody": json.dumps(bell.event()),
+            "DelaySeconds": delay(bell.attempt) if later is None else later,
+        }
         for number, bell in enumerate(requeued)
     ]
     refusals = [{"Id": str(number), "SenderFault": False, "Code": "x", "Message": "busy"} for number in range(failed)]
@@ -50,6 +54,14 @@ def test_bells_are_rung_ten_a_call_and_no_bell_is_no_call(edge: Edge, count: int
 def test_a_repeated_bell_is_held_back(edge: Edge) -> None:
     expect(edge, bells(1, attempt=3))
     edge[0].send(bells(1, attempt=3))
+
+
+@pytest.mark.parametrize(("later", "held"), [(0, 0), (61, 61), (900, 900), (901, 900), (86400, 900)])
+def test_a_bell_for_later_is_held_back_as_long_as_it_says_up_to_what_sqs_allows(
+    edge: Edge, later: int, held: int
+) -> None:
+    expect(edge, bells(1), later=held)
+    edge[0].send(bells(1), later)
 
 
 def test_a_queue_that_did_not_take_every_bell_is_unavailable(edge: Edge) -> None:

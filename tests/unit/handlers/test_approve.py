@@ -68,7 +68,9 @@ def test_an_unmanaged_service_is_named_in_one_sentence(app: Application, said: S
     app.world.offer(SECOND, managed=False)
     app.world.connect(A, SECOND)
     approve.handler(gallery.records(naming(A, SECOND)), Context())
-    assert said.messages("WARNING") == [f"{SECOND} does not carry the tag linkgate = managed: nothing is done for it"]
+    assert said.messages("WARNING") == [
+        f"{SECOND} does not carry the tag linkgate = TagValue of this stack: nothing is done for it"
+    ]
 
 
 def test_every_decision_is_logged_with_its_reason(app: Application, said: Said) -> None:

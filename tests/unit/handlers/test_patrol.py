@@ -71,6 +71,14 @@ def test_the_days_of_a_certificate_are_a_metric_where_there_is_one(accepted: App
     assert (said.metrics()["CertificateDaysLeft"], said.metrics(SERVICE)["CertificateDaysLeft"]) == (12.5, 12.5)
 
 
+def test_addresses_that_the_canary_cannot_cross_are_logged_once(accepted: Application, said: Said) -> None:
+    sentence = f"{A} is not probed at its IPv6 addresses, since its canary has no IPv6"
+    accepted.world.links[A].ip_type = "dualstack"
+    for _ in range(3):
+        patrol.handler(gallery.sample("schedule"), Context())
+    assert said.messages("INFO").count(sentence) == 1
+
+
 def test_what_the_canary_could_not_probe_is_counted(accepted: Application, said: Said) -> None:
     accepted.canary.causes[A] = "probe_error"
     patrol.handler(gallery.sample("schedule"), Context())

@@ -80,7 +80,7 @@ def test_a_state_that_nobody_knows_is_counted_and_named(app: Application, said: 
     app.world.connect(A, SERVICE, state=State.UNKNOWN)
     sweep.handler(gallery.sample("schedule"), Context())
     assert said.metrics()["Failures"] == 1
-    assert any(f"EC2 shows {A} in a state that Linkgate does not know" in one for one in said.messages("ERROR"))
+    assert f"EC2 shows {A} in a state that nobody knows ('hibernating')" in "".join(said.messages("ERROR"))
 
 
 def test_a_sweep_of_everything_logs_how_many_connections_have_each_status(app: Application, said: Said) -> None:

@@ -34,7 +34,7 @@ def test_every_item_is_a_line_of_json() -> None:
 
 def test_without_a_table_the_command_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
-    assert "usage: python -m linkgate.ledger.export TABLE" in capsys.readouterr().err
+    assert "usage: PYTHONPATH=layers/common python3 -m linkgate.ledger.export TABLE" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("days", [None, 30])

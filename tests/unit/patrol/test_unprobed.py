@@ -183,6 +183,38 @@ def test_what_an_older_version_wrote_is_forgotten_an_hour_after_it_was_checked(a
     assert app.known(A).status is Status.ACCEPTED
 
 
+# ------------------------------------------------------------------ a family that the canary cannot cross
+
+IPV6 = "its IPv6 addresses, since its canary has no IPv6"
+
+
+def test_ipv6_addresses_that_the_canary_cannot_cross_are_told_once_where_the_rest_is_well(
+    app: Application,
+) -> None:
+    app.world.links[A].ip_type = "dualstack"
+    seen = walk(app, "11111")
+    assert [numbers(one.services[SERVICE]) for one in seen] == [(1, [], 0)] * 5
+    assert (app.known(A).status, app.known(A).health["left_out"]) == (Status.VERIFIED, IPV6)
+    ((kind, detail),) = app.bus.published
+    assert (kind, detail["summary"].endswith(f" answers. Not probed: {IPV6}.")) == ("Endpoint Verified", True)
+
+
+def test_of_an_endpoint_verified_before_anybody_asked_it_is_written_at_once(app: Application) -> None:
+    walk(app, "1")
+    app.world.links[A].ip_type = "dualstack"
+    walk(app, "1")
+    assert app.known(A).health["left_out"] == IPV6
+    app.canary.mute.add(A)
+    walk(app, "1")
+    assert app.known(A).health["left_out"] == IPV6
+
+
+def test_an_endpoint_of_one_family_leaves_nothing_out(app: Application) -> None:
+    walk(app, "1")
+    assert app.known(A).health["left_out"] == ""
+    assert app.bus.published[-1][1]["summary"].endswith(" answers.")
+
+
 # ------------------------------------------------------------------ EC2's states
 
 

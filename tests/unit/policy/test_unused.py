@@ -36,7 +36,8 @@ def found(*items: Item) -> list[tuple[str, str, str]]:
     ],
 )
 def test_a_row_of_whatever_kind_is_unused_where_its_service_is_not_managed(consumer: str, attributes: Item) -> None:
-    sentence = f'service is "{ELSEWHERE}", which is not managed here: expected one with the tag linkgate = managed'
+    expected = "expected one with the tag linkgate = TagValue of this stack"
+    sentence = f'service is "{ELSEWHERE}", which is not managed here: {expected}'
     assert found(row(attributes, consumer, ELSEWHERE)) == [(f"{ELSEWHERE}/{consumer}", "service", sentence)]
     assert found(row(attributes, consumer), row({**attributes, "note": "x"}, consumer)) == []
 

@@ -122,7 +122,7 @@ def sentences() -> Iterator[tuple[str, str]]:
     yield "rejected by hand", by_hand(False, arn, NOW, ("accept", "allowed", f"{SERVICE}/{CONSUMER}"))
     yield "rejected by nobody knows whom, before any decision", by_hand(False, "", NOW, ("", "", ""))
     states = (State.AVAILABLE, State.REJECTED, State.UNKNOWN, State.FAILED)
-    yield from ((f"found {state}", found(state)) for state in states)
+    yield from ((f"found {state}", found(state, "levitating")) for state in states)
 
 
 def test_every_sentence_is_as_it_was_read_aloud() -> None:

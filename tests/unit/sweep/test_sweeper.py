@@ -1,11 +1,14 @@
 """The sweep finds what no bell said, and sends bells for nothing else."""
 
+from contextlib import nullcontext
+
 import pytest
 from linkgate.aws.errors import Refusal
 from linkgate.errors import Unavailable
 from linkgate.events.bell import Bell
 from linkgate.model import Outcome, RowKey, State, Status
 from linkgate.policy.rows import key_of
+from linkgate.sweep import compare
 from linkgate.sweep.sweeper import SweepResult
 
 from tests import gallery
@@ -174,8 +177,20 @@ def test_a_state_that_nobody_has_heard_of_is_named_at_every_sweep_and_rung_for_o
     app.world.connect(A, SERVICE, state=State.UNKNOWN)
     settled(app)
     assert app.known(A).status is Status.HELD
+    assert (app.known(A).state, app.known(A).raw_state) == (State.UNKNOWN, "hibernating")
     assert requeued(app) == set()
-    assert app.sweeper.sweep("a sweep").services[SERVICE].unknown == [A]
+    assert app.sweeper.sweep("a sweep").services[SERVICE].unknown == {A: "hibernating"}
+
+
+def test_another_word_that_nobody_knows_is_recorded_and_a_known_state_takes_it_away(app: Application) -> None:
+    app.world.connect(A, SERVICE, state=State.UNKNOWN)
+    settled(app)
+    app.world.links[A].raw_state = "thawing"
+    settled(app)
+    assert (app.known(A).status, app.known(A).raw_state) == (Status.HELD, "thawing")
+    app.world.turn(A, State.AVAILABLE)
+    settled(app)
+    assert (app.known(A).state, app.known(A).raw_state) == (State.AVAILABLE, "")
 
 
 # ------------------------------------------------------------------ services that are gone
@@ -235,6 +250,69 @@ def test_endpoints_of_a_service_that_lost_its_tag_are_verified_no_more_after_an_
     app.settle()
     assert (app.known(A).status, app.known(A).health["detail"]) == (Status.ACCEPTED, "its service is managed no more")
     assert app.bus.kinds(A).count("Endpoint Unprobed") == 1
+
+
+def verified(app: Application) -> None:
+    app.world.connect(A, SERVICE, state=State.AVAILABLE)
+    settled(app)
+    app.settle()
+    app.round()
+    assert app.known(A).status is Status.VERIFIED
+
+
+@pytest.mark.parametrize("managed", [True, False])
+def test_while_ec2_describes_no_connections_nobody_is_verified_for_ever(
+    app: Application, managed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable() -> None:
+        raise Unavailable("no route")
+
+    verified(app)
+    app.world.services[SERVICE].managed = managed
+    monkeypatch.setattr(app.world, "shown", unavailable)
+    for _ in range(2):
+        app.world.advance(3000)
+        assert app.sweeper.sweep("a sweep").failed
+        with pytest.raises(Unavailable) if managed else nullcontext():
+            app.round()
+    assert app.known(A).status is Status.ACCEPTED
+    why = "no round of patrol got to it" if managed else "its service is managed no more"
+    assert app.known(A).health["detail"] == why
+    assert app.bus.kinds(A).count("Endpoint Unprobed") == 1
+
+
+def test_while_ec2_describes_no_services_nobody_is_verified_for_ever_either(app: Application) -> None:
+    verified(app)
+    app.world.silence = Unavailable("no route")
+    for status in (Status.VERIFIED, Status.ACCEPTED):
+        app.world.advance(3000)
+        with pytest.raises(Unavailable):
+            app.sweeper.sweep("a sweep")
+        assert app.known(A).status is status
+    assert app.known(A).health["detail"] == "no round of patrol got to it"
+
+
+def test_a_look_calls_some_of_many_verified_no_more_and_the_next_one_the_rest(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "MOST_FORGOTTEN", 2)
+    for endpoint in (A, B, C):
+        app.world.connect(endpoint, SERVICE, state=State.AVAILABLE)
+    settled(app)
+    app.round()
+    app.world.advance(6000)
+    for verified in (1, 0):
+        app.sweeper.sweep("a sweep")
+        assert [app.known(one).status for one in (A, B, C)].count(Status.VERIFIED) == verified
+
+
+def test_where_patrol_goes_its_rounds_a_sweep_leaves_health_to_it(app: Application) -> None:
+    verified(app)
+    for _ in range(12):
+        app.world.advance(1200)
+        app.round()
+        assert app.sweeper.sweep("a sweep").failed == {}
+    assert (app.known(A).status, app.bus.kinds(A).count("Endpoint Unprobed")) == (Status.VERIFIED, 0)
 
 
 def test_a_sweep_acts_on_nothing_itself(app: Application) -> None:

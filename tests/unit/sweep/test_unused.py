@@ -41,7 +41,8 @@ def test_the_event_says_which_row_and_what_is_expected(app: Application) -> None
         "version": "1",
         "row": f"{TYPO}/{CONSUMER}",
         "attribute": "service",
-        "problem": f'service is "{TYPO}", which is not managed here: expected one with the tag linkgate = managed',
+        "problem": f'service is "{TYPO}", which is not managed here: '
+        "expected one with the tag linkgate = TagValue of this stack",
         "summary": f"The allow-list's row {TYPO}/{CONSUMER}: {detail['problem']}.",
     }
 

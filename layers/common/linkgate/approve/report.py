@@ -54,7 +54,7 @@ def log(report: Report, logger: Logger, unreadable: Iterable[str]) -> None:
         bodies = [body[:2000] for body in unreadable]
         logger.warning("no id in a notification: looking at every managed service", bodies=bodies)
     for service in sorted(report.unmanaged):
-        logger.warning(f"{service} does not carry the tag linkgate = managed: nothing is done for it")
+        logger.warning(f"{service} does not carry the tag linkgate = TagValue of this stack: nothing is done for it")
     for endpoint, why in report.refused.items():
         logger.error(f"EC2 refused to act on {endpoint}: {why}; the sweep will ask again")
     for endpoint, problem in report.damaged.items():

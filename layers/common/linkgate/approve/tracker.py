@@ -97,7 +97,7 @@ class Tracker:
             before = self._finished(connection, before, status)
         if before and before.by_hand and (name := who(origin, "Accept" if before.status.live else "Reject")):
             self.ledger.attributed(before, name)
-        if before is None or (before.status, before.state, before.claimed) != (status, connection.state, status.live):
+        if before is None or _shown(before) != (status, connection.state, connection.raw_state, status.live):
             by_hand = origin if _out_of_band(before, status, origin) else None
             if by_hand is not None:
                 line = out_of_band_act(connection, status, before, by_hand, self.now())
@@ -123,6 +123,10 @@ CAME_TRUE = {
     Status.CUT: (Outcome.CUT,),
 }
 """What an open decision wanted, by what was found."""
+
+
+def _shown(known: EndpointRecord) -> tuple[Status, State, str, bool]:
+    return known.status, known.state, known.raw_state, known.claimed
 
 
 def _kept_open(before: EndpointRecord | None, status: Status) -> bool:

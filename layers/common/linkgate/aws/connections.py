@@ -29,6 +29,8 @@ FILTER_VALUES = 200
 PAGE = 1000
 WAITING = "pendingAcceptance"
 """EC2's word for a connection that waits, as its filter `vpc-endpoint-state` takes it."""
+LONGEST_STATE = 100
+"""Characters that are kept of a state that nobody knows."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """The time of a request of which EC2 says none: older than any other, so that it is not forgotten."""
 
@@ -154,16 +156,20 @@ def _unsuccessful(endpoints: Sequence[str], items: "Iterable[UnsuccessfulItemTyp
 
 
 def _connection(response: "VpcEndpointConnectionTypeDef") -> Connection:
+    text = response.get("VpcEndpointState", "")
+    state = State.read(text)
     return Connection(
         service=response["ServiceId"],
         endpoint=response.get("VpcEndpointId", ""),
         # Owners are digits; a JSON number on the way would have lost leading zeros.
         account=response["VpcEndpointOwner"].zfill(12) if response.get("VpcEndpointOwner") else "",
         region=response.get("VpcEndpointRegion", ""),
-        state=State.read(response.get("VpcEndpointState", "")),
+        state=state,
         created=response.get("CreationTimestamp", NEVER),
         dns_names=tuple(entry["DnsName"] for entry in response.get("DnsEntries", []) if "DnsName" in entry),
         connection_id=response.get("VpcEndpointConnectionId", ""),
         tags={tag["Key"]: tag.get("Value", "") for tag in response.get("Tags", []) if "Key" in tag},
         attachment=str(response.get("TransitGatewayAttachmentId", "")),
+        raw_state=str(text)[:LONGEST_STATE] if state is State.UNKNOWN else "",
+        ip_type=str(response.get("IpAddressType", "")),
     )

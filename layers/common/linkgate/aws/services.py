@@ -1,7 +1,8 @@
 """Endpoint services: which are managed, whether they notify of connections, who may ask, and what is misconfigured."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,11 @@ from linkgate.policy.rows import SERVICE_ID, SETTINGS
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import ServiceConfigurationTypeDef
+    from mypy_boto3_ec2.type_defs import ConnectionNotificationTypeDef, ServiceConfigurationTypeDef
 
-TAG, MANAGED = "linkgate", "managed"
+TAG = "linkgate"
+TOPIC = "linkgate-notifications-"
+"""What the name of the topic that a stack is notified by begins with; the stack's name follows (template.yaml)."""
 EVENTS = ("Accept", "Connect", "Delete", "Reject")
 """Every event that EC2's connection notifications know."""
 ENDPOINTS = "vpc-endpoint"
@@ -53,34 +56,39 @@ class EndpointService:
         return tuple(found)
 
 
-def lost(managed: Iterable[str], rows: Iterable[RowKey]) -> dict[str, str]:
+def lost(managed: Iterable[str], rows: Iterable[RowKey], tag_value: str) -> dict[str, str]:
     """Services that have a `@settings` row of their own, so somebody enrolled them, and are not managed: why, by id."""
     enrolled = {key.service for key in rows if key.consumer == SETTINGS and SERVICE_ID.fullmatch(key.service)}
-    why = f"it has a row {SETTINGS}, but no tag {TAG} = {MANAGED}, or it is gone: nobody looks after it"
+    why = f"it has a row {SETTINGS}, but no tag {TAG} = {tag_value}, or it is gone: nobody looks after it"
     return dict.fromkeys(sorted(enrolled - set(managed)), why)
 
 
 class EndpointServices:
-    """The endpoint services of this account and Region that carry the tag linkgate = managed."""
+    """The endpoint services of this account and Region whose tag linkgate has this value: those of one stack."""
 
-    def __init__(self, ec2: "EC2Client") -> None:
+    def __init__(self, ec2: "EC2Client", tag_value: str) -> None:
         self._ec2 = ec2
+        self.tag_value = tag_value
 
     def managed(self) -> dict[str, EndpointService]:
         """Every managed service by its id. Nothing is done for services without the tag."""
-        asked = {"Filters": [{"Name": f"tag:{TAG}", "Values": [MANAGED]}]}
+        asked = {"Filters": [{"Name": f"tag:{TAG}", "Values": [self.tag_value]}]}
         found = listed(
             self._ec2.get_paginator("describe_vpc_endpoint_service_configurations"), "ServiceConfigurations", **asked
         )
         return {one.service: one for one in map(endpoint_service, found)}
 
-    def ensure_notifications(self, services: Iterable[str], topic: str) -> dict[str, str]:
-        """Make every service notify the topic of every event; returns why not, by service id, where one still does not.
+    def ensure_notifications(self, services: Iterable[str], topic: str) -> dict[str, tuple[str, ...]]:
+        """Make every service notify the topic of every event; returns, by service id, why one still does not, and
+        which other Linkgate stacks are notified.
 
         Raises Throttled and Unavailable; what was made until then stays.
         """
-        complete = self._notified(topic)
-        return {service: why for service in services if (why := self._ensured(service, complete.get(service), topic))}
+        notes, found = self._notifications(), {}
+        for service in services:
+            if wrong := (*self._ensured(service, notes[service], topic), *_strangers(notes[service], topic)):
+                found[service] = wrong
+        return found
 
     def principals(self, service: str) -> frozenset[str]:
         """Who may ask for an endpoint's connection to a service: ARNs, or `*` for everybody.
@@ -114,30 +122,51 @@ class EndpointServices:
             self._ec2.modify_vpc_endpoint_service_permissions(ServiceId=service, **{name: principals})  # type: ignore[arg-type]
         return {}
 
-    def _notified(self, topic: str) -> dict[str, bool]:
-        """By service id, whether one of its notifications to our topic is enabled for every event."""
-        found: dict[str, bool] = {}
+    def _notifications(self) -> "defaultdict[str, list[ConnectionNotificationTypeDef]]":
+        """The connection notifications of every service, by its id."""
+        found = defaultdict(list)
         for note in listed(
             self._ec2.get_paginator("describe_vpc_endpoint_connection_notifications"), "ConnectionNotificationSet"
         ):
-            if note.get("ConnectionNotificationArn") == topic and "ServiceId" in note:
-                complete = set(EVENTS) <= set(note.get("ConnectionEvents", []))
-                enabled = note.get("ConnectionNotificationState") == "Enabled"
-                found[note["ServiceId"]] = found.get(note["ServiceId"], False) or (complete and enabled)
+            if "ServiceId" in note:
+                found[note["ServiceId"]].append(note)
         return found
 
-    def _ensured(self, service: str, complete: bool | None, topic: str) -> str:
-        """Why a service does not notify, "" if it does; None: it has no notification, and gets one."""
-        if complete is not None:
-            return "" if complete else "its connection notification is disabled or does not carry every event"
+    def _ensured(self, service: str, notes: "Iterable[ConnectionNotificationTypeDef]", topic: str) -> tuple[str, ...]:
+        """Why a service does not notify the topic; where it has no notification to it, it gets one."""
+        ours = [note for note in notes if note.get("ConnectionNotificationArn") == topic]
+        if ours:
+            whole = any(_enabled(note) and set(EVENTS) <= set(note.get("ConnectionEvents", [])) for note in ours)
+            return () if whole else ("its connection notification is disabled or does not carry every event",)
         try:
             with ec2_errors():  # what passes by itself is no misconfiguration
                 self._ec2.create_vpc_endpoint_connection_notification(
                     ServiceId=service, ConnectionNotificationArn=topic, ConnectionEvents=list(EVENTS)
                 )
         except ClientError as error:
-            return f"it has no connection notification, and EC2 makes none: {error}"
-        return ""
+            return (f"it has no connection notification, and EC2 makes none: {error}",)
+        return ()
+
+
+def _enabled(note: "ConnectionNotificationTypeDef") -> bool:
+    return note.get("ConnectionNotificationState") == "Enabled"
+
+
+def _strangers(notes: "Iterable[ConnectionNotificationTypeDef]", topic: str) -> Iterator[str]:
+    """Which other Linkgate stacks a service notifies: each decides by a table of its own."""
+    for note in notes:
+        name = note.get("ConnectionNotificationArn", "").rpartition(":")[2]
+        if note.get("ConnectionNotificationArn") != topic and name.startswith(TOPIC) and _enabled(note):
+            yield stranger(name.removeprefix(TOPIC), note["ConnectionNotificationId"])
+
+
+def stranger(stack: str, notification: str) -> str:
+    """That another Linkgate stack is notified of a service's connections, and what to do."""
+    return (
+        f"the Linkgate stack {stack} is notified of its connections too, and decides about them by a table of its own "
+        f"if its TagValue is the same: give each stack a TagValue of its own; if {stack} is gone or has left the "
+        f"service to this one, delete its notification {notification}"
+    )
 
 
 def endpoint_service(response: "ServiceConfigurationTypeDef") -> EndpointService:

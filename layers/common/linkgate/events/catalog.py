@@ -106,6 +106,15 @@ def unused_row_event(row: UnusedRow) -> Event:
     return Event("Allow List Row Unused", detail | {"summary": f"The allow-list's {row}."})
 
 
+def incomplete_event(gaps: Sequence[str]) -> Event:
+    """The stack's parameters leave something out, a sentence each."""
+    summary = f"Linkgate works, but its stack leaves something out (told once). {' '.join(gaps)} "
+    return Event(
+        "Stack Incomplete",
+        {"gaps": list(gaps), "summary": f"{summary}What each parameter does: docs/parameters.md."},
+    )
+
+
 def expiring_event(row: Rule, ends: datetime, now: datetime, otherwise: tuple[str, str]) -> Event:
     """A row ends soon; `otherwise` is what then becomes of new requests and of live connections, in words."""
     days = (ends - now).days
@@ -194,7 +203,8 @@ def _failing(kind: str, subject: Subject, health: Mapping[str, Any], what: str) 
 
 
 def _working(kind: str, subject: Subject, health: Mapping[str, Any], what: str) -> Event:
-    return _health(kind, subject, health, f"{_who(subject)} {what}.")
+    left_out = f" Not probed: {health['left_out']}." if health.get("left_out") else ""
+    return _health(kind, subject, health, f"{_who(subject)} {what}.{left_out}")
 
 
 def _who(subject: Subject) -> str:

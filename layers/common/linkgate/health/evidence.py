@@ -15,6 +15,8 @@ from linkgate.health.targets import names_of
 from linkgate.health.verdict import Verdict
 from linkgate.model import Connection
 
+DUAL_STACK = "dualstack"
+"""IpAddressType of an endpoint that has addresses of both families (EC2 API reference, VpcEndpointConnection)."""
 MISSED_FOR = timedelta(days=1)
 """How long a private name is missed that was in use and no longer works."""
 UNREACHED = frozenset({"tcp_timeout", "dns_not_found", UNKNOWN})
@@ -27,6 +29,8 @@ class Evidence:
 
     verdicts: tuple[Verdict, ...] = ()
     private_works: bool = False
+    ip_type: str = ""
+    """EC2's word for the families of the endpoint's addresses."""
 
     @property
     def probed(self) -> bool:
@@ -37,6 +41,13 @@ class Evidence:
     def errors(self) -> list[str]:
         """Why probes did not take place, in the canary's words."""
         return [one.detail for one in self.verdicts if one.cause == UNKNOWN]
+
+    @property
+    def left_out(self) -> str:
+        """Addresses that the canary cannot cross and therefore did not ask for, in words; "" if there are none."""
+        probed = [one.address for one in self.verdicts if one.address]
+        alone = self.ip_type.lower() == DUAL_STACK and probed and not any(":" in one for one in probed)
+        return "its IPv6 addresses, since its canary has no IPv6" if alone else ""
 
     @property
     def elsewhere(self) -> bool:
@@ -88,4 +99,4 @@ def gather(connection: Connection, verdicts: Sequence[Verdict], private_seen_at:
     counted = (
         one for one in verdicts if always or not one.private or one.cause == UNKNOWN or one.target.name in listed
     )
-    return Evidence(tuple(counted), works)
+    return Evidence(tuple(counted), works, connection.ip_type)

@@ -55,7 +55,7 @@ def record(diagnosis: Diagnosis, evidence: Evidence, before: Mapping[str, Any], 
     """What the ledger keeps of a round; DynamoDB has no floats. Times in ISO 8601, phases in milliseconds.
 
     Of a bad round the verdict that shows what is wrong, of a good one the slowest. `looked_at` is when anybody last
-    found anything out, `errors` is why something was not probed.
+    found anything out, `errors` is why something was not probed, `left_out` what the canary cannot cross.
     """
     looked_at = (
         now.isoformat() if diagnosis.conclusive else str(before.get("looked_at") or before.get("checked_at", ""))
@@ -73,6 +73,7 @@ def record(diagnosis: Diagnosis, evidence: Evidence, before: Mapping[str, Any], 
         "address": shown.address if shown else "",
         "zone": evidence.zone_of(shown) if shown else "",
         "phases": {name: Decimal(str(value)) for name, value in shown.phases.items()} if shown else {},
+        "left_out": evidence.left_out if evidence.probed else str(before.get("left_out", "")),
         "private_seen_at": seen_at,
         "checked_at": now.isoformat(),
         "looked_at": looked_at,
@@ -89,7 +90,7 @@ def outdated(endpoint: str, before: Mapping[str, Any], after: Mapping[str, Any],
         return True
     if bool(before.get("private_seen_at")) != bool(after["private_seen_at"]):
         return True
-    if before.get("errors", []) != after.get("errors", []):
+    if before.get("errors", []) != after.get("errors", []) or before.get("left_out", "") != after.get("left_out", ""):
         return True
     lasts = REFRESH + timedelta(seconds=zlib.crc32(endpoint.encode()) % SPREAD_SECONDS)
     return now - datetime.fromisoformat(str(before["checked_at"])) >= lasts

@@ -1,4 +1,4 @@
-"""The ledger as JSON lines, for an archive or an auditor: `python -m linkgate.ledger.export TABLE > ledger.jsonl`."""
+"""The ledger as JSON lines, for an archive or an auditor; docs/removal.md has the command."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ def lines(store: LedgerTable) -> Iterator[str]:
 def main(arguments: list[str]) -> int:
     """Print the lines of a table; 2 if none is named."""
     if len(arguments) != 1:
-        print("usage: python -m linkgate.ledger.export TABLE", file=sys.stderr)
+        print("usage: PYTHONPATH=layers/common python3 -m linkgate.ledger.export TABLE", file=sys.stderr)
         return 2
     for line in lines(LedgerTable(clients.tables(), arguments[0])):
         print(line)

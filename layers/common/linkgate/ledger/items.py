@@ -57,6 +57,8 @@ class EndpointRecord:
     service: str
     status: Status
     state: State
+    raw_state: str = ""
+    """EC2's own word for a `state` that is UNKNOWN."""
     account: str = ""
     region: str = ""
     entry: str = ""
@@ -228,7 +230,7 @@ def observed(
     if who is not None:
         return by_hand(status.live, who, now, known.says() if known else ("", "", ""))
     same = known is not None and (known.status is status or (known.status.live and status.live))
-    return None if same else found(connection.state)
+    return None if same else found(connection.state, connection.raw_state)
 
 
 def out_of_band_act(
@@ -376,7 +378,19 @@ def _is_health(value: object) -> bool:
 
 
 _TIMES = ("open_until", "requested_at", "decided_at", "answered_at", "accepted_at", "verified_at")
-_TEXTS = ("account", "region", "reason", "row", "policy_hash", "ticket", "why", "refusal", "by_hand", "tags_refused")
+_TEXTS = (
+    "account",
+    "raw_state",
+    "region",
+    "reason",
+    "row",
+    "policy_hash",
+    "ticket",
+    "why",
+    "refusal",
+    "by_hand",
+    "tags_refused",
+)
 _READ: Sequence[tuple[str, object, Callable[[Any], object], str]] = (
     *((name, "", _is_text, "a text") for name in _TEXTS),
     ("outcome", "", _among(Outcome, ""), "an outcome"),

@@ -261,6 +261,7 @@ def _shown(connection: Connection, status: Status) -> dict[str, Any]:
         "account": connection.account,
         "region": connection.region,
         "state": connection.state,
+        "raw_state": connection.raw_state,
         "status": status,
         "requested_at": stamp(connection.created),
     }

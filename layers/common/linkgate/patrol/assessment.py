@@ -57,6 +57,11 @@ class Assessment:
         return not self.candidate.closed and self.diagnosis.conclusive and self.evidence.probed
 
     @property
+    def left_out(self) -> str:
+        """The addresses that its canary cannot cross, in words; where nobody found out, as before."""
+        return self.evidence.left_out if self.evidence.probed else self.candidate.left_out
+
+    @property
     def unhealthy(self) -> bool:
         """Whether it counts as unhealthy: until a canary says otherwise, if one reaches it."""
         reached = self.diagnosis.conclusive or bool(self.candidate.targets)

@@ -37,6 +37,9 @@ def report_round(logger: "Logger", stack: str, run: Run, own_canary: str) -> Non
     errors = {one.candidate.connection.endpoint: one.evidence.errors for one in found if not one.candidate.closed}
     for endpoint in sorted(filter(errors.get, errors))[:LONGEST_LIST]:
         logger.warning(f"{endpoint} could not be probed: {errors[endpoint][0]}")
+    news = {one.candidate.connection.endpoint: one.left_out for one in found if one.left_out != one.candidate.left_out}
+    for endpoint in sorted(filter(news.get, news))[:LONGEST_LIST]:
+        logger.info(f"{endpoint} is not probed at {news[endpoint]}")
     whole = counts(found)
     # Of no service: one canary may serve several. Not among the failures, which another's trouble would hide.
     whole["ProbeErrors"] += len(run.failing - {own_canary})

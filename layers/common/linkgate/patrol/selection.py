@@ -45,6 +45,11 @@ class Candidate:
         return self.known.recent if self.known else ""
 
     @property
+    def left_out(self) -> str:
+        """The addresses that its canary could not cross in that round, in words."""
+        return str(self.known.health.get("left_out", "")) if self.known else ""
+
+    @property
     def cause(self) -> str:
         """What the last round that found anything out found wrong."""
         return self.known.cause if self.known else ""

@@ -8,7 +8,7 @@ from linkgate.policy.decide import Rows
 from linkgate.policy.rows import EVERY, SETTINGS, Item, parse
 
 _PROBLEMS = {
-    "service": "which is not managed here: expected one with the tag linkgate = managed",
+    "service": "which is not managed here: expected one with the tag linkgate = TagValue of this stack",
     "cut": "and consumer is *, so it cuts nobody at once: expected one consumer",
     "mode": "and service is *, which sets no mode: expected it on one service",
 }

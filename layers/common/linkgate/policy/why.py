@@ -90,8 +90,8 @@ def attributed(sentence: str, who: str) -> str:
     return re.sub(r"^(Accepted|Rejected) by somebody,", lambda match: f"{match[1]} by {who},", sentence)
 
 
-def found(state: State) -> str:
-    """The sentence about an endpoint that Linkgate found as it is, without having decided on it."""
+def found(state: State, word: str = "") -> str:
+    """The sentence about an endpoint that Linkgate found as it is, undecided; `word` is EC2's for an unknown state."""
     if state.live:
         said = "it was when Linkgate first saw it, and nobody knows who accepted it"
         return _sentence("Live", said, "nothing, the next sweep asks the table whether it may stay")
@@ -99,7 +99,9 @@ def found(state: State) -> str:
         said = "it was when Linkgate first saw it, and nobody knows who rejected it"
         return _sentence("Rejected", said, f"to be let in, {RECREATE}")
     if state is State.UNKNOWN:
-        return _sentence("Left alone", "EC2 shows a state that Linkgate does not know", "see it in the EC2 console")
+        return _sentence(
+            "Left alone", f"EC2 shows a state that nobody knows ({word or state})", "see it in the EC2 console"
+        )
     return _sentence("Closed", f"EC2 shows the endpoint as {state}", "to connect again, the consumer creates a new one")
 
 

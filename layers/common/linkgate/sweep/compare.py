@@ -30,6 +30,8 @@ from linkgate.sweep.tags import due
 
 MANAGED = "managed-services"
 """The ledger's set of services that are managed, or were and have live endpoints."""
+MOST_FORGOTTEN = 500
+"""Endpoints of a service that one look calls verified no more: a write each, and a sweep has two minutes."""
 TAGS_PER_LOOK = 20
 """Connections tagged in one look at a service: a call each, of which EC2 lets an account make a few a second."""
 
@@ -53,8 +55,8 @@ class ComparisonResult:
     refused: int = 0
     requeued: int = 0
     unwanted: int = 0
-    unknown: list[str] = field(default_factory=list)
-    """Endpoints in a state that is none of EC2's as far as anybody here knows."""
+    unknown: dict[str, str] = field(default_factory=dict)
+    """Endpoints in a state that is none of EC2's as far as anybody here knows, and EC2's word for it."""
     cut: list[str] = field(default_factory=list)
     withheld: list[str] = field(default_factory=list)
     """Sentences about what a tripped breaker withholds."""
@@ -100,7 +102,7 @@ class Comparer:
         different += known.keys() - {one.endpoint for one in shown}
         self.bells.send(Bell(some, frozenset({service}), origin) for some in chunks(different))
         found.requeued = len(different)
-        found.unknown = sorted(one.endpoint for one in shown if one.state is State.UNKNOWN)
+        found.unknown = {one.endpoint: one.raw_state for one in shown if one.state is State.UNKNOWN}
         self._count(view, waiting, found)
         live = [one for one in shown if one.state.live]
         self._reconcile(view, live, found)
@@ -115,28 +117,35 @@ class Comparer:
         shows is verified no more after a while.
         """
         before = self.contexts.sets.read([MANAGED]).get(MANAGED, frozenset())
-        kept = set(managed)
-        for service in sorted(before - kept):
-            live = {one.endpoint: one for one in self.ledger.whole(service)[0].values() if one.status.live}
-            described = self.connections.of([service])[service].connections if live else []
-            shown = {one.endpoint for one in described if not one.state.gone}
-            missing = sorted(live.keys() - shown)
+        live = {service: self._live(service) for service in sorted(before - set(managed))}
+        for known in live.values():
+            self.forget(known.values(), "its service is managed no more")
+        left = {service: known for service, known in live.items() if known}
+        for service, shown in self.connections.of(left).items():
+            there = {one.endpoint for one in shown.connections if not one.state.gone}
+            missing = sorted(left[service].keys() - there)
             self.bells.send(Bell(some, frozenset({service}), "sweep") for some in chunks(missing))
-            for endpoint in sorted(live.keys() & shown):
-                self._forget(live[endpoint])
-            if live:
-                kept.add(service)
-        if kept != before:
+        if (kept := left.keys() | managed) != before:
             self.contexts.sets.keep(MANAGED, before, frozenset(kept))
 
-    def _forget(self, known: EndpointRecord) -> None:
+    def forget(self, known: Iterable[EndpointRecord], why: str, later: timedelta = timedelta()) -> None:
+        """Call nobody verified any more of whom nobody found anything out for an hour, and `later`; some a look."""
         now = self.now()
-        if forgotten(known.status, known.health, now):
-            health = record(Diagnosis(UNKNOWN, "its service is managed no more"), Evidence(), known.health, now)
-            if event := health_event(known, known.status, Status.ACCEPTED, health):
-                self.bus.publish([event])
+        due = [one for one in known if forgotten(one.status, one.health, now - later)][:MOST_FORGOTTEN]
+        found = [(one, record(Diagnosis(UNKNOWN, why), Evidence(), one.health, now)) for one in due]
+        events = (health_event(one, one.status, Status.ACCEPTED, health) for one, health in found)
+        self.bus.publish([event for event in events if event])
+        for one, health in found:
             with suppress(Contended):
-                self.ledger.probed(known, Status.ACCEPTED, "", health, now)
+                self.ledger.probed(one, Status.ACCEPTED, "", health, now)
+
+    def forget_all(self, why: str, later: timedelta) -> None:
+        """Do so where EC2 does not say which services are managed: with those that were when it last did."""
+        for service in sorted(self.contexts.sets.read([MANAGED]).get(MANAGED, frozenset())):
+            self.forget(self._live(service).values(), why, later)
+
+    def _live(self, service: str) -> dict[str, EndpointRecord]:
+        return {one.endpoint: one for one in self.ledger.whole(service)[0].values() if one.status.live}
 
     def _undecided(self, view: View, asking: Iterable[Connection], found: ComparisonResult) -> list[str]:
         """Who would be decided on otherwise now: those that wait, the oldest first as the approver will, and rejected
@@ -233,7 +242,8 @@ class Comparer:
 def _drifted(connection: Connection, known: EndpointRecord | None) -> bool:
     """Whether a connection that waits for nobody is something else in the ledger."""
     if connection.state is State.UNKNOWN:  # recorded once; nothing else is known to be said about it
-        return known is None or (known.settled and known.state is not State.UNKNOWN)
+        recorded = known and (known.state, known.raw_state) == (State.UNKNOWN, connection.raw_state)
+        return known is None or (known.settled and not recorded)
     if known is None:
         return not connection.state.gone
     if connection.state.gone:

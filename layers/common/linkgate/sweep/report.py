@@ -24,6 +24,8 @@ def log(result: SweepResult, logger: Logger) -> None:
         logger.warning(f"allow-list, {row}")
     if len(result.unused) > LONGEST_LIST:
         logger.warning(f"allow-list, {len(result.unused)} rows mean nothing, of which {LONGEST_LIST} are named")
+    for gap in result.gaps:
+        logger.warning(f"the stack is incomplete: {gap}")
     for service, problems in result.configuration.misconfigured.items():
         logger.warning(f"{service}: {'; '.join(problems)}")
     for service, note in result.configuration.notes.items():
@@ -56,8 +58,8 @@ def _log_service(service: str, found: ComparisonResult, logger: Logger) -> None:
         logger.error(f"EC2 refused an act on {endpoint}: {why}")
     for name, why in found.unreadable.items():
         logger.error(f"the ledger's item {name} cannot be read: {why}")
-    for endpoint in found.unknown:
-        logger.error(f"EC2 shows {endpoint} in a state that Linkgate does not know: it is held, or stays what it was")
+    for endpoint, state in sorted(found.unknown.items()):
+        logger.error(f"EC2 shows {endpoint} in a state that nobody knows ({state!r}): it is held, or stays what it was")
     for account, why in found.unplaced.items():
         logger.error(f"nobody can tell where {account} stands in its organisation: {why}")
 

@@ -43,9 +43,9 @@ class ServiceConfigurator:
         """Look at every service; `rows` is the whole table. What fails for one service does not touch the others."""
         found = ServicesResult()
         notifying = [service for service, one in managed.items() if not one.gateway]
-        unnotified = self.services.ensure_notifications(notifying, self.topic)
+        notifications = self.services.ensure_notifications(notifying, self.topic)
         for service, endpoint_service in managed.items():
-            wrong = endpoint_service.problems() + ((unnotified[service],) if service in unnotified else ())
+            wrong = endpoint_service.problems() + notifications.get(service, ())
             try:
                 wrong += self._principals(service, rows, found)
             except Exception as error:  # whatever it is, only this service fails
@@ -53,7 +53,7 @@ class ServiceConfigurator:
                 found.unknown.add(service)
             if wrong:
                 found.misconfigured[service] = wrong
-        missing = lost(managed, rows)
+        missing = lost(managed, rows, self.services.tag_value)
         found.misconfigured |= {service: (why,) for service, why in missing.items()}
         self._publish(managed, frozenset(missing), found)
         return found

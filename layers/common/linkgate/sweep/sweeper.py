@@ -4,6 +4,7 @@ from collections import ChainMap, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from linkgate.aws.calls import parts
 from linkgate.events.bell import CLOUDTRAIL_ORIGIN, Bell
@@ -13,10 +14,14 @@ from linkgate.policy.decide import Covering, Rows
 from linkgate.policy.rows import EVERY, Item, is_unit, meant_by
 from linkgate.sweep.compare import Comparer, ComparisonResult, Look
 from linkgate.sweep.expiring import ExpiringRows
+from linkgate.sweep.gaps import StackGaps
 from linkgate.sweep.lease import Lease
 from linkgate.sweep.services import ServiceConfigurator, ServicesResult
 from linkgate.sweep.validator import Validator
 
+UNSEEN = "no round of patrol got to it"
+PATROLS_TURN = timedelta(minutes=15)
+"""How much longer than patrol a sweep has an endpoint be verified: it says so only where patrol cannot any more."""
 TOGETHER = 10
 """Services that one Describe shows: a call for each would be most of a sweep of a hundred services."""
 
@@ -34,6 +39,8 @@ class SweepResult:
     """Rows that mean nothing where they stand."""
     expiring: int = 0
     """Rows that end soon."""
+    gaps: tuple[str, ...] = ()
+    """What the stack's parameters leave out."""
     postponed: bool = False
     """Another sweep was at work: a bell asks for a look later instead."""
     failed: dict[str, Exception] = field(default_factory=dict)
@@ -63,6 +70,7 @@ class Sweeper:
     configurator: ServiceConfigurator
     validator: Validator
     expiring: ExpiringRows
+    gaps: StackGaps
     lease: Lease
     looks: BellQueue
 
@@ -120,7 +128,11 @@ class Sweeper:
 
     def _whole(self, result: SweepResult) -> None:
         result.whole = True
-        managed = self.configurator.services.managed()
+        try:
+            managed = self.configurator.services.managed()
+        except Exception:
+            self.comparer.forget_all(UNSEEN, PATROLS_TURN)
+            raise
         before = self.validator.remembered(managed)
         rows = self.comparer.allow_list.whole_table()
         with result.catching("the configuration of the endpoint services"):
@@ -132,6 +144,8 @@ class Sweeper:
             result.unused = self.validator.unused(rows, managed)
         with result.catching("the rows that end soon"):
             result.expiring = self.expiring.whole(rows, result.malformed)
+        with result.catching("what the stack's parameters leave out"):
+            result.gaps = self.gaps.told()
         self._compare(managed, rows, "sweep", result)
         with result.catching("services that are managed no more"):
             self.comparer.leave(managed)
@@ -162,6 +176,8 @@ class Sweeper:
         for service in services:
             with result.catching(service):
                 kept[service] = self.comparer.ledger.whole(service)
+                # Before EC2 is asked, which may be what fails, in patrol as well.
+                self.comparer.forget(kept[service][0].values(), UNSEEN, PATROLS_TURN)
         with result.catching(", ".join(kept)):
             shown = self.comparer.connections.of(kept)
             return [Look(service, *kept[service], shown[service]) for service in kept]

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from linkgate.approve.context import ROLE_MISSING
 from linkgate.events.bus import Bus
 from linkgate.events.catalog import invalid_row_event, unused_row_event
-from linkgate.events.digest import grouped
 from linkgate.ledger.sets import NamedSets, block_name, written
 from linkgate.model import MalformedRow, RowKey, Rule, UnusedRow
 from linkgate.policy.decide import Rows
 from linkgate.policy.rows import EVERY, Item, Row, blocks, is_unit, meant_by, parse
 from linkgate.policy.unused import unused
-from linkgate.sweep.once import MOST_PUBLISHED, Once
+from linkgate.sweep.once import Once
 
 PUBLISHED = "invalid-rows"
 """The set of problems that an event was published about: a digest of the row's key and one of the sentence."""
@@ -45,7 +44,7 @@ class Validator:
         """
         for key, item in changes.items():
             self._block(key, item)
-        published = self.sets.read([PUBLISHED]).get(PUBLISHED, frozenset())
+        published = Once(self.sets, self.bus, PUBLISHED).read()
         about = {_digest(written(key)) for key in changes}
         mine = {member for member in published if member.split("-")[0] in about}
         return self._publish([item for item in changes.values() if item is not None], published, mine)
@@ -78,12 +77,8 @@ class Validator:
     def _publish(self, items: Iterable[Item], published: frozenset[str], mine: Collection[str]) -> dict[str, str]:
         """Publish new problems; those of `mine`, which are about these rows, are forgotten once mended."""
         problems = [row for row in map(self._read, items) if isinstance(row, MalformedRow)]
-        now = {f"{_digest(written(row.key))}-{_digest(str(row))}": row for row in problems}
-        new = sorted(now.keys() - published)[: max(0, MOST_PUBLISHED - len(published))]
-        for some in grouped([invalid_row_event(now[member]) for member in new]):
-            self.bus.publish(some)
-        self.sets.add(PUBLISHED, new)
-        self.sets.remove(PUBLISHED, set(mine) - now.keys())
+        now = {f"{_digest(written(row.key))}-{_digest(str(row))}": invalid_row_event(row) for row in problems}
+        Once(self.sets, self.bus, PUBLISHED).publish(now, published, mine)
         return {str(row.key): str(row) for row in problems}
 
     def _read(self, item: Item) -> Row:
