@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 from linkgate.aws.connections import Connections
-from linkgate.aws.services import MANAGED, TAG, endpoint_service
+from linkgate.aws.services import TAG, endpoint_service
 from linkgate.model import Mode, RowKey
 from linkgate.policy.rows import SERVICE_ID, SETTINGS, Item
 
@@ -24,7 +24,11 @@ from linkgate_cli.writing import Writer
 
 def enroll(session: Session, service: str, observe: bool, consent: Consent) -> None:
     """Show what enforce would do; tag the service, write its row."""
-    described, tagged = _described(session, service)
+    described, tag_value = _described(session, service)
+    tagged = tag_value == session.tag_value
+    if tag_value and not tagged:
+        why = f"it has the tag {TAG} = {tag_value}, and this stack looks after {TAG} = {session.tag_value}"
+        raise Failure(f"{service}: {why}: unenroll it there first (--stack)")
     for problem in endpoint_service(described).problems():
         notes().print(f"linkgate: {service}: {problem}", style=WARN, soft_wrap=True)
     key = RowKey(service, SETTINGS)
@@ -41,16 +45,16 @@ def enroll(session: Session, service: str, observe: bool, consent: Consent) -> N
 
     def tag() -> None:
         if not tagged:
-            session.client("ec2").create_tags(Resources=[service], Tags=[{"Key": TAG, "Value": MANAGED}])
+            session.client("ec2").create_tags(Resources=[service], Tags=[{"Key": TAG, "Value": session.tag_value}])
 
     finish(session, plan, lambda: covering(session, service), consent, tag, enforced)
 
 
 def unenroll(session: Session, service: str, yes: bool) -> None:
     """Say what stays; delete the @settings row, take the tag away."""
-    _, tagged = _described(session, service)
-    if not tagged:
-        raise Failure(f"{service} has no tag {TAG} = {MANAGED}: it is not managed")
+    _, tag_value = _described(session, service)
+    if tag_value != session.tag_value:
+        raise Failure(f"{service} has no tag {TAG} = {session.tag_value}: it is not managed")
     key = RowKey(service, SETTINGS)
     rows = covering(session, service)
     shown = Connections(session.client("ec2")).of([service])[service].connections
@@ -69,8 +73,8 @@ def unenroll(session: Session, service: str, yes: bool) -> None:
     console().print(f"{service} is managed no more")
 
 
-def _described(session: Session, service: str) -> tuple[Any, bool]:
-    """EC2's description of a service, and whether it has the tag; Failure where there is no such service."""
+def _described(session: Session, service: str) -> tuple[Any, str]:
+    """EC2's description of a service, and what its tag says ("": nothing); Failure if there is no such service."""
     if not SERVICE_ID.fullmatch(keys.service(service)):
         raise Failure(f"{service} is no service: expected vpce-svc-…")
     session.find()
@@ -82,4 +86,4 @@ def _described(session: Session, service: str) -> tuple[Any, bool]:
             raise
         account = f"this account in {session.aws.region_name}"
         raise Failure(f"{service} is no endpoint service of {account}: check the id, --region and --profile") from None
-    return found, any((one["Key"], one["Value"]) == (TAG, MANAGED) for one in found.get("Tags", []))
+    return found, next((str(one["Value"]) for one in found.get("Tags", []) if one["Key"] == TAG), "")

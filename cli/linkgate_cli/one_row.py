@@ -5,7 +5,6 @@ from datetime import datetime
 from decimal import Decimal
 
 from linkgate.aws.connections import Connections
-from linkgate.aws.services import EndpointServices
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Effect, RowKey
 from linkgate.policy import attributes
@@ -30,7 +29,7 @@ def key_of(session: Session, consumer: str, service: str) -> RowKey:
 
 def only_service(session: Session) -> str:
     """The only service that is managed; Failure where there is another number of them."""
-    managed = sorted(EndpointServices(session.client("ec2")).managed())
+    managed = sorted(session.services.managed())
     if len(managed) != 1:
         which = f"{len(managed)} services are managed ({', '.join(managed)})" if managed else "no service is managed"
         raise Failure(f"{which}: give --service")
@@ -39,8 +38,7 @@ def only_service(session: Session) -> str:
 
 def _connected(session: Session, endpoint: str) -> str:
     """The managed service that EC2 shows an endpoint at."""
-    ec2 = session.client("ec2")
-    found = Connections(ec2).named({endpoint: ""}, EndpointServices(ec2).managed())
+    found = Connections(session.client("ec2")).named({endpoint: ""}, session.services.managed())
     if not found:
         raise Failure(f"neither EC2 nor the ledger knows {endpoint}: check the id, or give --service")
     return found[0].service

@@ -10,7 +10,6 @@ from linkgate.approve.context import ContextReader
 from linkgate.aws.connections import Connections
 from linkgate.aws.dynamodb import dynamodb_errors
 from linkgate.aws.organizations import Organization
-from linkgate.aws.services import EndpointServices
 from linkgate.ledger.breaker import Breaker
 from linkgate.ledger.items import recalled, stamp
 from linkgate.ledger.ledger import Ledger
@@ -51,7 +50,7 @@ def look(session: Session, touched: Iterable[str], rows: Rows) -> World:
 
     Who holds a slot is read before EC2 is, as the sweep does.
     """
-    managed, wanted = EndpointServices(session.client("ec2")).managed().keys(), set(touched)
+    managed, wanted = session.services.managed().keys(), set(touched)
     return look_at(session, sorted(managed if EVERY in wanted else managed & wanted), rows)
 
 
