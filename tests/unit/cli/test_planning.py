@@ -7,12 +7,12 @@ from io import StringIO
 import pytest
 import yaml
 from linkgate.ledger.items import line
-from linkgate.model import MalformedRow, RowKey
+from linkgate.model import MalformedRow, Reason, RowKey, State
 from linkgate.policy.rows import Item, parse
 from linkgate_cli import keys, rowsfile
 from linkgate_cli.cases import of_rows
 from linkgate_cli.failures import CUTS, ERROR, FOUND, Failure
-from linkgate_cli.planning import Plan, file_edits, past, plan
+from linkgate_cli.planning import Action, Plan, file_edits, past, plan
 from linkgate_cli.showing import exit_code, markdown, show
 from linkgate_cli.traffic import Traffic, traffic
 from rich.console import Console
@@ -64,6 +64,28 @@ def test_a_cut_comes_first_and_has_the_line_of_the_attribute(app: Application) -
         (WAITS, "accept", 6),
     ]
     assert exit_code(made) == CUTS
+
+
+def test_the_slot_of_who_is_cut_goes_to_who_waits_for_it(app: Application) -> None:
+    app.edit(SERVICE, CONSUMER, effect="allow", limit=1)
+    second = endpoint_id(3)
+    app.connect(second, CONSUMER)
+    app.work(60)
+    assert app.known(second).over_limit
+    key = RowKey(SERVICE, LIVE)
+    made = edited(app, {key: {**key._asdict(), "effect": "deny"}})
+    assert {one.connection.endpoint: str(one.after.action) for one in made.changes} == {LIVE: "cut", second: "accept"}
+    app.edit(SERVICE, LIVE, effect="deny")
+    app.work(200)
+    app.settle()
+    assert (app.state(LIVE), app.known(second).status.live) == (State.REJECTED, True)
+
+
+def test_who_goes_on_waiting_for_another_reason_is_shown(app: Application) -> None:
+    made = edited(app, {RowKey(SERVICE, OTHER): {**_row(OTHER), "effect": "review"}})
+    (one,) = made.changes
+    assert (one.connection.endpoint, one.after.says()) == (WAITS, (Action.HOLD, False, Reason.REVIEW))
+    assert re.search(rf"wait +{WAITS}", shown(made))
 
 
 def test_a_row_that_goes_is_named_where_it_is_missed(app: Application) -> None:
