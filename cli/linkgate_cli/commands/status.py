@@ -1,5 +1,6 @@
 """`linkgate status`: what needs somebody first, then every connection."""
 
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -145,7 +146,8 @@ def _lines(screen: Console, overview: Overview, found: list[Need]) -> Iterable[T
     ]
     middle = max(fitting, default=0)
     for one, before, text in zip(found, heads, middles, strict=True):
-        line = Text.assemble("  ", (before.ljust(head), KINDS.get(one.kind, BAD)), "  ", text)
+        hanging = textwrap.fill(text, screen.width - head - 4).replace("\n", f"\n{' ' * (head + 4)}")
+        line = Text.assemble("  ", (before.ljust(head), KINDS.get(one.kind, BAD)), "  ", hanging)
         fits = head + len(text) + len(one.command) + 6 <= screen.width
         if fits:
             line.append(" " * (min(middle, screen.width - head - len(one.command) - 6) - len(text)))

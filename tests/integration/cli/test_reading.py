@@ -174,7 +174,7 @@ def test_doctor_finds_what_is_wrong_and_says_what_mends_it(
     provider.put_row("444444444444", effect="allow", limit="some")
     ran = linkgate.run("doctor")
     assert f"row {stage.service}/444444444444 cannot be read: limit is" in ran.out
-    assert "linkgate allow 444444444444" in ran.out
+    assert "linkgate export > rows.yaml" in ran.out
     until(
         lambda: [one["kind"] for one in linkgate.run("--output", "json").json["needs"]],
         lambda kinds: "invalid" in kinds,
@@ -207,7 +207,7 @@ CALLS: dict[str, Callable[[Stage], tuple[str, ...]]] = {
     "status": lambda stage: (),
     "services": lambda stage: (),
     "why": lambda stage: (stage.waiting,),
-    "wait": lambda stage: (stage.verified,),
+    "wait": lambda stage: (PROVIDER_ACCOUNT,),
     "doctor": lambda stage: (),
     "invite": lambda stage: (stage.service, WAITS),
     "probe": lambda stage: (stage.verified,),
