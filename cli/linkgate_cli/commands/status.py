@@ -1,10 +1,12 @@
 """`linkgate status`: what needs somebody first, then every connection."""
 
+import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import Annotated, Any, NoReturn
 
 import typer
 from linkgate.ledger.items import EndpointRecord
@@ -49,12 +51,21 @@ def command(
     if session.output == "json":
         say_json("status", document(*read()))
     elif watch:
-        with Live(console=screen, auto_refresh=False) as live:
-            while True:
-                live.update(shown(screen, *read(), narrowed=bool(consumer or wanted)), refresh=True)
-                time.sleep(EVERY_SECONDS)
+        _watch(screen, lambda: shown(screen, *read(), narrowed=bool(consumer or wanted)))
     else:
         screen.print(shown(screen, *read(), narrowed=bool(consumer or wanted)), soft_wrap=True)
+
+
+def _watch(screen: Console, see: Callable[[], RenderableType]) -> NoReturn:
+    """Show it anew until Ctrl-C: in place on a terminal, one after the other in a pipe."""
+    with Live(console=screen, auto_refresh=False) if screen.is_terminal else nullcontext() as live:
+        while True:
+            if live:
+                live.update(see(), refresh=True)
+            else:
+                screen.print(see(), soft_wrap=True)
+                sys.stdout.flush()
+            time.sleep(EVERY_SECONDS)
 
 
 def _statuses(words: Iterable[str]) -> frozenset[Status]:

@@ -5,6 +5,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -88,13 +89,14 @@ def expired() -> Iterator[str]:
 @pytest.mark.parametrize("words", [[], ["services"], ["why", "222222222222"], ["doctor"], ["probe", "vpce-00000001"]])
 def test_expired_credentials_are_one_sentence(linkgate: Command, expired: str, words: list[str]) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "ASIA", "AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "over"}
-    said = linkgate.fails(*words, AWS_ENDPOINT_URL=expired, AWS_DEFAULT_REGION="eu-west-1", **keys)
+    person = replace(linkgate, environment={"AWS_ENDPOINT_URL": expired, "AWS_DEFAULT_REGION": "eu-west-1", **keys})
+    said = person.fails(*words)
     assert said == "the AWS credentials are expired: log in again (aws sso login)"
 
 
 def test_an_aws_that_cannot_be_reached_is_one_sentence(linkgate: Command) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "eu-west-1"}
-    said = linkgate.fails(AWS_ENDPOINT_URL="http://127.0.0.1:1", **keys)
+    said = replace(linkgate, environment={"AWS_ENDPOINT_URL": "http://127.0.0.1:1", **keys}).fails()
     assert said.startswith("AWS cannot be reached; check the network and --region")
 
 
