@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from linkgate.ledger.items import EndpointRecord
-from linkgate.model import MalformedRow, Outcome, Reason, Reconcile, RowKey, Rule, ServiceSettings, Status
-from linkgate.policy.rows import EVERY, Item, parse
+from linkgate.model import Outcome, Reason, Reconcile, RowKey, Rule, ServiceSettings, Status
+from linkgate.policy.rows import EVERY, parse
 
 if TYPE_CHECKING:
     from linkgate_cli.overview import Overview, ServiceView
@@ -50,6 +50,8 @@ PARTS = {
 """Alarms about Linkgate's own parts, by their runbook headings; the others say what is shown here anyway."""
 _OWN_ROW = frozenset({Reason.REVIEW, Reason.NOT_YET_VALID, Reason.WRONG_REGION})
 """Where a row of the endpoint's own lets it in, and the row that keeps it waiting stays as it is."""
+MEND = "linkgate export > rows.yaml; $EDITOR rows.yaml; linkgate apply rows.yaml"
+"""What mends a row that cannot be read: nothing of it may be kept unseen, so somebody looks at it."""
 NAMED = 3
 """Endpoints that a line and a command name."""
 MOST_ALIKE = 5
@@ -82,19 +84,12 @@ class Commands:
         """The command that lets an account in."""
         return self.row("allow", RowKey(service, account))
 
-    def mend(self, row: MalformedRow, effect: object) -> str:
-        """The command after which a row can be read."""
-        verb = str(effect).strip().lower()
-        if row.key.consumer.startswith("@") or verb not in ("allow", "deny"):
-            return "linkgate export > rows.yaml"
-        return self.row(verb, row.key)
-
 
 def needs(overview: "Overview") -> list[Need]:
     """Everything that needs somebody: parts that are silent first, since nothing else is sure then."""
     commands = Commands(len(overview.services) > 1)
     found = [Need("silent", None, name, PARTS[name], "linkgate doctor") for name in overview.alarms if name in PARTS]
-    found += [_malformed(row, item, commands) for row, item in overview.malformed]
+    found += [Need("invalid", None, str(row.key), row.problem, MEND, row.key.service) for row in overview.malformed]
     for view in overview.services:
         found += _of_service(view)
         records = sorted(view.records.values(), key=_since)
@@ -116,11 +111,6 @@ def needs_of(record: EndpointRecord, overview: "Overview") -> list[Need]:
 
 def _since(record: EndpointRecord) -> tuple[str, str]:
     return (record.requested_at.isoformat() if record.requested_at else ""), record.endpoint
-
-
-def _malformed(row: MalformedRow, item: Item, commands: Commands) -> Need:
-    command = commands.mend(row, item.get("effect", ""))
-    return Need("invalid", None, str(row.key), row.problem, command, row.key.service)
 
 
 def _of_service(view: "ServiceView") -> Iterator[Need]:

@@ -16,7 +16,7 @@ from linkgate.policy.principals import EVERYBODY, wanted
 from linkgate.policy.rows import EVERY, is_unit, parse
 from linkgate.policy.unused import unused
 
-from linkgate_cli.attention import PARTS, Commands
+from linkgate_cli.attention import MEND, PARTS, Commands
 from linkgate_cli.output import age, clean
 
 if TYPE_CHECKING:
@@ -170,16 +170,14 @@ def _canary(evidence: "Evidence", commands: Commands) -> Iterator[tuple[str, str
             unreached[record.service, record.account] += 1
     for (service, account), count in sorted(unreached.items()):
         row = f"@canary:{account}"
-        why = "no canary reaches them"
+        why = "no canary reaches it"
         if RowKey(service, row) in evidence.rows or RowKey(EVERY, row) in evidence.rows:
             why = f"the row {row} names no canary that patrol may invoke"
         mend = "deploy stacks/consumer-canary.yaml there, and put its function into row"
         if account == evidence.account:
             mend = "give the stack CanarySubnetIds, CanarySecurityGroupIds and CanaryCidrs, or put row"
-        yield (
-            f"{count} live endpoints of {account or 'an unknown account'} are unprobed: {why}",
-            f"{mend} {service}/{row}",
-        )
+        are = "live endpoint is" if count == 1 else "live endpoints are"
+        yield f"{count} {are} unprobed, of {account or 'an unknown account'}: {why}", f"{mend} {service}/{row}"
 
 
 def _connection(record: EndpointRecord) -> Connection:
@@ -204,7 +202,7 @@ def _invalid(evidence: "Evidence", commands: Commands) -> Iterator[tuple[str, st
     for key, item in evidence.rows.items():
         row = parse(item)
         if isinstance(row, MalformedRow):
-            yield f"row {key} cannot be read: {row.problem}", commands.mend(row, item.get("effect", ""))
+            yield f"row {key} cannot be read: {row.problem}", MEND
         elif isinstance(row, Rule) and is_unit(key) and not organization:
             text = f"row {key} cannot be judged: the parameter OrganizationsRoleArn is empty"
             yield text, "give the stack that role (docs/organizations.md)"

@@ -11,7 +11,7 @@ from linkgate.ledger.items import EndpointRecord, Records
 from linkgate.ledger.sets import NamedSets
 from linkgate.model import MalformedRow, Mode, Reason, RowKey, ServiceSettings, Status
 from linkgate.policy.decide import Rows, settings_for, settings_keys
-from linkgate.policy.rows import Item, parse
+from linkgate.policy.rows import parse
 
 from linkgate_cli.failures import Failure
 from linkgate_cli.index import endpoints
@@ -49,7 +49,7 @@ class Overview:
     services: tuple[ServiceView, ...]
     rows: Rows
     """Rows by which endpoints are held over their limit, and settings."""
-    malformed: tuple[tuple[MalformedRow, Item], ...] = ()
+    malformed: tuple[MalformedRow, ...] = ()
     alarms: tuple[str, ...] = ()
 
     @property
@@ -110,10 +110,10 @@ def _limits(views: Collection[ServiceView]) -> set[RowKey]:
     return {RowKey(*row.split("/", 1)) for row in over if "/" in row}
 
 
-def _malformed(session: Session) -> tuple[tuple[MalformedRow, Item], ...]:
+def _malformed(session: Session) -> tuple[MalformedRow, ...]:
     """The rows that cannot be read: only looked for where the sweep saw one, since this reads the table."""
-    read = ((parse(item), item) for item in session.allow_list.whole_table().values())
-    return tuple((row, item) for row, item in read if isinstance(row, MalformedRow))
+    read = map(parse, session.allow_list.whole_table().values())
+    return tuple(row for row in read if isinstance(row, MalformedRow))
 
 
 def _alarms(session: Session) -> tuple[str, ...]:

@@ -43,7 +43,8 @@ def _show(evidence: Evidence, found: list[Finding]) -> None:
             if one.mend != "no need":
                 screen.print(Text.assemble(" " * (width + 6), (clean(one.mend), "bold")), soft_wrap=True)
     wrong = sum(not one.note for one in found)
-    screen.print(f"\n{wrong or 'nothing'} to mend, {len(found) - wrong} notes; {len(CHECKS)} checks", style="bold")
+    said = f"{wrong or 'nothing'} to mend, {len(found) - wrong or 'nothing'} to know; {len(CHECKS)} checks"
+    screen.print(f"\n{said}", style="bold")
 
 
 def _well(name: str, evidence: Evidence) -> str:
@@ -51,7 +52,7 @@ def _well(name: str, evidence: Evidence) -> str:
     if name == "functions" and evidence.swept:
         return f"last sweep {age(evidence.swept, evidence.overview.now)} ago"
     if name == "tags":
-        return f"{sum(one.managed for one in evidence.offered.values())} managed services"
+        return f"managed: {sum(one.managed for one in evidence.offered.values())}"
     if name == "queues":
         return f"{sum(evidence.queues.values())} messages on their way, none given up"
     return f"{len(evidence.rows)} rows" if name == "unreadable" else ""

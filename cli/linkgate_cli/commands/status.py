@@ -1,9 +1,12 @@
 """`linkgate status`: what needs somebody first, then every connection."""
 
+import sys
+import textwrap
 import time
 from collections import Counter
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import Annotated, Any, NoReturn
 
 import typer
 from linkgate.ledger.items import EndpointRecord
@@ -48,12 +51,21 @@ def command(
     if session.output == "json":
         say_json("status", document(*read()))
     elif watch:
-        with Live(console=screen, auto_refresh=False) as live:
-            while True:
-                live.update(shown(screen, *read(), narrowed=bool(consumer or wanted)), refresh=True)
-                time.sleep(EVERY_SECONDS)
+        _watch(screen, lambda: shown(screen, *read(), narrowed=bool(consumer or wanted)))
     else:
         screen.print(shown(screen, *read(), narrowed=bool(consumer or wanted)), soft_wrap=True)
+
+
+def _watch(screen: Console, see: Callable[[], RenderableType]) -> NoReturn:
+    """Show it anew until Ctrl-C: in place on a terminal, one after the other in a pipe."""
+    with Live(console=screen, auto_refresh=False) if screen.is_terminal else nullcontext() as live:
+        while True:
+            if live:
+                live.update(see(), refresh=True)
+            else:
+                screen.print(see(), soft_wrap=True)
+                sys.stdout.flush()
+            time.sleep(EVERY_SECONDS)
 
 
 def _statuses(words: Iterable[str]) -> frozenset[Status]:
@@ -145,7 +157,8 @@ def _lines(screen: Console, overview: Overview, found: list[Need]) -> Iterable[T
     ]
     middle = max(fitting, default=0)
     for one, before, text in zip(found, heads, middles, strict=True):
-        line = Text.assemble("  ", (before.ljust(head), KINDS.get(one.kind, BAD)), "  ", text)
+        hanging = textwrap.fill(text, screen.width - head - 4).replace("\n", f"\n{' ' * (head + 4)}")
+        line = Text.assemble("  ", (before.ljust(head), KINDS.get(one.kind, BAD)), "  ", hanging)
         fits = head + len(text) + len(one.command) + 6 <= screen.width
         if fits:
             line.append(" " * (min(middle, screen.width - head - len(one.command) - 6) - len(text)))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from linkgate.ledger.breaker import Tripped
 from linkgate.model import Budget, MalformedRow, Mode, Reason, Reconcile, RowKey, ServiceSettings, State, Status
-from linkgate_cli.attention import MOST_ALIKE, PARTS, WORDS, needs
+from linkgate_cli.attention import MEND, MOST_ALIKE, PARTS, WORDS, needs
 
 from tests.infrastructure.stack import ROOT
 from tests.unit.cli.views import ENDPOINT, NOW, SERVICE, WELL, overview, record, table, view
@@ -107,18 +107,10 @@ def test_a_tripped_breaker_says_whom_it_keeps_and_how_to_let_them_past() -> None
     assert need.command == f"linkgate release --service {SERVICE}"
 
 
-@pytest.mark.parametrize(
-    ("consumer", "effect", "command"),
-    [
-        (CONSUMER, "deny", f"linkgate deny {CONSUMER}"),
-        (CONSUMER, "permit", "linkgate export > rows.yaml"),
-        ("@settings", "", "linkgate export > rows.yaml"),
-    ],
-)
-def test_a_row_that_cannot_be_read_is_shown_with_its_problem(consumer: str, effect: str, command: str) -> None:
-    row = MalformedRow(RowKey(SERVICE, consumer), "limit", "limit is 'x': expected a number")
-    (need,) = needs(overview(view(), malformed=((row, {"effect": effect}),)))
-    assert (need.kind, need.text, need.command) == ("invalid", row.problem, command)
+def test_a_row_that_cannot_be_read_is_shown_with_its_problem() -> None:
+    row = MalformedRow(KEY, "limit", "limit is 'x': expected a number")
+    (need,) = needs(overview(view(), malformed=(row,)))
+    assert (need.kind, need.subject, need.text, need.command) == ("invalid", str(KEY), row.problem, MEND)
 
 
 def test_silent_parts_misconfigured_services_and_lost_ones_come_with_the_doctor() -> None:

@@ -176,7 +176,7 @@ SPOILT: dict[str, tuple[str, Change, str, str]] = {
     "nobody probes an account": (
         "canaries",
         put(rows=ROWS),
-        f"1 live endpoints of {CONSUMER} are unprobed",
+        f"1 live endpoint is unprobed, of {CONSUMER}",
         "consumer-canary",
     ),
     "a canary that patrol may not invoke": (
@@ -195,7 +195,7 @@ SPOILT: dict[str, tuple[str, Change, str, str]] = {
         "unreadable",
         row("333333333333", effect="allow", limit="x"),
         "cannot be read: limit is",
-        "linkgate allow 333333333333",
+        "linkgate export",
     ),
     "a unit row without a role": (
         "unreadable",

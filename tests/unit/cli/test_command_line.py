@@ -4,7 +4,11 @@ import importlib
 import inspect
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from linkgate_cli.app import COMMANDS
@@ -53,6 +57,47 @@ def test_without_region_credentials_or_a_known_profile_one_sentence_says_what_to
     assert linkgate.fails() == "no AWS Region is set: give --region"
     assert "no AWS credentials are found: give --profile" in linkgate.fails("--region", "eu-west-1")
     assert "(nope) could not be found: aws configure list-profiles" in linkgate.fails("status", "--profile", "nope")
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """AWS, where the session of the credentials is over."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        body = b"<ErrorResponse><Error><Code>ExpiredToken</Code><Message>is expired</Message></Error></ErrorResponse>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture
+def expired() -> Iterator[str]:
+    """The URL of such an AWS."""
+    server = HTTPServer(("127.0.0.1", 0), Refusing)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("words", [[], ["services"], ["why", "222222222222"], ["doctor"], ["probe", "vpce-00000001"]])
+def test_expired_credentials_are_one_sentence(linkgate: Command, expired: str, words: list[str]) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "ASIA", "AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "over"}
+    person = replace(linkgate, environment={"AWS_ENDPOINT_URL": expired, "AWS_DEFAULT_REGION": "eu-west-1", **keys})
+    said = person.fails(*words)
+    assert said == "the AWS credentials are expired: log in again (aws sso login)"
+
+
+def test_an_aws_that_cannot_be_reached_is_one_sentence(linkgate: Command) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "eu-west-1"}
+    said = replace(linkgate, environment={"AWS_ENDPOINT_URL": "http://127.0.0.1:1", **keys}).fails()
+    assert said.startswith("AWS cannot be reached; check the network and --region")
 
 
 def test_options_that_all_commands_take_stand_before_or_after_the_name(linkgate: Command) -> None:
