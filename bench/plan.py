@@ -18,7 +18,8 @@ from linkgate.ledger.sets import NamedSets
 from linkgate.model import Connection, RowKey, State, Status
 from linkgate.policy.decide import Rows
 from linkgate.policy.rows import Item
-from linkgate_cli.planning import Seen, file_edits, plan
+from linkgate_cli.outlook import Seen
+from linkgate_cli.planning import file_edits, plan
 from linkgate_cli.rowsfile import exported, read
 from linkgate_cli.showing import document, exit_code
 

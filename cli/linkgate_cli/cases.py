@@ -31,7 +31,7 @@ from linkgate.policy import attributes
 from linkgate.policy.decide import Rows, decide, settings_for
 from linkgate.policy.rows import EVERY, SETTINGS, UNIT_FORM, Item, SettingsRow, blocks, key_of, parse
 
-from linkgate_cli.planning import Table
+from linkgate_cli.outlook import Table
 
 SHARED = ("service", "time", "request", "table", "live", "organization", "breaker")
 FORMS = {

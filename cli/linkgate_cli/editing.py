@@ -13,8 +13,9 @@ from linkgate_cli import world
 from linkgate_cli.asking import agree, typed
 from linkgate_cli.failures import Failure
 from linkgate_cli.keys import meant_consumer, meant_service
+from linkgate_cli.outlook import Action
 from linkgate_cli.output import console, notes, say_json
-from linkgate_cli.planning import Action, Plan, RowChange
+from linkgate_cli.planning import Plan, RowChange
 from linkgate_cli.refusals import failure_of
 from linkgate_cli.rowsfile import RowsFile
 from linkgate_cli.session import Session

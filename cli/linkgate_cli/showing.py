@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from linkgate_cli.failures import CUTS, ERROR, FOUND
+from linkgate_cli.outlook import Action, Outlook
 from linkgate_cli.output import BAD, DIM, GOOD, WARN, clean, table
-from linkgate_cli.planning import Action, Change, Outlook, PastRequest, Plan, RowChange
+from linkgate_cli.planning import Change, PastRequest, Plan, RowChange
 from linkgate_cli.traffic import Traffic
 
 MOST = 50

@@ -19,7 +19,8 @@ from linkgate.policy.decide import Rows
 from linkgate.policy.rows import EVERY, Item
 
 from linkgate_cli import planning
-from linkgate_cli.planning import Plan, Seen
+from linkgate_cli.outlook import Seen
+from linkgate_cli.planning import Plan
 from linkgate_cli.rowsfile import RowsFile
 from linkgate_cli.session import Session
 

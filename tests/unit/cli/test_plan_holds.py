@@ -8,8 +8,9 @@ import pytest
 from linkgate.model import Mode, Reconcile, RowKey, ServiceSettings, State
 from linkgate.policy.decide import settings_for
 from linkgate.policy.rows import Item
-from linkgate_cli.planning import Action, Outlook, Seen, outlooks, plan
-from linkgate_cli.planning import Table as PlannedTable
+from linkgate_cli.outlook import Action, Outlook, Seen, outlooks
+from linkgate_cli.outlook import Table as PlannedTable
+from linkgate_cli.planning import plan
 
 from tests.application import SERVICE, Application
 from tests.world import endpoint_id

@@ -12,7 +12,8 @@ from linkgate.policy.rows import Item, parse
 from linkgate_cli import keys, rowsfile
 from linkgate_cli.cases import of_rows
 from linkgate_cli.failures import CUTS, ERROR, FOUND, Failure
-from linkgate_cli.planning import Action, Plan, file_edits, past, plan
+from linkgate_cli.outlook import Action
+from linkgate_cli.planning import Plan, file_edits, past, plan
 from linkgate_cli.showing import exit_code, markdown, show
 from linkgate_cli.traffic import Traffic, traffic
 from rich.console import Console
