@@ -94,6 +94,14 @@ def test_a_cut_of_a_live_connection_is_agreed_to_by_its_id(
     planned = linkgate.run("plan", "remove", account)
     assert planned.code == 3
     assert planned.out.splitlines()[-1] == "1 LIVE CONNECTION IS CUT, after the grace."
+    assert "now no data" in " ".join(planned.out.split())
+    dimensions = [{"Name": "Service Id", "Value": deployed.service}, {"Name": "VPC Endpoint Id", "Value": live}]
+    for name, value in (("ActiveConnections", 6), ("BytesProcessed", 2_100_000)):
+        # As AWS reports it of an endpoint with traffic.
+        data = [{"MetricName": name, "Dimensions": dimensions, "Value": value}]
+        client("cloudwatch").put_metric_data(Namespace="AWS/PrivateLinkServices", MetricData=data)
+    found = linkgate.run("plan", "remove", account, "--output", "json").json["connections"]
+    assert [one["traffic"] for one in found] == [{"connections": 6, "bytes": 2_100_000}]
     assert f"give --confirm {live}" in linkgate.run("remove", account, "--yes").err
     code, _, err = at_a_terminal(linkgate, "y", "remove", account)
     assert (code, row(client, deployed, account) is None) == (1, False)
