@@ -25,10 +25,25 @@ FAULT = "zone-down"
 LIMITED, ENDED = CONSUMERS
 STRANGER = "444444444444"
 
+ROWS = """services:
+  {service}:
+    "@settings": {{mode: enforce, reconcile: enforce}}
+    {stranger}: {{effect: allow, owner: data, ticket: NET-901}}
+    {limited}: {{effect: allow, owner: shop, limit: 2}}
+    {own}:
+      effect: allow
+      owner: payments
+      regions: [us-east-1]
+tests:
+  - case: data comes in
+    request: {{endpoint: vpce-00000000000000001, account: "{stranger}", region: eu-west-1}}
+    expect: {{outcome: accept, reason: allowed, row: "{stranger}"}}
+"""
 Names = Mapping[str, str]
 SCREENS: Mapping[str, Callable[[Names], tuple[str, ...]]] = {
     "status": lambda names: (),
     "why": lambda names: ("why", names["ended"]),
+    "plan": lambda names: ("plan", "rows.yaml"),
     "doctor": lambda names: ("doctor",),
     "probe": lambda names: ("probe", names["verified"]),
 }
@@ -84,6 +99,8 @@ def main() -> None:
         enforce(lab, deployed)
         provider, command = Provider(lab, deployed), Command(Path(home), lab.environment())
         names = stage(lab, provider)
+        rows = ROWS.format(service=deployed.service, stranger=STRANGER, limited=LIMITED, own=PROVIDER_ACCOUNT)
+        (Path(home) / "rows.yaml").write_text(rows)
         for name, words in SCREENS.items():
             if name == "probe":
                 Faults(lab, deployed.demo).inject(FAULT)

@@ -40,6 +40,7 @@ class Command:
             [str(LINKGATE), *arguments],
             env={**own, **self.environment, **variables},
             input=typed or "",
+            cwd=self.home,
             capture_output=True,
             text=True,
             timeout=300,

@@ -16,14 +16,26 @@ COMMANDS = {
     "status": "What needs you first, then every connection.",
     "services": "Which services are managed, how they are wired and set.",
     "why": "Why an endpoint waits, was let in or cut, step by step.",
+    "plan": "What a file of rows, or one edit, would do to every connection.",
+    "apply": "Write a file of rows: what plan said, and nothing else.",
+    "export": "The allow-list as a file of rows.",
+    "allow": "Let a consumer in: one row, after its effect was shown.",
+    "deny": "Keep a consumer out: one row, after its effect was shown.",
+    "remove": "Delete the row of a consumer, after its effect was shown.",
+    "release": "Let cuts or rejections that the breaker keeps go ahead.",
     "wait": "Wait until an endpoint is let in, or answers.",
     "probe": "Probe an endpoint now: phases, cause and evidence.",
+    "enroll": "Have Linkgate manage an endpoint service, after a first look.",
+    "unenroll": "Have Linkgate manage an endpoint service no more.",
     "doctor": "Whether everything is wired, and what mends what is not.",
     "invite": "The card to send to a customer.",
+    "test": "Run the policy tests of a file.",
 }
 """The commands in the order of `linkgate --help`. Each is the function `command` of the module of its name in
 linkgate_cli.commands, which is imported when it is run, so that the others cost nothing; a dash is a low line there."""
 
+EDITS = ("allow", "deny", "remove")
+"""The edits that `plan` takes in place of a file: `linkgate plan allow 222222222222`."""
 OWN = frozenset({"--help", "--install-completion", "--show-completion"})
 OWN_NAMES = frozenset({"install_completion", "show_completion"})
 
@@ -33,6 +45,8 @@ class Commands(TyperGroup):
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
         """The command that is run, or completed."""
+        if args[0] == "plan" and args[1:2] and args[1] in EDITS and ctx.obj:
+            ctx.obj.only_plan, args = True, args[1:]
         name, found, rest = super().resolve_command(ctx, args)
         return name, found and load(args[0]), rest
 
@@ -75,8 +89,10 @@ def _linkgate(
         str | None, typer.Option(metavar="NAME", help="The AWS Region of the stack.", callback=_keep)
     ] = None,
     output: Annotated[
-        Literal["table", "json"] | None,
-        typer.Option(help="For people, or for programs: docs/cli.md has the schemas.", callback=_keep),
+        Literal["table", "json", "markdown"] | None,
+        typer.Option(
+            help="For people, for programs (docs/cli.md has the schemas), or for a pull request (plan).", callback=_keep
+        ),
     ] = None,
 ) -> None:
     """Who waits at your AWS PrivateLink endpoint services, why, and what an edit would do.

@@ -32,6 +32,8 @@ class Session:
     profile: str = ""
     region: str = ""
     output: str = "table"
+    only_plan: bool = False
+    """`linkgate plan allow …`: the effect of an edit is shown, and nothing is written."""
     _clients: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
