@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from linkgate.ledger.breaker import Tripped
@@ -14,19 +15,20 @@ from linkgate_cli.session import Session
 
 from tests.unit.cli.test_checks import SPOILT, well
 from tests.unit.cli.views import SERVICE, overview, record, table, view
-from tests.world import CONSUMER, endpoint_id
+from tests.world import CONSUMER, endpoint_id, service_id
 
 
 def shown() -> Iterator[str]:
     """Commands of all kinds."""
     yield MEND
     rows = table({CONSUMER: {"effect": "allow", "limit": "2"}})
-    waiting = [
-        record(Status.HELD, reason, number, row=f"{SERVICE}/{CONSUMER}") for number, reason in enumerate(Reason, 1)
-    ]
-    other = view(described=None)
-    for views in ((view(waiting),), (view(waiting), other)):
-        yield from (need.command for need in needs(overview(*views, rows=rows)))
+    other = replace(view(described=None), service=service_id(2))
+    for reason in Reason:
+        waiting = view([record(Status.HELD, reason, row=f"{SERVICE}/{CONSUMER}")])
+        for views in ((waiting,), (waiting, other)):
+            yield from (need.command for need in needs(overview(*views, rows=rows)))
+    many = view([record(Status.HELD, "not_listed", number) for number in range(1, 9)])
+    yield from (need.command for need in needs(overview(many)))
     for kept in (2, 9):
         tripped = Tripped(frozenset(map(endpoint_id, range(kept))), Budget(1))
         yield from (need.command for need in needs(overview(view(cuts=tripped), view())))
