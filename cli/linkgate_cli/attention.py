@@ -1,6 +1,6 @@
 """What needs somebody, most urgent first, each with the command that mends it. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -71,13 +71,13 @@ class Need(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """Commands as somebody would type them; the service is named where there are several."""
+    """Commands as somebody would type them; the service is named unless it is the only one of these."""
 
-    several: bool
+    services: Sequence[str]
 
     def row(self, verb: str, key: RowKey, more: str = "") -> str:
         """A command that writes one row."""
-        where = f" --service {_quoted(key.service)}" if self.several or key.service == EVERY else ""
+        where = "" if list(self.services) == [key.service] else f" --service {_quoted(key.service)}"
         return f"linkgate {verb} {_quoted(key.consumer)}{where}{more}"
 
     def allow(self, service: str, account: str) -> str:
@@ -87,7 +87,7 @@ class Commands:
 
 def needs(overview: "Overview") -> list[Need]:
     """Everything that needs somebody: parts that are silent first, since nothing else is sure then."""
-    commands = Commands(len(overview.services) > 1)
+    commands = Commands([one.service for one in overview.services])
     found = [Need("silent", None, name, PARTS[name], "linkgate doctor") for name in overview.alarms if name in PARTS]
     found += [Need("invalid", None, str(row.key), row.problem, MEND, row.key.service) for row in overview.malformed]
     for view in overview.services:
@@ -103,7 +103,7 @@ def needs(overview: "Overview") -> list[Need]:
 
 def needs_of(record: EndpointRecord, overview: "Overview") -> list[Need]:
     """What one endpoint needs."""
-    commands = Commands(len(overview.services) > 1)
+    commands = Commands([one.service for one in overview.services])
     views = [view for view in overview.services if view.service == record.service]
     found = [one for view in views for one in (_live(record, view), _waiting(record, view, overview, commands))]
     return [one for one in found if one]

@@ -42,7 +42,7 @@ Check = Callable[["Evidence", Commands], Iterator[tuple[str, str] | tuple[str, s
 
 def examine(evidence: "Evidence") -> list[Finding]:
     """Every finding, in the order of the checks; what could not be looked at comes last."""
-    commands = Commands(len(evidence.overview.services) > 1)
+    commands = Commands([one.service for one in evidence.overview.services])
     found = [Finding(name, *one) for name, check in CHECKS.items() for one in check(evidence, commands)]
     unread = [
         Finding("not looked at", f"{part}: {why}", "docs/permissions.md lists what doctor reads")

@@ -171,7 +171,9 @@ def _nobody(session: Session, overview: Overview, account: str) -> None:
         screen.print(f"  {view.service}  {decision.outcome}: {clean(said)}{units}", soft_wrap=True)
         if step and view.described is not None:
             screen.print(
-                f"    {Commands(len(overview.services) > 1).allow(view.service, account)}", style="bold", soft_wrap=True
+                f"    {Commands([one.service for one in overview.services]).allow(view.service, account)}",
+                style="bold",
+                soft_wrap=True,
             )
 
 

@@ -215,7 +215,7 @@ SPOILT: dict[str, tuple[str, Change, str, str]] = {
             evidence, "rows", {**evidence.rows, **table({"*": {"effect": "deny"}}, "vpce-svc-00000000000000009")}
         ),
         "means nothing here",
-        "linkgate remove '*'",
+        "linkgate remove '*' --service vpce-svc-00000000000000009",
     ),
     "a row that ends soon": (
         "ending rows",
