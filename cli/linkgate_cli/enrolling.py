@@ -33,7 +33,7 @@ def enroll(session: Session, service: str, observe: bool, consent: Consent) -> N
         notes().print(f"linkgate: {service}: {problem}", style=WARN, soft_wrap=True)
     key = RowKey(service, SETTINGS)
     rows = covering(session, service)
-    there = world.look_at(session, [service], rows)
+    there = world.look_at(session, [service], rows, frozenset({service}))
     row: Item = rows.get(key, key._asdict())
     enforced, observed = (there.plan({key: {**row, "mode": str(mode)}}) for mode in (Mode.ENFORCE, Mode.OBSERVE))
     plan = observed if observe else enforced

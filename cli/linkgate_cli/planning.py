@@ -74,6 +74,8 @@ class Plan:
     unchanged: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
     """Endpoints that Linkgate leaves alone, since the ledger's item of them is damaged."""
+    notes: list[str] = field(default_factory=list)
+    """What rows that are written say in vain: of a service that nobody manages, say."""
     past: list[PastRequest] | None = None
     tests: int = 0
     failed_tests: list[str] = field(default_factory=list)

@@ -131,6 +131,9 @@ def show(screen: Console, plan: Plan, flows: Flows) -> None:
         screen.print(_table(plan, _most(plan.anyway), flows))
     for endpoint, problem in plan.unreadable.items():
         screen.print(Text(clean(f"left alone: {endpoint}: the ledger's item cannot be read: {problem}"), style=WARN))
+    for note in plan.notes[:MOST]:
+        screen.print(Text(clean(f"in vain: {note}"), style=WARN), soft_wrap=True)
+    _more(screen, len(plan.notes) - MOST, "rows that mean nothing")
     if plan.past is not None:
         sentences = list(past_groups(plan.past))
         for sentence in sentences[:MOST]:
@@ -212,6 +215,7 @@ def markdown(plan: Plan, flows: Flows) -> str:
         lines += ["```", "", "</details>", ""]
     if plan.past:
         lines += [*(f"- past: {_cell(sentence)}" for sentence in list(past_groups(plan.past))[:MOST]), ""]
+    lines += [f"- in vain: {_cell(note)}" for note in plan.notes[:MOST]]
     lines += [f"- test: {_cell(sentence)}" for sentence in plan.failed_tests]
     if plan.tests:
         lines.append(f"Tests: {plan.tests - len(plan.failed_tests)} of {plan.tests} hold.")
@@ -249,6 +253,7 @@ def document(plan: Plan, flows: Flows) -> dict[str, Any]:
         "anyway": [_connection(one, plan, flows) for one in plan.anyway],
         "unchanged": plan.unchanged,
         "unreadable": plan.unreadable,
+        "notes": plan.notes,
         "past": None if plan.past is None else [_past(one) for one in plan.past],
         "tests": {"run": plan.tests, "failed": plan.failed_tests},
     }

@@ -17,6 +17,7 @@ from linkgate.ledger.sets import NamedSets
 from linkgate.model import RowKey
 from linkgate.policy.decide import Rows
 from linkgate.policy.rows import EVERY, Item
+from linkgate.policy.unused import unused
 
 from linkgate_cli import planning
 from linkgate_cli.outlook import Seen
@@ -35,6 +36,7 @@ class World:
     services: list[Seen]
     contexts: ContextReader
     now: datetime
+    managed: frozenset[str]
 
     @property
     def judges_units(self) -> bool:
@@ -43,7 +45,10 @@ class World:
 
     def plan(self, edits: Mapping[RowKey, Item | None], file: RowsFile | None = None) -> Plan:
         """What edits of the table do."""
-        return planning.plan(self.services, self.rows, edits, self.contexts, self.now, file)
+        made = planning.plan(self.services, self.rows, edits, self.contexts, self.now, file)
+        written = {row.key: row.after for row in made.rows if row.after is not None}
+        made.notes = [str(row) for row in unused(written, self.managed)]
+        return made
 
 
 def look(session: Session, touched: Iterable[str], rows: Rows) -> World:
@@ -51,14 +56,14 @@ def look(session: Session, touched: Iterable[str], rows: Rows) -> World:
 
     Who holds a slot is read before EC2 is, as the sweep does.
     """
-    managed, wanted = session.services.managed().keys(), set(touched)
-    return look_at(session, sorted(managed if EVERY in wanted else managed & wanted), rows)
+    managed, wanted = frozenset(session.services.managed()), set(touched)
+    return look_at(session, sorted(managed if EVERY in wanted else managed & wanted), rows, managed)
 
 
-def look_at(session: Session, services: list[str], rows: Rows) -> World:
-    """The same of some services, managed or not."""
+def look_at(session: Session, services: list[str], rows: Rows, managed: frozenset[str]) -> World:
+    """The same of some services; those that are `managed`, or are about to be."""
     contexts = _contexts(session)
-    return World(rows, _seen(session, services, contexts), contexts, session.now)
+    return World(rows, _seen(session, services, contexts), contexts, session.now, managed)
 
 
 def _seen(session: Session, services: list[str], contexts: ContextReader) -> list[Seen]:

@@ -286,6 +286,12 @@ def test_a_file_that_is_not_there_another_plan_and_a_test_that_fails_are_one_sen
     assert (linkgate.run("test", file).code, linkgate.run("test", write(tmp_path, text)).code) == (1, 0)
 
 
+def test_a_row_of_a_service_that_nobody_manages_is_said_to_mean_nothing(linkgate: Command) -> None:
+    ran = linkgate.run("plan", "allow", "333333333333", "--service", "vpce-svc-0eeeeeeeeeeeeeeee")
+    assert ran.code == 2
+    assert "in vain: row vpce-svc-0eeeeeeeeeeeeeeee/333333333333: service is" in ran.out
+
+
 # ------------------------------------------------------------------ release
 
 
