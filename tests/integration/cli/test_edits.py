@@ -12,7 +12,9 @@ import jsonschema
 import pytest
 
 from lab.harness.account import Provider
+from lab.harness.dataplane import DataPlane
 from lab.harness.deploy import Deployed
+from lab.harness.process import PROVIDER_ACCOUNT, LabProcess
 from tests.command import LINKGATE, Command
 from tests.integration.cli.test_reading import POLICIES, SCHEMAS, actions_of, allowing, limited, listed
 from tests.integration.conftest import Await, Client
@@ -122,6 +124,22 @@ def test_deny_now_cuts_at_once_whatever_the_breaker_says(
     until(lambda: provider.known(live).get("status"), "CUT")
     assert linkgate.run("remove", live, "--yes").code == 0
     provider.put_row("@settings", mode="enforce", reconcile="enforce", grace="1s", max_cuts="50")
+
+
+def test_traffic_of_an_endpoint_that_a_canary_crosses_stands_beside_its_cut(
+    linkgate: Command, lab: LabProcess, provider: Provider, deployed: Deployed, until: Await
+) -> None:
+    if DataPlane(lab.folder).kind != "namespaces":
+        pytest.skip("no packets are counted without namespaces")
+    endpoint = deployed.demo["EndpointId"]
+    provider.put_row(PROVIDER_ACCOUNT, effect="allow")
+    until(lambda: provider.status(endpoint), "VERIFIED")
+
+    def passing() -> Any:
+        found = linkgate.run("plan", "remove", PROVIDER_ACCOUNT, "--output", "json").json["connections"]
+        return next((one["traffic"] for one in found if one["endpoint_id"] == endpoint), None)
+
+    assert until(passing, bool)["bytes"] > 0
 
 
 @pytest.mark.parametrize(
