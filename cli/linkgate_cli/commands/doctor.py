@@ -3,7 +3,8 @@
 import typer
 from rich.text import Text
 
-from linkgate_cli.checks import CHECKS, Finding, examine
+from linkgate_cli.checks import CHECKS, examine
+from linkgate_cli.checks.finding import Finding
 from linkgate_cli.evidence import Evidence, read
 from linkgate_cli.failures import FOUND
 from linkgate_cli.output import BAD, DIM, GOOD, WARN, age, clean, console, say_json

@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from linkgate_cli.attention import Commands, needs_of
+from linkgate_cli.condition import health
 from linkgate_cli.consumer import Case, message
-from linkgate_cli.explanation import Told, health, tell
+from linkgate_cli.explanation import Told, tell
 from linkgate_cli.failures import Failure
 from linkgate_cli.output import DIM, age, clean, console, say_json, table
 from linkgate_cli.overview import Overview, look

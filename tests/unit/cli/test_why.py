@@ -11,8 +11,9 @@ import pytest
 from linkgate.health.causes import CAUSES
 from linkgate.ledger.items import EndpointRecord, Judgment, line
 from linkgate.model import Connection, Decision, Mode, Outcome, Reason, State, Status
+from linkgate_cli.condition import health
 from linkgate_cli.consumer import Case, message
-from linkgate_cli.explanation import health, tell
+from linkgate_cli.explanation import tell
 
 from tests.unit.policy.test_why import CUTS, LIVE, NOW, ON, SCENES, WAITS, decided
 from tests.world import CONSUMER, REGION, endpoint_id, service_id
