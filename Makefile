@@ -29,8 +29,8 @@ test: setup-dev ## every test: unit, infrastructure, integration in the lab
 mutants: setup-dev ## break the policy in every way there is: each mutant fails a test, or is listed (half an hour)
 	@$(LAB)/python -m tests.mutants
 
-prove: setup-dev ## what takes minutes: figures of run, sweep, storm, flood, network, probe; pairs of faults; random tables; slow tests
-	@export PYTHONPATH=.:layers/common:layers/prober:cli; for what in run sweep storm flood network probe command; do echo "$$what"; $(LAB)/python -m bench.$$what; done
+prove: setup-dev ## what takes minutes: figures of run, sweep, storm, flood, network, probe, plan; pairs of faults; random tables; slow tests
+	@export PYTHONPATH=.:layers/common:layers/prober:cli; for what in run sweep storm flood network probe command plan; do echo "$$what"; $(LAB)/python -m bench.$$what; done
 	@CANARY_PAIRS=all $(LAB)/python -m pytest -n0 -q -s tests/integration/test_canary.py
 	@HYPOTHESIS_PROFILE=prove $(LAB)/python -m pytest -q -m hypothesis tests/unit
 	@$(LAB)/python -m pytest -q -m slow
