@@ -29,8 +29,8 @@ test: setup-dev ## every test: unit, infrastructure, integration in the lab
 mutants: setup-dev ## break the policy in every way there is: each mutant fails a test, or is listed (half an hour)
 	@$(LAB)/python -m tests.mutants
 
-prove: setup-dev ## what takes minutes: figures of run, sweep, storm, flood, network, probe; pairs of faults; random tables; slow tests
-	@export PYTHONPATH=.:layers/common:layers/prober; for what in run sweep storm flood network probe; do echo "$$what"; $(LAB)/python -m bench.$$what; done
+prove: setup-dev ## what takes minutes: figures of run, sweep, storm, flood, network, probe, plan; pairs of faults; random tables; slow tests
+	@export PYTHONPATH=.:layers/common:layers/prober:cli; for what in run sweep storm flood network probe command plan; do echo "$$what"; $(LAB)/python -m bench.$$what; done
 	@CANARY_PAIRS=all $(LAB)/python -m pytest -n0 -q -s tests/integration/test_canary.py
 	@HYPOTHESIS_PROFILE=prove $(LAB)/python -m pytest -q -m hypothesis tests/unit
 	@$(LAB)/python -m pytest -q -m slow
@@ -51,7 +51,7 @@ check-code:
 	@$(LAB)/ruff check .
 	@$(LAB)/ruff format --check .
 	@$(LAB)/mypy
-	@said=$$(PYTHONPATH=layers/common:layers/prober $(LAB)/lint-imports --no-cache --no-logo 2>&1) || { echo "$$said"; exit 1; }
+	@said=$$(PYTHONPATH=layers/common:layers/prober:cli $(LAB)/lint-imports --no-cache --no-logo 2>&1) || { echo "$$said"; exit 1; }
 	@$(CHECK)/bandit --quiet --recursive functions layers
 
 # checkov reads no merge keys, so it gets template.yaml without.
@@ -60,6 +60,9 @@ check-templates:
 	@for one in template.yaml stacks/consumer-canary.yaml; do $(SAM)/sam validate --lint --region eu-west-1 --template-file $$one >/dev/null || exit 1; done
 	@$(LAB)/python -m tests.infrastructure.plain template.yaml >.venv/check/template.json
 	@said=$$($(CHECK)/checkov --file .venv/check/template.json stacks/*.yaml 2>&1) || { echo "$$said"; exit 1; }
+
+screens: setup-dev ## the pictures of docs/cli.md, made anew from the lab (a minute)
+	@PYTHONPATH=.:layers/common:layers/prober:cli $(LAB)/python -m bench.screens
 
 lock: ## renew the lock files in requirements/ and layers/common/ (needs uv)
 	@for name in requirements/check requirements/dev requirements/lab requirements/sam layers/common/requirements; do \

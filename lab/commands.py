@@ -38,7 +38,8 @@ def up(lab: LabProcess, console: Console, second: bool) -> None:
 
 def _stay(lab: LabProcess, console: Console, deployed: Deployed, consumer: str) -> None:
     """Write .lab/env, say what to try (`consumer` is an account whose endpoint waits), and stay until Ctrl-C."""
-    tools = os.pathsep.join(str(CHECKOUT / ".venv" / name / "bin") for name in ("lab", "sam"))
+    folders = (CHECKOUT / "cli" / "bin", *(CHECKOUT / ".venv" / name / "bin" for name in ("lab", "sam")))
+    tools = os.pathsep.join(map(str, folders))
     names = {"LINKGATE_STACK": STACK, "LINKGATE_DEMO_STACK": DEMO_STACK, "SAM_CLI_TELEMETRY": "0"}
     running.write(lab, names, tools)
     table, ledger = deployed.linkgate["AllowListTable"], deployed.linkgate["LedgerTable"]
@@ -53,6 +54,7 @@ def _stay(lab: LabProcess, console: Console, deployed: Deployed, consumer: str) 
     for command in (
         *(inside if DataPlane(lab.folder).kind == "namespaces" else ()),
         ". .lab/env",
+        "linkgate",
         "aws ec2 describe-vpc-endpoint-connections --query 'VpcEndpointConnections[].[VpcEndpointId,VpcEndpointState]'",
         f"aws dynamodb put-item --table-name {table} --item '{item}'",
         # Items that Linkgate keeps for itself have no requested_at.

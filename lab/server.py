@@ -34,7 +34,7 @@ def main() -> None:
     )
     pipes.install()
     delivery.install()
-    metrics.install(speed)
+    metrics.install(speed, plane.usage)
     schedules.install(speed)
 
     ministack.app.main()

@@ -7,6 +7,7 @@ Metrics are stored at the times they happen; only alarm periods are shortened, s
 """
 
 import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ministack.core.responses import request_scope  # type: ignore[import-untyped]
@@ -28,10 +29,14 @@ _metrics = cloudwatch._metrics
 _queues = sqs._queues
 
 
-def install(speed: float) -> None:
+Usage = tuple[str, str, str, str, int, int]
+"""Account and Region of a provider, service, endpoint, open connections, bytes in a minute."""
+
+
+def install(speed: float, usage: Callable[[], Iterable[Usage]] = tuple) -> None:
     """Add the metrics and the alarm evaluation to ministack; a minute of AWS takes 60/`speed` seconds.
 
-    Raises ValueError if `speed` is not positive.
+    `usage` says what passed through endpoints since it was asked last. Raises ValueError if `speed` is not positive.
     """
     if speed <= 0:
         raise ValueError(f"speed must be positive, not {speed}")
@@ -40,7 +45,12 @@ def install(speed: float) -> None:
     _count_throttles()
     _query_exactly()
     cloudwatch._evict_old_metrics = lambda: evict(time.time() - RETENTION_SECONDS / speed)
-    timer.install(speed, sample_queues)
+
+    def sample(minute: float) -> None:
+        sample_queues(minute)
+        sample_endpoints(minute, usage())
+
+    timer.install(speed, sample)
 
 
 def _take_embedded_metrics() -> None:
@@ -116,6 +126,15 @@ def sample_queues(minute: float) -> None:
         with request_scope(account, region):
             for name, unit, value in queue_metrics(queue["messages"], now):
                 _store("AWS/SQS", name, {"QueueName": queue["name"]}, minute, unit, value, None, None, None)
+
+
+def sample_endpoints(minute: float, usage: Iterable[Usage]) -> None:
+    """AWS/PrivateLinkServices of endpoints with traffic, as AWS reports them: of the others there is no datapoint."""
+    for account, region, service, endpoint, connections, volume in usage:
+        dimensions = {"Service Id": service, "VPC Endpoint Id": endpoint}
+        with request_scope(account, region):
+            for name, unit, value in (("ActiveConnections", "Count", connections), ("BytesProcessed", "Bytes", volume)):
+                _store("AWS/PrivateLinkServices", name, dimensions, minute, unit, float(value), None, None, None)
 
 
 def queue_metrics(messages: list[dict[str, Any]], now: float) -> list[tuple[str, str, float]]:

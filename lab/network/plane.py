@@ -1,10 +1,21 @@
 """What the rest of the lab knows of a data plane."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from lab.launch import Launch
 from lab.network.topology import Target
+
+
+class Usage(NamedTuple):
+    """What passed through one endpoint in a minute: open connections and bytes, for the provider's account, `owner`."""
+
+    owner: str
+    region: str
+    service: str
+    endpoint: str
+    connections: int
+    bytes: int
 
 
 class Plane(Protocol):
@@ -27,3 +38,6 @@ class Plane(Protocol):
 
     def fails(self, target: Target) -> bool:
         """Whether the last health check of a target that is up failed."""
+
+    def usage(self) -> Iterable[Usage]:
+        """What passed through each endpoint since the last call; nothing of those through which nothing did."""

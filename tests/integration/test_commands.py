@@ -14,6 +14,7 @@ import pytest
 
 from lab.harness.account import Provider
 from lab.harness.process import CHECKOUT, STATE, LabProcess, free_port
+from tests.command import LINKGATE
 from tests.integration.conftest import Await
 
 SAM = Path(sys.prefix).parent / "sam" / "bin" / "sam"
@@ -121,12 +122,12 @@ def test_make_lab_writes_its_variables_and_takes_them_away_again(start: Callable
     lab = start("up", "--port", str(port))
     lab.read_until("Ctrl-C")
     names = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "LINKGATE_STACK", "LINKGATE_DEMO_STACK")
-    script = ". .lab/env; for tool in aws sam; do command -v $tool; done; echo " + " ".join(
+    script = ". .lab/env; for tool in linkgate aws sam; do command -v $tool; done; echo " + " ".join(
         f"${name}" for name in names
     )
     done = subprocess.run(["/bin/sh", "-c", script], cwd=CHECKOUT, capture_output=True, text=True)
     values = f"http://127.0.0.1:{port} eu-west-1 111111111111 linkgate linkgate-demo"
-    assert done.stdout.splitlines() == [str(AWS), str(SAM), values]
+    assert done.stdout.splitlines() == [str(LINKGATE), str(AWS), str(SAM), values]
     second = start("up", "--port", str(port))
     assert "is in use" in second.read_until("is in use", running=False)
     lab.signal(signal.SIGINT)

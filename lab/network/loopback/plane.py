@@ -23,6 +23,7 @@ from lab.launch import Launch
 from lab.network.follower import Follower
 from lab.network.loopback.addresses import Addresses
 from lab.network.loopback.sockets import Sockets
+from lab.network.plane import Usage
 from lab.network.topology import Target, Topology, Vpc, vpc_of_function
 
 _RESOLVER = Path(__file__).parent / "resolver"
@@ -59,6 +60,10 @@ class LoopbackPlane:
     def fails(self, target: Target) -> bool:
         """No health is checked here."""
         return False
+
+    def usage(self) -> tuple[Usage, ...]:
+        """Nothing is counted here."""
+        return ()
 
     def environment(self, vpc: Vpc) -> dict[str, str]:
         """What lab/network/loopback/resolver/sitecustomize.py reads: a VPC's DNS server, its block and the void."""

@@ -23,7 +23,8 @@ from lab.network.namespaces.plan import Plan, complaints, plans
 from lab.network.namespaces.rules import ruleset
 from lab.network.namespaces.servers import Servers
 from lab.network.namespaces.vpc import VpcNamespace, require_machine
-from lab.network.topology import Target, Topology, Vpc, vpc_of_function
+from lab.network.plane import Usage
+from lab.network.topology import Target, Topology, Vpc, vpc_of, vpc_of_function
 from lab.privatelink.rules.model import Endpoint
 
 DNS_DOWN, PACKET_LOSS, ZONE_DOWN = "dns-down", "packet-loss", "zone-down"
@@ -75,6 +76,14 @@ class NamespacesPlane:
     def fails(self, target: Target) -> bool:
         """Whether the last health check of a target that is up failed."""
         return self._checks.fails(target)
+
+    def usage(self) -> list[Usage]:
+        """What passed through each endpoint since the last call."""
+        found = list[Usage]()
+        for vpc, namespace in list(self._vpcs.items()):
+            endpoints = [one for one in self._topology.endpoints if vpc_of(one) == vpc]
+            found += namespace.usage(endpoints)
+        return found
 
     def command_prefix(self, vpc: Vpc) -> tuple[str, ...]:
         """What goes before a command, of this user on this machine, so that it runs in a VPC."""

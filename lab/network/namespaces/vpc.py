@@ -5,7 +5,7 @@ import ipaddress
 import os
 import shutil
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from lab.network.dns import Resolver, Zone
@@ -13,7 +13,10 @@ from lab.network.namespaces.fabric import CABLE, Fabric, ip
 from lab.network.namespaces.kernel import KernelError, Namespace
 from lab.network.namespaces.plan import Forward, Interface, Plan
 from lab.network.namespaces.rules import ruleset
+from lab.network.namespaces.traffic import ACCOUNTING, FLOWS, Meter
+from lab.network.plane import Usage
 from lab.network.topology import Admission, Vpc
+from lab.privatelink.rules.model import Endpoint
 
 _NOWHERE = "10.255.255.0/24"
 """The block of a VPC that does not exist: ministack lets functions name its subnets."""
@@ -44,6 +47,7 @@ class VpcNamespace:
         self._vpc, self._folder = vpc, folder / f"{vpc.owner}-{vpc.vpc_id}"
         self._addresses: set[str] = set()
         self._rules = ""
+        self._meter = Meter()
         self._dns: asyncio.DatagramTransport | None = None
         self._folder.mkdir(exist_ok=True)
         for name, text in _FILES.items():
@@ -60,12 +64,17 @@ class VpcNamespace:
         return ("nsenter", *_user(), f"--net={self.network.path}", "--", *self.inner)
 
     async def open(self, zone: Callable[[], Zone]) -> None:
-        """Start the DNS server."""
+        """Start the DNS server, and count bytes."""
+        self.network.inside(lambda: Path(ACCOUNTING).write_text("1"))
         self.set_addresses({self._resolver})
         sock = self.network.inside(self._bind)
         self._dns, _ = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: Resolver(self._vpc, zone), sock=sock
         )
+
+    def usage(self, endpoints: Iterable[Endpoint]) -> list[Usage]:
+        """What passed through these endpoints, which are in this VPC, since the last call."""
+        return list(self._meter.usage(self.network.inside(lambda: Path(FLOWS).read_text()), endpoints))
 
     def set_addresses(self, addresses: set[str]) -> None:
         """Have these addresses, beside the client's and the DNS server's, and no others."""

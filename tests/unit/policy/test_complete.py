@@ -15,9 +15,9 @@ from linkgate.model import MalformedRow, RowKey, ServiceSettings
 from linkgate.policy import probes, rows
 from linkgate.policy.decide import decide, settings_for
 from linkgate.policy.rows import PEOPLE, Item, parse
+from linkgate_cli.cases import Case
 
 from tests import gallery
-from tests.case import Case
 from tests.conformance import suite
 
 LINKGATE = Path(linkgate.__file__).parent

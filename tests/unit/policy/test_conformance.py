@@ -2,9 +2,9 @@
 
 import pytest
 from linkgate.model import Outcome, Reason
+from linkgate_cli.cases import Case, Unusable, load
 
-from tests.case import Case
-from tests.conformance import Unusable, load, suite
+from tests.conformance import suite
 
 CASES = suite()
 

@@ -76,7 +76,7 @@ class EndpointServices:
         found = listed(
             self._ec2.get_paginator("describe_vpc_endpoint_service_configurations"), "ServiceConfigurations", **asked
         )
-        return {one.service: one for one in map(_endpoint_service, found)}
+        return {one.service: one for one in map(endpoint_service, found)}
 
     def ensure_notifications(self, services: Iterable[str], topic: str) -> dict[str, tuple[str, ...]]:
         """Make every service notify the topic of every event; returns, by service id, why one still does not, and
@@ -169,7 +169,8 @@ def stranger(stack: str, notification: str) -> str:
     )
 
 
-def _endpoint_service(response: "ServiceConfigurationTypeDef") -> EndpointService:
+def endpoint_service(response: "ServiceConfigurationTypeDef") -> EndpointService:
+    """What EC2's description of a service's configuration says."""
     return EndpointService(
         service=response["ServiceId"],
         acceptance_required=response.get("AcceptanceRequired", False),

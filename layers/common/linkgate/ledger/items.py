@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from linkgate.events.bell import who
 from linkgate.ledger.breaker import Spent
@@ -270,8 +270,17 @@ def out_of_band_act(
     }
 
 
-def replay(facts: str) -> Decision:
-    """Make a recorded decision again from its facts, by the rules of today."""
+class Facts(NamedTuple):
+    """All that a recorded decision was made of."""
+
+    connection: Connection
+    rows: Rows
+    now: datetime
+    context: DecisionContext
+
+
+def recalled(facts: str) -> Facts:
+    """What `line` wrote as `facts`; raises ValueError, KeyError or TypeError where it is no such text."""
     stored = json.loads(facts)
     # Facts of before two renames have the account under `owner`, and the rows without a match under `strays`.
     asked = {"account" if name == "owner" else name: value for name, value in stored["connection"].items()}
@@ -291,7 +300,12 @@ def replay(facts: str) -> Decision:
         breaker=context["breaker"],
     )
     rows = {key_of(item): item for item in stored["rows"]}
-    return decide(Connection(**connection), rows, time(stored["now"]), standing)
+    return Facts(Connection(**connection), rows, time(stored["now"]), standing)
+
+
+def replay(facts: str) -> Decision:
+    """Make a recorded decision again from its facts, by the rules of today."""
+    return decide(*recalled(facts))
 
 
 class Records(dict[str, EndpointRecord]):

@@ -211,6 +211,9 @@ _SETTINGS: Mapping[str, Callable[[object], object]] = {
 _RELEASE: Mapping[str, Callable[[object], object]] = {"endpoints": attributes.endpoints, **_TEXTS}
 _CANARY: Mapping[str, Callable[[object], object]] = {"function": attributes.function, **_TEXTS}
 
+KNOWN = frozenset({*_RULE, *_SETTINGS, *_RELEASE, *_CANARY})
+"""Every attribute that a row of some kind may have."""
+
 _MISSING = {
     "effect": "allow, deny or review",
     "endpoints": "endpoint ids that may be cut or rejected",

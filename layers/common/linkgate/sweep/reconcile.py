@@ -26,6 +26,7 @@ from linkgate.ledger.table import Write
 from linkgate.model import Budget, Connection, Decision, Mode, Outcome, Reconcile, ServiceSettings, State, Status
 from linkgate.policy.why import Answer
 from linkgate.retry import SOON, pause
+from linkgate.sweep.cuts import at_once, divided, is_unwanted
 
 
 @dataclass(slots=True)
@@ -65,12 +66,12 @@ class Reconciler:
             return found  # nobody knows what may be cut
         unwanted = self._unwanted(view, live, settings, found)
         found.unwanted = len(unwanted)
-        ordinary = {one.connection.endpoint for one in unwanted if not _at_once(one.decision)}
-        acts = settings.mode is Mode.ENFORCE and settings.reconcile is Reconcile.ENFORCE
-        if acts:
-            counted = [one for one in unwanted if one.connection.endpoint in ordinary - view.context.released]
-            found.withheld = self._withheld(view, counted, settings.max_cuts, len(live))
-        reported = found.withheld if acts else ordinary
+        decisions, counted = {one.connection.endpoint: one.decision for one in unwanted}, view.context.state.cuts
+        cuts = divided(decisions, settings, view.context.released, counted, len(live), self.now())
+        if settings.mode is Mode.ENFORCE and settings.reconcile is Reconcile.ENFORCE:
+            withheld = [one for one in unwanted if one.connection.endpoint in cuts.withheld]
+            self._withhold(view.context.service, withheld, counted.tripped, settings.max_cuts)
+        found.withheld, reported = cuts.withheld, cuts.reported | cuts.withheld
         due = list[tuple[str, str]]()
         for one in unwanted:
             known = view.known[one.connection.endpoint]
@@ -97,7 +98,7 @@ class Reconciler:
             if known is None or not known.status.live:
                 if decision.cut_now:
                     found.look_again(SOON)  # the approver records it first
-            elif decision.reason.ends and (_at_once(decision) or settings.reconcile is not Reconcile.OFF):
+            elif is_unwanted(decision, settings):
                 unwanted.append(one)
                 if not known.unwanted_since:
                     self._mark_unwanted(known, now)
@@ -130,23 +131,14 @@ class Reconciler:
             return ""
         return entry
 
-    def _withheld(self, view: View, judged: Sequence[Judgment], budget: Budget, live: int) -> frozenset[str]:
-        """Whose cuts the breaker withholds: everybody's, if one more look's were too many, until they are released.
-
-        Published when it begins, and again when it withholds more.
-        """
-        wanted = {one.connection.endpoint for one in judged}
-        name, (spent, before) = cuts_name(view.context.service), view.context.state.cuts
-        looser = budget.of(live) > before.budget.of(live)
-        still = frozenset[str]() if looser else before.endpoints & wanted
-        too_many = len(wanted) + spent.within_the_hour(self.now()) > budget.of(live)
-        withheld = frozenset(wanted) if wanted and (still or too_many) else frozenset()
-        if withheld - before.endpoints:
-            who = [Withheld(one.connection.endpoint, one.connection.account, _why(one.decision)) for one in judged]
+    def _withhold(self, service: str, withheld: Sequence[Judgment], before: Tripped, budget: Budget) -> None:
+        """Keep in mind whose cuts the breaker withholds; publish it, and again when it withholds more."""
+        endpoints = frozenset(one.connection.endpoint for one in withheld)
+        if endpoints - before.endpoints:
+            who = [Withheld(one.connection.endpoint, one.connection.account, _why(one.decision)) for one in withheld]
             lets, table = f"max_cuts = {budget}", self.allow_list.name
-            self.bus.publish([tripped_event(view.context.service, "cuts", sorted(who), lets, table, self.now())])
-        self.contexts.breaker.trip(name, before, Tripped(withheld, budget))
-        return withheld
+            self.bus.publish([tripped_event(service, "cuts", sorted(who), lets, table, self.now())])
+        self.contexts.breaker.trip(cuts_name(service), before, Tripped(endpoints, budget))
 
     def _cut(self, service: str, accounts: Mapping[str, str], budget: int, found: Reconciled) -> None:
         """Look once more at endpoints of these accounts, decide, record, act, record."""
@@ -159,11 +151,11 @@ class Reconciler:
         for connection in shown:
             now = self.now()
             one = view.judge(connection, now)
-            known, at_once = one.before, _at_once(one.decision)
+            known, urgent = one.before, at_once(one.decision)
             if known is None or not known.status.live:
                 continue  # a look may be older than a cut
-            allowed = at_once or (settings.reconcile is Reconcile.ENFORCE and _due(one, known, settings.grace, now))
-            counts = not at_once and connection.endpoint not in view.context.released
+            allowed = urgent or (settings.reconcile is Reconcile.ENFORCE and _due(one, known, settings.grace, now))
+            counts = not urgent and connection.endpoint not in view.context.released
             if not (one.decision.reason.ends and allowed) or (counts and spent.within_the_hour(now) >= budget):
                 continue
             cut = replace(one, decision=replace(one.decision, outcome=Outcome.CUT))
@@ -207,11 +199,6 @@ class Reconciler:
                 found.look_again(pause(tries))
 
 
-def _at_once(decision: Decision) -> bool:
-    """Whether a cut waits neither for the grace nor for the breaker, nor for `reconcile`."""
-    return decision.cut_now and decision.mode is Mode.ENFORCE
-
-
 def _why(decision: Decision) -> str:
     """Why a connection is to be cut, with the row and whose it is: "denied by vpce-svc-…/333333333333 (owner …)"."""
     row = decision.row or next((miss.key for miss in decision.near_misses), None)
@@ -222,4 +209,4 @@ def _why(decision: Decision) -> str:
 def _due(one: Judgment, known: EndpointRecord, grace: timedelta, now: datetime) -> bool:
     """Whether it is cut at once, or a look at least a grace ago wanted it cut already."""
     since = known.unwanted_since
-    return _at_once(one.decision) or (since is not None and since <= now - grace)
+    return at_once(one.decision) or (since is not None and since <= now - grace)

@@ -1,0 +1,40 @@
+"""What somebody names on the command line: an endpoint, an account or a service; other words are one sentence. Pure."""
+
+import re
+
+from linkgate.policy.rows import SERVICE_FORM, SERVICE_ID
+
+from linkgate_cli.failures import Failure
+
+ENDPOINT, ACCOUNT = re.compile("vpce-[0-9a-f]{8}([0-9a-f]{9})?"), re.compile("[0-9]{12}")
+_ARN = re.compile(r"arn:[^:]+:[^:]*:[^:]*:([0-9]{12}):.*")
+
+
+def subject(text: str) -> str:
+    """An endpoint or an account; Failure for other words, with what is probably meant."""
+    word = text.strip()
+    if ENDPOINT.fullmatch(word) or ACCOUNT.fullmatch(word):
+        return word
+    digits, arn = word.replace("-", ""), _ARN.fullmatch(word)
+    meant = digits if ACCOUNT.fullmatch(digits) else arn[1] if arn else ""
+    hint = f": do you mean {meant}?" if meant else ""
+    raise Failure(f"{word!r} is neither an endpoint such as vpce-0123456789abcdef0 nor a 12-digit account{hint}")
+
+
+def endpoint(text: str) -> str:
+    """An endpoint; Failure for other words."""
+    word = subject(text)
+    if ACCOUNT.fullmatch(word):
+        raise Failure(f"{word} is an account: name one of its endpoints (linkgate status --consumer {word})")
+    return word
+
+
+def service(text: str) -> str:
+    """An endpoint service, by its id or its name; Failure for other words."""
+    word = text.strip()
+    found = SERVICE_ID.findall(word) and SERVICE_ID.search(word)
+    if SERVICE_FORM.fullmatch(word) and word != "*":
+        return word
+    if found and word.endswith(found[0]):
+        return str(found[0])
+    raise Failure(f"{word!r} is no endpoint service: expected an id such as vpce-svc-0123456789abcdef0, or its name")
