@@ -61,12 +61,22 @@ _CAUSES = {
         "packets to it are dropped",
         "Check that its security group admits your clients on our port, then the network ACLs of its subnets.",
     ),
+    "never_verified": (
+        "they never reached it, which may be our probe's own way",
+        "If your clients do not reach it either, check that its security group admits them on our port.",
+    ),
     "zone_unreachable": (
         "one of its Availability Zones does not answer, while another one does",
         "We look at our side of that zone; please check the network ACL of the endpoint's subnet there.",
     ),
 }
-"""Causes that a consumer can do something about; the others are the provider's."""
+"""Causes that a consumer can do something about."""
+BEHIND = frozenset(
+    ("body_mismatch", "http_closed", "http_status", "http_timeout", "private_name_unverified", "tcp_refused")
+    + ("tls_client_certificate", "tls_closed", "tls_expired", "tls_failed", "tls_name_mismatch", "tls_name_refused")
+    + ("tls_timeout", "tls_untrusted", "tls_version")
+)
+"""Causes that lie with the provider: the endpoint is reached, and what stands behind it is at fault."""
 _STATES = {
     "connection_pending": f"is accepted, and AWS is still making it available. {STAY}",
     "connection_rejected": "is rejected at the moment. Ask us why before you create another one.",
@@ -74,6 +84,8 @@ _STATES = {
     OPEN: "must not be used: it gets in although it should stay out. Ask us about it.",
 }
 """Causes that say what became of the connection."""
+TOLD = {*_CAUSES, *_STATES, *BEHIND, "packet_loss", UNKNOWN}
+"""Every cause: one that is not here would be told as the provider's own."""
 
 
 @dataclass(frozen=True, slots=True)

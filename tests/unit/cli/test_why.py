@@ -12,7 +12,7 @@ from linkgate.health.causes import CAUSES
 from linkgate.ledger.items import EndpointRecord, Judgment, line
 from linkgate.model import Connection, Decision, Mode, Outcome, Reason, State, Status
 from linkgate_cli.condition import health
-from linkgate_cli.consumer import Case, message
+from linkgate_cli.consumer import TOLD, Case, message
 from linkgate_cli.explanation import tell
 
 from tests.unit.policy.test_why import CUTS, LIVE, NOW, ON, SCENES, WAITS, decided
@@ -155,3 +155,7 @@ def test_a_healthy_endpoint_shows_its_phases_and_an_unprobed_one_says_why_nobody
 def test_the_consumer_is_told_whether_to_recreate(change: dict[str, object], words: str) -> None:
     record = replace(live(""), **change)  # type: ignore[arg-type]
     assert words in message(Case(record), LATER)
+
+
+def test_a_consumer_is_told_of_every_cause_whose_it_is() -> None:
+    assert set(CAUSES) == TOLD
