@@ -71,11 +71,11 @@ _CAUSES = {
     ),
 }
 """Causes that a consumer can do something about."""
-BEHIND = frozenset(
-    ("body_mismatch", "http_closed", "http_status", "http_timeout", "private_name_unverified", "tcp_refused")
-    + ("tls_client_certificate", "tls_closed", "tls_expired", "tls_failed", "tls_name_mismatch", "tls_name_refused")
-    + ("tls_timeout", "tls_untrusted", "tls_version")
-)
+BEHIND = {
+    *("body_mismatch", "http_closed", "http_status", "http_timeout", "private_name_unverified", "tcp_refused"),
+    *("tls_client_certificate", "tls_closed", "tls_expired", "tls_failed", "tls_name_mismatch", "tls_name_refused"),
+    *("tls_timeout", "tls_untrusted", "tls_version"),
+}
 """Causes that lie with the provider: the endpoint is reached, and what stands behind it is at fault."""
 _STATES = {
     "connection_pending": f"is accepted, and AWS is still making it available. {STAY}",
