@@ -78,7 +78,7 @@ def _mutant(module: str, item: Mapping[str, Any], result: Mapping[str, str] | No
     if result is None or result["worker_outcome"] != "normal":
         raise RuntimeError(f"a mutant could not be tried: {place}: {result}")
     changed = [line for line in result["diff"].splitlines() if not line.startswith(("---", "+++"))]
-    was, becomes = (" ".join(line[1:].strip() for line in changed if line.startswith(sign)) for sign in "-+")
+    was, becomes = (" ".join(line[1:].strip() for line in changed if line.startswith(sign)).strip() for sign in "-+")
     return Mutant((module, was, becomes), place["start_pos"][0], result["test_outcome"] != "survived")
 
 

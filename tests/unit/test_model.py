@@ -63,6 +63,7 @@ def test_traffic_may_pass_in_these_statuses_of_the_ledger() -> None:
 
 def test_a_state_of_ec2_is_live_or_gone_or_waits_or_none_of_these() -> None:
     assert {state for state in State if state.live} == {State.PENDING, State.AVAILABLE, State.PARTIAL}
+    assert {state for state in State if state.passes} == {State.AVAILABLE, State.PARTIAL}
     assert {state for state in State if state.gone} == {State.DELETING, State.DELETED, State.FAILED, State.EXPIRED}
     assert {state for state in State if replace(CONNECTION, state=state).waits} == {State.PENDING_ACCEPTANCE}
 
