@@ -147,9 +147,10 @@ def product_tags(account: Account) -> Answer:
 @question("the approver's role may, by the tag of the service", Needs.STACKS, 2, in_lab=True)
 def product_rejects(account: Account) -> Answer:
     """Does Linkgate reject who has a deny row?"""
+    row(account, account.number, effect="deny")  # before the request, which Linkgate would accept faster
     endpoint = requested(account)
-    row(account, endpoint, effect="deny")
     right = reaches(account, endpoint, "rejected", 120)
+    row(account, account.number, effect="allow")
     return Answer("rejected" if right else f"it is {state(account, endpoint)}", right)
 
 

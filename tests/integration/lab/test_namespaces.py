@@ -345,10 +345,10 @@ def printed(name: str = "", repair: bool = False) -> list[str]:
 
 def test_a_fault_is_listed_put_in_force_and_repaired_by_command(running_lab: Vpcs) -> None:
     assert [line.split()[0] for line in printed()] == list(KNOWN)
-    assert printed("server-503") == [
-        "in force; a client in the consumer VPC now sees: HTTP status 503",
-        "faults in force: server-503",
-    ]
+    symptom, reported, now = printed("server-503")
+    assert symptom == "in force; a client in the consumer VPC now sees: HTTP status 503"
+    assert reported.startswith(("Linkgate tells it within half a minute: http_status", "the endpoint waits"))
+    assert now == "faults in force: server-503"
     assert [line.split()[1] for line in printed() if line.startswith("●")] == ["server-503"]
     assert printed("server-503", True) == ["faults in force: none"]
 

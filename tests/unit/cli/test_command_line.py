@@ -120,3 +120,23 @@ def test_the_script_of_the_checkout_works_where_the_path_has_a_blank(tmp_path: P
     script = checkout / "cli" / "bin" / LINKGATE.name
     done = subprocess.run([str(script), "--help"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+CALLS = {
+    **dict.fromkeys(("why", "wait", "probe"), ("vpce-0a1b2c3d4e5f60718",)),
+    **dict.fromkeys(("enroll", "unenroll", "invite"), ("vpce-svc-0123456789abcdef0",)),
+    **dict.fromkeys(("allow", "deny", "remove"), ("222222222222",)),
+    **dict.fromkeys(("plan", "apply", "test"), ("rows.yaml",)),
+}
+"""What a command needs beside its name."""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_says_in_one_sentence_what_it_was_given_wrongly(linkgate: Command, name: str) -> None:
+    call = (name, *CALLS.get(name, ()))
+    (linkgate.home / "rows.yaml").write_text("services: {vpce-svc-0123456789abcdef0: {222222222222: {effect: allow}}}")
+    assert "--no-such-option" in linkgate.fails(*call, "--no-such-option")
+    assert "'xml' is not one of" in linkgate.fails(*call, "--output", "xml")
+    if name != "test":  # which asks nothing of AWS
+        assert "The config profile (nobody) could not be found" in linkgate.fails(*call, "--profile", "nobody")
+        assert "no AWS credentials are found" in linkgate.fails(*call, "--region", "eu-west-1")
