@@ -14,6 +14,7 @@ os.environ.setdefault("STATE_DIR", _state.name)
 LONGEST = (
     "flood",
     "commands",
+    "messages",
     "canary",
     "removal",
     "gateway",
@@ -23,6 +24,8 @@ LONGEST = (
     "verify",
     "new_account",
     "policy",
+    "reading",
+    "edits",
     "faults",
     "namespaces",
     "schedules",
