@@ -1,43 +1,20 @@
-"""The local AWS for the integration tests: one process and one deployment for the whole run, real clients."""
+"""The local AWS of the integration tests: one process and deployment for all files of a worker, but for some files."""
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from lab.harness import deploy
-from lab.harness.account import Provider
 from lab.harness.deploy import Deployed
-from lab.harness.process import PROVIDER_ACCOUNT, LabProcess
+from tests.integration.labs import fixtures
 
 Client = Callable[..., Any]
 Await = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
-def lab() -> Iterator[LabProcess]:
-    with LabProcess() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def client(lab: LabProcess) -> Client:
-    """`client("ec2", account="222222222222")`: a real boto3 client of that account's root."""
-
-    def make(service: str, account: str = PROVIDER_ACCOUNT) -> Any:
-        return deploy.client(lab, service, account)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def deployed(lab: LabProcess) -> Deployed:
-    """The real templates, deployed by the real SAM CLI; the demo's service enforces."""
-    stacks = deploy.deploy(lab)
-    deploy.enforce(lab, stacks)
-    return stacks
+lab, client, deployed, provider = fixtures("session")
 
 
 @pytest.fixture(scope="session")
@@ -55,12 +32,6 @@ def until() -> Await:
             time.sleep(0.1)
 
     return wait
-
-
-@pytest.fixture(scope="session")
-def provider(lab: LabProcess, deployed: Deployed) -> Provider:
-    """The provider's hands and eyes."""
-    return Provider(lab, deployed)
 
 
 @pytest.fixture

@@ -118,5 +118,5 @@ def test_an_unknown_fault_is_answered_with_those_there_are(vpcs: Vpcs) -> None:
 def test_a_private_name_that_is_not_in_use_cannot_be_disabled(vpcs: Vpcs) -> None:
     endpoint = vpcs.stack.endpoint()["VpcEndpointId"]
     vpcs.ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PrivateDnsEnabled=False)
-    with pytest.raises(LabError, match="enable it first: aws ec2 modify-vpc-endpoint"):
+    with pytest.raises(LabError, match="enable one first:\n  aws ec2 modify-vpc-endpoint"):
         vpcs.faults.inject("private-dns-disabled")

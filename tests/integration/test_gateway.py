@@ -77,7 +77,7 @@ def test_the_sweep_finds_what_no_notification_tells_and_nothing_calls_it_wrong(
     for _ in range(3):
         assert invoke(client, deployed.linkgate["PatrolFunction"], {})[0] is None
     assert provider.status(endpoint) == "ACCEPTED"
-    assert not provider.known(endpoint).get("health", {}).get("cause")
+    assert "Gateway Load Balancer has no name" in provider.known(endpoint)["health"]["detail"]
     said = [line for line in logged(client, "sweep") if line["level"] in ("WARNING", "ERROR")]
     assert [line for line in said if service["ServiceId"] in json.dumps(line)] == []
 

@@ -13,8 +13,10 @@ from lab.harness.account import Provider
 from lab.harness.deploy import Deployed
 from tests.integration.conftest import Await, Client
 from tests.integration.deploy import let_in, queue, received
+from tests.integration.labs import fixtures
 
 ALARM = "allow-list-contradicted"
+lab, client, deployed, provider = fixtures("module")
 
 
 class Mail(NamedTuple):

@@ -123,7 +123,7 @@ def connection(record: EndpointRecord) -> dict[str, Any]:
 def shown(screen: Console, overview: Overview, records: list[EndpointRecord], narrowed: bool) -> RenderableType:
     """The screen: a line about all, what needs somebody, and a table of connections."""
     found = [] if narrowed else needs(overview)
-    parts: list[RenderableType] = [_headline(overview)]
+    parts: list[RenderableType] = [_headline(overview, screen.width)]
     if found:
         parts += [Text("\nneeds you", "bold"), *_lines(screen, overview, found)]
     elif not narrowed:
@@ -135,14 +135,15 @@ def shown(screen: Console, overview: Overview, records: list[EndpointRecord], na
     return Group(*parts)
 
 
-def _headline(overview: Overview) -> Text:
+def _headline(overview: Overview, width: int) -> Text:
     counts = Counter(one.status for one in overview.records)
     said = [f"{counts[status]} {status.lower()}" for status in Status if counts[status]]
     services = len(overview.services)
     what = f"{services} service{'' if services == 1 else 's'}, {', '.join(said) or 'no connections yet'}"
     if not services:
         what = "no service is managed yet: linkgate enroll vpce-svc-…"
-    return Text.assemble((overview.stack, "bold"), f" in {overview.region}: {what}")
+    line = textwrap.fill(f"{overview.stack} in {overview.region}: {what}", width)
+    return Text.assemble((line[: len(overview.stack)], "bold"), line[len(overview.stack) :])
 
 
 def _lines(screen: Console, overview: Overview, found: list[Need]) -> Iterable[Text]:

@@ -6,9 +6,12 @@ import pytest
 
 from lab.harness.process import LabProcess
 from tests.command import Command
+from tests.integration.labs import fixtures
+
+lab, client, deployed, provider = fixtures("module")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def linkgate(lab: LabProcess, tmp_path_factory: pytest.TempPathFactory) -> Command:
     """`linkgate` as the provider's account; give `AWS_ACCESS_KEY_ID=…` for another one."""
     return Command(Path(tmp_path_factory.mktemp("home")), lab.environment())

@@ -11,12 +11,13 @@ from linkgate.health.causes import OPEN
 from linkgate.health.targets import Target, closed_targets, targets_of
 from linkgate.ledger.items import EndpointRecord
 from linkgate.model import Connection, ServiceSettings, State, Status
-from linkgate.patrol.routing import CanaryRouting
+from linkgate.patrol.routing import CanaryRouting, Route
 from linkgate.policy.decide import Rows, settings_for
 from linkgate.policy.probes import Probe
 
 MOST_CLOSED = 20
 """Endpoints that must stay out, of each service and in each round."""
+NO_ADDRESS = Route(why="an endpoint of a Gateway Load Balancer has no name and no address that a canary could cross")
 SETTLING = timedelta(minutes=10)
 """How long EC2 may show an accepted connection as pending without anything being wrong."""
 
@@ -94,7 +95,8 @@ class Selection:
         return found + [one for some in closed.values() for one in _sample(some, now)]
 
     def _candidate(self, connection: Connection, known: EndpointRecord | None, closed: bool = False) -> Candidate:
-        service, (canary, unrouted) = self.services[connection.service], self.routing.route(connection)
+        service = self.services[connection.service]
+        canary, unrouted = NO_ADDRESS if service.gateway else self.routing.route(connection)
         probes = self._probes(connection.service) if canary else ()
         targets = (
             closed_targets(connection, probes) if closed else targets_of(connection, probes, service.private_dns_name)
