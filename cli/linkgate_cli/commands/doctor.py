@@ -1,5 +1,7 @@
 """`linkgate doctor`: whether everything is wired, and what mends what is not."""
 
+import textwrap
+
 import typer
 from rich.text import Text
 
@@ -40,7 +42,8 @@ def _show(evidence: Evidence, found: list[Finding]) -> None:
             screen.print(Text.assemble(("ok  ", GOOD), name.ljust(width), (f"  {_well(name, evidence)}", DIM)))
         for one in mine:
             mark, colour = ("-   ", DIM) if one.note else ("!   ", BAD if name in CHECKS else WARN)
-            screen.print(Text.assemble((mark, colour), name.ljust(width), "  ", clean(one.text)), soft_wrap=True)
+            text = textwrap.fill(clean(one.text), screen.width - width - 6).replace("\n", "\n" + " " * (width + 6))
+            screen.print(Text.assemble((mark, colour), name.ljust(width), "  ", text), soft_wrap=True)
             if one.mend != "no need":
                 screen.print(Text.assemble(" " * (width + 6), (clean(one.mend), "bold")), soft_wrap=True)
     wrong = sum(not one.note for one in found)

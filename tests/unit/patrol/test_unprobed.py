@@ -322,5 +322,5 @@ def test_an_endpoint_of_another_account_is_probed_by_the_canary_that_its_row_nam
 def test_an_endpoint_of_a_gateway_load_balancer_has_nothing_to_probe_and_is_asked_for_no_row(app: Application) -> None:
     app.world.services[SERVICE].gateway = True
     app.round()
-    assert "Gateway Load Balancer has no name" in app.known(A).health["detail"]
+    assert "Gateway Load Balancer has no name" in str(app.known(A).health["detail"])
     assert app.known(A).status is Status.ACCEPTED
