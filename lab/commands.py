@@ -2,6 +2,7 @@
 
 import json
 import os
+import textwrap
 import time
 
 from botocore.exceptions import ClientError
@@ -82,11 +83,11 @@ def _show_plane(lab: LabProcess, console: Console) -> None:
     if plane.kind == "namespaces":
         console.print("Every VPC is a network namespace; the kernel drops and translates its packets.")
     else:
-        console.print(
+        instead = (
             f"No network namespaces here: {plane.because}. Endpoints are loopback addresses instead: names resolve in "
-            "VPC functions alone, and security groups, zones, HTTPS and most faults cannot be shown.",
-            highlight=False,
+            "VPC functions alone, and security groups, zones, HTTPS and most faults cannot be shown."
         )
+        console.print(textwrap.fill(instead, 80), highlight=False)
 
 
 def shell(name: str = "") -> None:

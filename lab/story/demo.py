@@ -1,6 +1,7 @@
 """The story of Linkgate on one machine: every step is shown as it happens, and must hold."""
 
 import statistics
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ UNLISTED, DENIED = CONSUMERS
 REPEATS = 5
 """Connections made one after another for the median."""
 _CURL_TIMEOUT = 28
+MARGIN = " " * 12
+"""What stands before a line that took no time worth showing."""
 
 
 class StepFailed(Exception):
@@ -136,7 +139,8 @@ class Demo:
         endpoint = self.deployed.demo["EndpointId"]
         self.expect("the ledger says so", lambda: self.provider.status(endpoint), "UNHEALTHY", start)
         health = self.provider.known(endpoint)["health"]
-        self.line(f"cause {health['cause']}: {health['detail']}")
+        cause = textwrap.fill(f"cause {health['cause']}: {health['detail']}", 80 - len(MARGIN))
+        self.line(cause.replace("\n", f"\n{MARGIN}"))
         start = time.monotonic()
         ec2.start_instances(InstanceIds=servers)
         self.line("both servers started")
