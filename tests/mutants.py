@@ -18,7 +18,7 @@ import yaml
 
 CHECKOUT = Path(__file__).parents[1]
 EQUIVALENT = Path(__file__).with_name("equivalent-mutants.yaml")
-NEEDED = ("layers", "tests", "events", "pyproject.toml")
+NEEDED = ("cli", "layers", "tests", "events", "pyproject.toml")
 
 MODULES = ("model", "policy/decide", "policy/rows", "policy/attributes")
 TESTS = " ".join(
