@@ -153,3 +153,7 @@ def test_a_rule_without_conditions_or_words_has_none() -> None:
 def test_who_stands_alone_has_nothing_else_live_is_outside_and_shut_out_by_nobody() -> None:
     assert DecisionContext(live=0, lineage=Lineage((), None, ""), unmatched=()) == ALONE
     assert Lineage((), None, "") == OUTSIDE
+
+
+def test_a_budget_is_written_as_people_write_it() -> None:
+    assert [str(Budget(5)), str(Budget(20, percent=True))] == ["5", "20%"]
