@@ -2,22 +2,22 @@
 
 import re
 
-from linkgate.policy.rows import SERVICE_FORM, SERVICE_ID
+from linkgate.policy.meant import meant
+from linkgate.policy.rows import SERVICE_FORM
 
 from linkgate_cli.failures import Failure
 
 ENDPOINT, ACCOUNT = re.compile("vpce-[0-9a-f]{8}([0-9a-f]{9})?"), re.compile("[0-9]{12}")
-_ARN = re.compile(r"arn:[^:]+:[^:]*:[^:]*:([0-9]{12}):.*")
+_EITHER = re.compile(f"{ENDPOINT.pattern}|{ACCOUNT.pattern}")
 
 
 def subject(text: str) -> str:
     """An endpoint or an account; Failure for other words, with what is probably meant."""
     word = text.strip()
-    if ENDPOINT.fullmatch(word) or ACCOUNT.fullmatch(word):
+    if _EITHER.fullmatch(word):
         return word
-    digits, arn = word.replace("-", ""), _ARN.fullmatch(word)
-    meant = digits if ACCOUNT.fullmatch(digits) else arn[1] if arn else ""
-    hint = f": do you mean {meant}?" if meant else ""
+    guess = meant(word, _EITHER)
+    hint = f": did you mean {guess}?" if guess else ""
     raise Failure(f"{word!r} is neither an endpoint such as vpce-0123456789abcdef0 nor a 12-digit account{hint}")
 
 
@@ -32,9 +32,7 @@ def endpoint(text: str) -> str:
 def service(text: str) -> str:
     """An endpoint service, by its id or its name; Failure for other words."""
     word = text.strip()
-    found = SERVICE_ID.findall(word) and SERVICE_ID.search(word)
-    if SERVICE_FORM.fullmatch(word) and word != "*":
-        return word
-    if found and word.endswith(found[0]):
-        return str(found[0])
+    found = meant(word, SERVICE_FORM)
+    if found and found != "*" and word.lower().endswith(found):
+        return found
     raise Failure(f"{word!r} is no endpoint service: expected an id such as vpce-svc-0123456789abcdef0, or its name")

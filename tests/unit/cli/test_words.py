@@ -24,7 +24,7 @@ def test_an_endpoint_and_an_account_are_taken_as_they_are() -> None:
 
 @pytest.mark.parametrize("word", ["2222-2222-2222", "arn:aws:iam::222222222222:root", "22222222-2222"])
 def test_an_account_in_another_form_is_asked_back(word: str) -> None:
-    with pytest.raises(Failure, match="do you mean 222222222222\\?"):
+    with pytest.raises(Failure, match="did you mean 222222222222\\?"):
         subject(word)
 
 
