@@ -13,8 +13,11 @@ from lab.network.namespaces.kernel import Namespace
 from lab.network.topology import Check, Place, Target, Topology, Vpc
 
 INTERVAL_SECONDS = 1.0
-_TIMEOUT_SECONDS = 6.0
-"""NLB's default for HTTP; 10 s for TCP and HTTPS (ELBv2 API, HealthCheckTimeoutSeconds)."""
+_TIMEOUT_SECONDS = 10.0
+"""NLB's default for TCP and HTTPS, 6 s for HTTP (ELBv2 API, HealthCheckTimeoutSeconds).
+
+Far above plane.SLOW_SECONDS: a busy machine that adds seconds to one answer must not take one zone out of service.
+"""
 
 
 class CheckedTarget(NamedTuple):

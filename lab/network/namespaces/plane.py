@@ -35,7 +35,8 @@ LARGE_DROPPED, ANSWERS_DROPPED = "large-packets-dropped", "acl-without-ephemeral
 DNS64, DUAL_STACK = "dns64", "dual-stack"
 FAMILIES = {DNS64: "64:ff9b::/96", DUAL_STACK: "fd00:6c::/96"}
 """What names have beside their addresses of IPv4; no packet gets to either, as in a VPC without IPv6."""
-SLOW_SECONDS = 5.0
+SLOW_SECONDS = 4.0
+"""Longer than a probe waits (health/targets.py, TIMEOUT_SECONDS)."""
 _RETRY_SECONDS = 1.0
 """After which a server is started again whose port was in use."""
 _log = logging.getLogger("lab.network")
