@@ -32,7 +32,7 @@ class Aws:
             text = self._named[connection.endpoint] = _connection(connection)
             self._connections.setdefault(connection.service, []).append(text)
         table = {(str(row["service"]), str(row["consumer"])): _typed(row) for row in rows}
-        self._scan = _pages(table.values())
+        self._scan = pages(table.values())
         self._items = {(str(item["endpoint_id"]), str(item["entry"])): _typed(item) for item in ledger}
         self._keyed = table | self._items
         self._index: dict[tuple[str, str], list[list[dict[str, Any]]]] = {}
@@ -43,7 +43,7 @@ class Aws:
                 if item.get("service", {}).get("S") == service and "status" in item
             ]
             for sign, keep in (("<", operator.lt), (">", operator.gt)):
-                self._index[service, sign] = _pages(one for one in mine if keep(one["status"]["S"], "CLOSED"))
+                self._index[service, sign] = pages(one for one in mine if keep(one["status"]["S"], "CLOSED"))
 
     def serve(self) -> tuple[str, Callable[[], None]]:
         """The URL to point clients at, and how to end it."""
@@ -160,7 +160,7 @@ def _typed(item: Item) -> dict[str, Any]:
     return {name: TypeSerializer().serialize(value) for name, value in item.items()}
 
 
-def _pages(items: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+def pages(items: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Items in pages; DynamoDB counts names and values, of which JSON's text is somewhat more."""
     pages: list[list[dict[str, Any]]] = [[]]
     size = 0

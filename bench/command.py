@@ -1,30 +1,37 @@
 """How long the `linkgate` command takes: to start, and to show so many connections, as a person waits for it.
 
 `python -m bench.command [connections]` prints one line of figures. Tables and service are in a lab without Linkgate's
-functions; what the lab's DynamoDB takes to answer is part of it, as a network would be.
+functions. The lab's DynamoDB filters its whole table for each page, so the endpoints come from prepared pages, as large
+as DynamoDB's, each after a wait: `status`. With the lab's own it is `status_lab`.
 """
 
 import json
-import os
 import resource
 import statistics
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import urllib3
 from linkgate.ledger.items import VERSION, stamp
 from linkgate.model import State, Status
-from linkgate_cli.index import endpoints
-from linkgate_cli.session import Session
+from linkgate_cli.index import SHOWN as ATTRIBUTES
 
+from bench.aws import pages
 from lab.harness.deploy import client
 from lab.harness.process import PROVIDER_ACCOUNT, REGION, LabProcess
 from tests.command import Command
 
-STARTS, SHOWN = 9, 3
+STARTS, SHOWN = 9, 5
+PAGE_SECONDS = 0.03
+"""What DynamoDB takes for a page of 1 MB, with the network: an assumption, in the range of what people report."""
 BALANCER = f"arn:aws:elasticloadbalancing:{REGION}:{PROVIDER_ACCOUNT}:loadbalancer/net/web/0123456789abcdef"
 TEMPLATE = """
 Resources:
@@ -94,8 +101,8 @@ def current(service: str, number: int) -> dict[str, Any]:
     return {**{name: {"S": text} for name, text in texts.items()}, **flags, **numbers, "health": {"M": health}}
 
 
-def fill(lab: LabProcess, connections: int) -> None:
-    """A stack with Linkgate's outputs, a managed service, and its endpoints in the ledger."""
+def fill(lab: LabProcess, connections: int) -> list[dict[str, Any]]:
+    """A stack with Linkgate's outputs, a managed service, and its endpoints in the ledger, which are returned."""
     cloudformation = client(lab, "cloudformation")
     cloudformation.create_stack(StackName="linkgate", TemplateBody=TEMPLATE)
     cloudformation.get_waiter("stack_create_complete").wait(StackName="linkgate", WaiterConfig={"Delay": 1})
@@ -106,10 +113,11 @@ def fill(lab: LabProcess, connections: int) -> None:
         NetworkLoadBalancerArns=[BALANCER], AcceptanceRequired=True, TagSpecifications=tags
     )
     service, dynamodb = made["ServiceConfiguration"]["ServiceId"], client(lab, "dynamodb")
+    items = [current(service, number) for number in range(connections)]
     for start in range(0, connections, 25):
-        some = range(start, min(start + 25, connections))
-        puts = [{"PutRequest": {"Item": current(service, number)}} for number in some]
+        puts = [{"PutRequest": {"Item": item}} for item in items[start : start + 25]]
         dynamodb.batch_write_item(RequestItems={ledger: puts})
+    return items
 
 
 def seconds(*arguments: str, times: int, command: Command) -> dict[str, float]:
@@ -125,28 +133,80 @@ def seconds(*arguments: str, times: int, command: Command) -> dict[str, float]:
     return {"s": round(statistics.median(waited), 3), "cpu_s": round(statistics.median(worked), 3)}
 
 
-def asleep() -> float:
-    """How long the lab's DynamoDB keeps the command waiting: reading all endpoints once, without our own work."""
-    session = Session()
-    (service,) = session.services.managed()
-    begun, before = time.perf_counter(), time.process_time()
-    assert list(endpoints(session, service, closed=False))
-    return time.perf_counter() - begun - (time.process_time() - before)
+class Index:
+    """A service's endpoints in the ledger's index as DynamoDB answers for them; all else is the lab's to answer."""
+
+    def __init__(self, items: Iterable[Mapping[str, Any]], lab: LabProcess) -> None:
+        below, above = list[Any](), list[Any]()
+        for item in sorted(items, key=lambda one: str(one["status"]["S"])):
+            (below if item["status"]["S"] < Status.CLOSED else above).append(item)
+        # A page is full before its items are cut to what was asked for (API reference, Query).
+        self._pages = {sign: [_cut(page) for page in pages(some)] for sign, some in (("<", below), (">", above))}
+        self.pages = sum(map(len, self._pages.values()))
+        self._lab = lab.environment()["AWS_ENDPOINT_URL"]
+
+    def answer(self, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        asked = json.loads(body)
+        condition = asked.get("KeyConditionExpression", "")
+        if "IndexName" not in asked or (sign := condition[-len("< :closed")]) not in self._pages:
+            passed = {name: value for name, value in headers.items() if name.lower() != "content-length"}
+            said = urllib3.request("POST", self._lab, body=body, headers=passed)
+            return said.status, said.data
+        time.sleep(PAGE_SECONDS)
+        number = int(asked.get("ExclusiveStartKey", {}).get("endpoint_id", {}).get("S", "0"))
+        found = self._pages[sign]
+        more = {"LastEvaluatedKey": {"endpoint_id": {"S": str(number + 1)}}} if number + 1 < len(found) else {}
+        return 200, json.dumps({"Items": found[number], **more}).encode()
+
+
+def _cut(page: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    kept = {name.partition(".")[0] for name in ATTRIBUTES}
+    return [{name: value for name, value in item.items() if name in kept} for item in page]
+
+
+@contextmanager
+def served(index: Index) -> Iterator[str]:
+    """The URL at which an index answers."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            status, answer = index.answer(self.headers, self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.0")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
 
 
 def measure(connections: int) -> dict[str, Any]:
     """Figures: medians in seconds."""
     with LabProcess(plane="loopback") as lab, tempfile.TemporaryDirectory() as home:
-        fill(lab, connections)
-        command = Command(Path(home), lab.environment())
-        os.environ.update(lab.environment())
-        return {
-            "connections": connections,
-            "help": seconds("--help", times=STARTS, command=command),
-            "status": seconds("status", times=SHOWN, command=command),
-            "status_json": seconds("--output", "json", times=SHOWN, command=command),
-            "lab_s": round(asleep(), 3),
-        }
+        index = Index(fill(lab, connections), lab)
+        slow = Command(Path(home), lab.environment())
+        with served(index) as url:
+            command = Command(Path(home), {**lab.environment(), "AWS_ENDPOINT_URL_DYNAMODB": url})
+            seen, known = (one.run("--output", "json").json | {"at": ""} for one in (command, slow))
+            assert seen == known, "the prepared pages say something else than the lab"
+            return {
+                "connections": connections,
+                "help": seconds("--help", times=STARTS, command=command),
+                "status": seconds("status", times=SHOWN, command=command),
+                "status_json": seconds("--output", "json", times=SHOWN, command=command),
+                "pages": index.pages,
+                "status_lab": seconds("status", times=1, command=slow),
+            }
 
 
 if __name__ == "__main__":
