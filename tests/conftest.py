@@ -10,25 +10,27 @@ import pytest
 # ministack makes a key as soon as it is imported, in a folder that nobody removes unless it is told another.
 _state = tempfile.TemporaryDirectory()
 os.environ.setdefault("STATE_DIR", _state.name)
+_builds = tempfile.TemporaryDirectory()
+os.environ.setdefault("LAB_BUILDS", _builds.name)  # lab.harness.deploy.BUILDS: the workers inherit it
 
 LONGEST = (
     "flood",
     "commands",
-    "messages",
     "canary",
-    "removal",
-    "gateway",
-    "enforcement",
+    "messages",
     "path",
+    "edits",
+    "reading",
+    "gateway",
     "alarms",
+    "faults",
+    "schedules",
+    "namespaces",
+    "enforcement",
     "verify",
+    "removal",
     "new_account",
     "policy",
-    "reading",
-    "edits",
-    "faults",
-    "namespaces",
-    "schedules",
 )
 """Files of tests/integration that take longest, by name: begun first, none is left for the end alone.
 

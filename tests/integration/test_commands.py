@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.harness.account import Provider
+from lab.harness.deploy import BUILDS
 from lab.harness.process import CHECKOUT, STATE, LabProcess, free_port
 from tests.command import LINKGATE
 from tests.integration.conftest import Await
@@ -182,6 +183,7 @@ class Run:
         self.process = subprocess.Popen(
             [sys.executable, "-u", "-m", "lab", *arguments],
             cwd=CHECKOUT,
+            env={name: value for name, value in os.environ.items() if name != BUILDS},  # it builds, as a user's does
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

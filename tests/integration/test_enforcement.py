@@ -131,6 +131,7 @@ def test_a_report_is_one_event_and_one_line_and_a_deny_may_cut_at_once_all_the_s
     assert told(endpoint).count("Would Cut") <= 2  # once for each reason: not listed, then denied
 
 
+@pytest.mark.slow
 def test_the_breaker_keeps_all_rings_and_lets_go_exactly_whom_a_release_names(
     provider: Provider, settings: Put, consumer: Callable[[], tuple[str, str]], until: Await
 ) -> None:

@@ -75,6 +75,7 @@ def live(provider: Provider, account: str, until: Await) -> str:
     return endpoint
 
 
+@pytest.mark.slow
 def test_a_live_allowed_endpoint_that_somebody_rejects_by_hand_is_told_with_who_it_was(
     provider: Provider, client: Client, deployed: Deployed, mailbox: Mailbox, live: str, account: str, until: Await
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_live_allowed_endpoint_that_somebody_rejects_by_hand_is_told_with_who_
     assert len(mailbox.about(f"OUT: {live}")) == 1
 
 
+@pytest.mark.slow
 def test_an_editor_who_denies_a_live_endpoint_is_told_that_nobody_cuts_it(
     provider: Provider,
     deployed: Deployed,

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import pytest
+
 from lab.harness.account import Provider
 from lab.harness.deploy import CONSUMERS, Deployed, deploy_canary
 from lab.harness.process import LabProcess
@@ -49,6 +51,7 @@ def test_a_deny_row_ends_rejected(provider: Provider, account: str, until: Await
     until(lambda: provider.status(endpoint), "REJECTED")
 
 
+@pytest.mark.slow
 def test_a_row_that_cannot_be_read_lets_nobody_in_and_rings(provider: Provider, account: str, until: Await) -> None:
     provider.put_row(account, effect="allow", expires="2026-12-31")
     endpoint = provider.connect(account)

@@ -96,6 +96,7 @@ def test_a_row_about_an_ou_covers_the_accounts_below_it(
     provider.delete_row(inner)
 
 
+@pytest.mark.slow
 def test_a_row_with_a_key_of_no_known_form_lets_nobody_in_until_it_is_mended(
     provider: Provider, account: str, until: Await
 ) -> None:
