@@ -4,16 +4,24 @@ from typing import Any
 
 import pytest
 from linkgate.events.bus import Event
-from linkgate.events.catalog import CONTRADICTED, EXPIRING_SOON, MISCONFIGURED, RECOVERED, ROW_INVALID, UNHEALTHY
+from linkgate.events.catalog import (
+    CONTRADICTED,
+    EXPIRING_SOON,
+    MISCONFIGURED,
+    RECOVERED,
+    ROW_INVALID,
+    UNHEALTHY,
+    UNPROBED,
+)
 from linkgate.events.digest import MOST_ALONE, grouped
-from linkgate.health.causes import CAUSES, OPEN
+from linkgate.health.causes import CAUSES, OPEN, UNKNOWN
 
 from tests import gallery
 from tests.fakes import FakeBus
 from tests.world import endpoint_id, service_id
 
 CLOSED = "Endpoint Connection Closed"
-KINDS = (UNHEALTHY, RECOVERED, ROW_INVALID, EXPIRING_SOON, CONTRADICTED, MISCONFIGURED)
+KINDS = (UNHEALTHY, RECOVERED, UNPROBED, ROW_INVALID, EXPIRING_SOON, CONTRADICTED, MISCONFIGURED)
 
 
 def sample(kind: str, **changes: object) -> Event:
@@ -95,6 +103,13 @@ def test_services_that_are_open_are_told_apart_and_first_of_all_with_what_to_do(
     assert str(first.detail["summary"]).startswith("6 services let everybody in: OPEN\n")
     assert "\nNext: aws ec2 modify-vpc-endpoint-service-configuration" in str(first.detail["summary"])
     assert str(second.detail["summary"]).startswith("6 services are MISCONFIGURED\n")
+
+
+def test_a_digest_of_unprobed_endpoints_has_the_most_common_reason_and_what_to_do() -> None:
+    (digest,) = told([sample(UNPROBED, evidence="another"), *[sample(UNPROBED)] * 6])
+    lines = str(digest.detail["summary"]).splitlines()
+    assert lines[0] == "7 endpoints are UNPROBED"
+    assert lines[3:5] == ["Cause of 6: no canary reaches it.", f"Next: {CAUSES[UNKNOWN].step}."]
 
 
 def test_a_digest_of_rows_shows_what_is_wrong_with_most_of_them() -> None:

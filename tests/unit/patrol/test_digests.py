@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from linkgate.errors import Unavailable
+from linkgate.events.catalog import UNPROBED
 from linkgate.health.status import record
 from linkgate.model import State, Status
 
@@ -26,7 +27,8 @@ def zone(app: Application, count: int) -> None:
 
 def messages(app: Application) -> list[dict[str, Any]]:
     """What HealthRule makes messages of."""
-    return [one for kind, one in app.bus.published if kind in (GROUPED, UNHEALTHY, RECOVERED) and "grouped" not in one]
+    kinds = (GROUPED, UNHEALTHY, RECOVERED, UNPROBED)
+    return [one for kind, one in app.bus.published if kind in kinds and "grouped" not in one]
 
 
 def test_a_zone_that_fails_and_comes_back_is_a_message_each_for_all_services_and_an_event_for_each_endpoint(
@@ -43,6 +45,14 @@ def test_a_zone_that_fails_and_comes_back_is_a_message_each_for_all_services_and
         app.round()
     assert [(one["kind"], one["count"]) for one in messages(app)] == [(UNHEALTHY, 30), (RECOVERED, 30)]
     assert all(app.bus.kinds(endpoint_id(number)) == [UNHEALTHY, RECOVERED] for number in range(2, 32))
+
+
+def test_many_that_no_canary_reaches_any_more_are_one_message(app: Application) -> None:
+    zone(app, 30)
+    app.canary.own = ""
+    app.round()
+    (lost,) = messages(app)
+    assert (lost["kind"], lost["count"]) == (UNPROBED, 30)
 
 
 def test_a_digest_that_the_bus_did_not_take_is_published_with_what_the_next_service_or_round_publishes(

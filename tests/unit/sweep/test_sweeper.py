@@ -6,6 +6,8 @@ import pytest
 from linkgate.aws.errors import Refusal
 from linkgate.errors import Unavailable
 from linkgate.events.bell import Bell
+from linkgate.events.catalog import UNPROBED
+from linkgate.events.digest import MOST_ALONE
 from linkgate.model import Outcome, RowKey, State, Status
 from linkgate.policy.rows import key_of
 from linkgate.sweep import compare
@@ -304,6 +306,19 @@ def test_a_look_calls_some_of_many_verified_no_more_and_the_next_one_the_rest(
     for verified in (1, 0):
         app.sweeper.sweep("a sweep")
         assert [app.known(one).status for one in (A, B, C)].count(Status.VERIFIED) == verified
+
+
+def test_many_that_a_look_calls_verified_no_more_are_one_message(app: Application) -> None:
+    for number in range(1, MOST_ALONE + 2):
+        app.world.connect(endpoint_id(number), SERVICE, state=State.AVAILABLE)
+    settled(app)
+    app.round()
+    app.world.advance(6000)
+    app.bus.published.clear()
+    app.sweeper.sweep("a sweep")
+    unprobed = [detail for kind, detail in app.bus.published if kind == UNPROBED]
+    assert (len(unprobed), all("grouped" in one for one in unprobed)) == (MOST_ALONE + 1, True)
+    assert app.bus.kinds().count("Events Grouped") == 1
 
 
 def test_where_patrol_goes_its_rounds_a_sweep_leaves_health_to_it(app: Application) -> None:

@@ -23,7 +23,7 @@ from linkgate.model import (
 
 RECREATE = "EC2 accepts a rejected connection no more: the consumer must recreate the endpoint"
 
-UNHEALTHY, RECOVERED = "Endpoint Unhealthy", "Endpoint Recovered"
+UNHEALTHY, RECOVERED, UNPROBED = "Endpoint Unhealthy", "Endpoint Recovered", "Endpoint Unprobed"
 ROW_INVALID, EXPIRING_SOON = "Allow List Row Invalid", "Expiring Soon"
 CONTRADICTED, GROUPED = "Allow List Contradicted", "Events Grouped"
 MISCONFIGURED = "Endpoint Service Misconfigured"
@@ -296,7 +296,7 @@ def health_event(subject: EndpointRecord, status: Status, health: Mapping[str, A
         return None
     if status is Status.ACCEPTED:
         was = "verified no more" if before is Status.VERIFIED else "called unhealthy no more"
-        return _failing("Endpoint Unprobed", subject, health, "UNPROBED", was)
+        return _failing(UNPROBED, subject, health, "UNPROBED", was)
     if status is Status.UNHEALTHY:
         return _failing(UNHEALTHY, subject, health, "UNHEALTHY", health["cause"])
     if before is Status.UNHEALTHY:

@@ -14,6 +14,7 @@ from linkgate.events.catalog import (
     RECOVERED,
     ROW_INVALID,
     UNHEALTHY,
+    UNPROBED,
     step_for,
 )
 from linkgate.events.message import RUNBOOK, message
@@ -24,11 +25,18 @@ MOST_ALONE = 5
 """Events of a round that are alike and yet are a message each."""
 NAMED = 5
 """Endpoints, rows and services that a digest names at most."""
-_REASONS = {UNHEALTHY: "cause", ROW_INVALID: "attribute", EXPIRING_SOON: "expires_at", CONTRADICTED: "cause"}
+_REASONS = {
+    UNHEALTHY: "cause",
+    UNPROBED: "evidence",
+    ROW_INVALID: "attribute",
+    EXPIRING_SOON: "expires_at",
+    CONTRADICTED: "cause",
+}
 """What a digest says of most: the field of each kind that events share."""
 _WORDS = {
     UNHEALTHY: "endpoints are UNHEALTHY",
     RECOVERED: "endpoints RECOVERED",
+    UNPROBED: "endpoints are UNPROBED",
     ROW_INVALID: "ROWS of the allow-list CANNOT BE READ",
     EXPIRING_SOON: "rows of the allow-list END SOON",
     CONTRADICTED: "connections are AS ALLOWED again",
@@ -121,6 +129,8 @@ def _most_often(events: Sequence[Event]) -> list[tuple[str, str]]:
     often = f"Cause of {'all' if count == len(events) else count}"
     if events[0].kind == UNHEALTHY:
         return [(often, f"{reason}: {detail['meaning']}."), ("Next", f"{detail['step']}.")]
+    if events[0].kind == UNPROBED:
+        return [(often, f"{reason}."), ("Next", f"{detail['step']}.")]
     if events[0].kind == CONTRADICTED:
         return [(often, reason), ("Next", str(detail["step"] or "nothing"))]
     example = str(detail["summary"]).partition("\n\n")[2].replace("\n", "\n  ")

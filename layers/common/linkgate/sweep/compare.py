@@ -13,6 +13,7 @@ from linkgate.errors import Contended, Unavailable
 from linkgate.events.bell import Bell, chunks
 from linkgate.events.bus import Bus
 from linkgate.events.catalog import health_event
+from linkgate.events.digest import grouped
 from linkgate.events.queue import BellQueue
 from linkgate.health.causes import UNKNOWN
 from linkgate.health.diagnosis import Diagnosis
@@ -140,7 +141,8 @@ class Comparer:
         due = [one for one in known if forgotten(one.status, one.health, now - later)][:MOST_FORGOTTEN]
         found = [(one, record(Diagnosis(UNKNOWN, why), Evidence(), one.health, now)) for one in due]
         events = (health_event(one, Status.ACCEPTED, health) for one, health in found)
-        self.bus.publish([event for event in events if event])
+        for some in grouped([event for event in events if event]):
+            self.bus.publish(some)
         for one, health in found:
             with suppress(Contended):
                 self.ledger.probed(one, Status.ACCEPTED, "", health, now)
