@@ -22,7 +22,7 @@ from linkgate.aws.topic import Topic
 from linkgate.errors import Contended, Damaged
 from linkgate.events import bell
 from linkgate.events.bell import Bell
-from linkgate.events.bus import VERSION, Bus, Event
+from linkgate.events.bus import LARGEST_CALL, VERSION, Bus, Event
 from linkgate.events.queue import BellQueue
 from linkgate.ledger.items import EndpointRecord
 from linkgate.ledger.ledger import Ledger
@@ -329,6 +329,7 @@ class FakeBus(Bus):
         for event in events:
             detail = json.loads(json.dumps({"version": VERSION, **event.detail}))
             hold_to_schema(event.kind, detail)
+            assert len(json.dumps(detail)) < LARGEST_CALL, "the bus takes no such event"
             self.published.append((event.kind, detail))
 
     def kinds(self, endpoint: str = "") -> list[str]:

@@ -126,6 +126,7 @@ def test_an_endpoint_is_a_bell_where_its_service_is_an_endpoint_service(
 
 GROUPED = gallery.schema("Events Grouped")
 ALIKE = sorted(digest._WORDS)
+ONE_A_STACK_OR_SERVICE = {"Breaker Tripped", "Stack Incomplete", GROUPED["title"]}
 SENT = [*ALIKE, "Breaker Tripped"]
 
 
@@ -136,6 +137,11 @@ def test_what_is_sent_in_plain_words_is_left_out_where_a_digest_tells_of_it(stac
     event |= {"source": bus.SOURCE, "detail-type": kind}
     assert heard(stack, event | {"detail": detail}, "HealthRule")
     assert not heard(stack, event | {"detail": detail | {"grouped": True}}, "HealthRule")
+
+
+def test_whatever_a_round_may_send_many_of_has_a_digest(stack: Stack) -> None:
+    kinds = stack.properties("HealthRule")["EventPattern"]["detail-type"]
+    assert set(kinds) - ONE_A_STACK_OR_SERVICE == set(ALIKE)
 
 
 def test_whatever_a_digest_tells_of_is_sent_in_plain_words_otherwise() -> None:

@@ -1,5 +1,6 @@
 """Rows of the allow-list that cannot be read: an event is published once, until they are mended."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -210,3 +211,11 @@ def test_a_canary_row_may_name_the_stacks_own_canary(app: Application) -> None:
     for name, wrong in (("gatehouse-CanaryFunction-1A", 0), ("gatehouse-CanaryFunction-1B", 1)):
         arn = f"arn:aws:lambda:eu-west-1:{CONSUMER}:function:{name}"
         assert len(app.edit(SERVICE, f"@canary:{CONSUMER}", function=arn).malformed) == wrong
+
+
+def test_a_row_with_an_owner_of_many_kilobytes_is_named_in_an_event_that_the_bus_takes(app: Application) -> None:
+    row = app.allow_list.put(SERVICE, CONSUMER, effect="allow", owner="x" * 300_000, ticket="OPS-7")
+    app.sweeper.edited({row: app.allow_list.table[row]}, "an edit")
+    ((_, detail),) = app.bus.published
+    assert (detail["row"], detail["attribute"], detail["ticket"]) == (str(row), "owner", "OPS-7")
+    assert len(json.dumps(detail)) < 5000

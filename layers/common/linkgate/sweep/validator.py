@@ -11,6 +11,7 @@ from linkgate.events.bus import Bus, Event
 from linkgate.events.catalog import invalid_row_event, unused_row_event
 from linkgate.ledger.sets import NamedSets, block_name, written
 from linkgate.model import MalformedRow, RowKey, Rule, UnusedRow
+from linkgate.policy.attributes import shortened
 from linkgate.policy.canary import invocable
 from linkgate.policy.decide import Rows
 from linkgate.policy.rows import EVERY, CanaryRow, Item, Row, blocks, is_unit, meant_by, parse
@@ -108,7 +109,8 @@ class Validator:
 
 def _event(row: MalformedRow, item: Item) -> Event:
     """The event about a row; its owner and ticket as far as they can be read."""
-    owner, ticket = (value if isinstance(value := item.get(name), str) else "" for name in ("owner", "ticket"))
+    texts = (value if isinstance(value := item.get(name), str) else "" for name in ("owner", "ticket"))
+    owner, ticket = map(shortened, texts)  # nobody has read them: an item has up to 400 KB, an event 256
     return invalid_row_event(row, owner, ticket)
 
 
