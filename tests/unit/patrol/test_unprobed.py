@@ -214,6 +214,14 @@ def test_what_its_canary_crossed_before_is_in_its_vpc(app: Application) -> None:
     assert (app.known(A).cause, app.known(A).health["by"]) == ("tcp_timeout", OWN_CANARY)
 
 
+def test_what_an_older_version_verified_without_saying_by_whom_is_in_its_canarys_vpc(app: Application) -> None:
+    walk(app, "11")
+    old = {name: value for name, value in app.known(A).health.items() if name != "by"}
+    app.ledger.alter(A, health=old)
+    walk(app, "000", cause="tcp_timeout")
+    assert (app.known(A).status, app.known(A).cause) == (Status.UNHEALTHY, "tcp_timeout")
+
+
 def test_another_canary_than_the_one_that_crossed_it_may_be_in_another_vpc(app: Application) -> None:
     walk(app, "11")
     app.allow_list.put(SERVICE, f"@canary:{A}", function=FOREIGN)

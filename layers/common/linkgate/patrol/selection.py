@@ -50,7 +50,7 @@ class Candidate:
         known = self.known
         if known is None or not (known.verified_at or known.status is Status.VERIFIED):
             return False
-        return known.health.get("by", self.canary) == self.canary
+        return (known.health.get("by") or self.canary) == self.canary
 
     @property
     def recent(self) -> str:
