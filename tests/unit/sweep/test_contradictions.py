@@ -25,6 +25,19 @@ def counted(result: SweepResult) -> float:
     return report._counts(result)["Contradictions"]
 
 
+def why_over(app: Application) -> str:
+    """Why the last one is over."""
+    return str([detail for kind, detail in app.bus.published if kind == CONTRADICTED][-1]["cause"])
+
+
+def out() -> Application:
+    """An endpoint that is allowed and that EC2 refuses to accept, of which people know."""
+    app = live()
+    app.world.forbidden.add(SERVICE)
+    app.connect(endpoint_id(2))
+    return sweeps(app)
+
+
 def found(app: Application) -> int:
     """How many connections contradict the allow-list, whether that rings or not."""
     return sum(one.how is not None for one in app.settle().services[SERVICE].contradictions)
@@ -68,6 +81,36 @@ def test_it_is_over_when_a_row_keeps_it_out() -> None:
     app = rejected()
     app.edit(SERVICE, A, effect="deny")
     assert told(app) == [(A, "allowed_not_live"), (A, "")]
+    assert why_over(app) == "the allow-list lets it in no more (denied)."
+
+
+@pytest.mark.parametrize("row", [None, "review"])
+def test_where_nobody_lets_it_in_any_more_no_newer_endpoint_and_no_live_one_is_claimed(row: str | None) -> None:
+    app = rejected()
+    if row:
+        app.edit(SERVICE, CONSUMER, effect=row)
+    else:
+        app.delete(SERVICE, CONSUMER)
+    sweeps(app)
+    assert told(app) == [(A, "allowed_not_live"), (A, "")]
+    assert why_over(app) == f"the allow-list lets it in no more ({row or 'not_listed'})."
+
+
+def test_under_observe_nobody_claims_that_a_refused_request_was_let_in() -> None:
+    app = out()
+    app.edit(SERVICE, "@settings", mode="observe")
+    sweeps(app)
+    assert told(app)[1:] == [(endpoint_id(2), "")]
+    assert why_over(app) == "Linkgate only observes its service now, and lets nobody in."
+
+
+def test_while_ec2_is_asked_once_more_nothing_is_over() -> None:
+    app = out()
+    before = app.known(endpoint_id(2))
+    app.ledger.alter(endpoint_id(2), refusal="")  # as who asks again begins
+    assert app.sweeper.sweep("a sweep").services[SERVICE].contradictions
+    after = app.known(endpoint_id(2))
+    assert (told(app), after.contradicted_at) == ([(endpoint_id(2), "allowed_not_live")], before.contradicted_at)
 
 
 def test_what_ec2_accepts_again_is_told_with_who_rejected_it() -> None:

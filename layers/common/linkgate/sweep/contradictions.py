@@ -83,9 +83,12 @@ class Contradictions:
         for one in every:
             how = contradiction(one)
             newer = latest.get(one.connection.account)
-            if how is Contradiction.ALLOWED_NOT_LIVE and newer and newer > one.connection.created:
-                how = None  # the consumer has created it anew
-            if one.before and (how or one.before.contradicted_at):
+            anew = newer is not None and newer > one.connection.created  # by the consumer
+            if how is Contradiction.ALLOWED_NOT_LIVE and anew:
+                how = None
+            if one.before and how is None and not anew and _under_way(one, one.before):
+                found += self._unchanged(one.before)
+            elif one.before and (how or one.before.contradicted_at):
                 found.append(self._finding(one, one.before, how))
         return found
 
@@ -93,6 +96,14 @@ class Contradictions:
     def enforced(self) -> bool:
         """Whether the sweep cuts who is not allowed."""
         return self.settings.mode is Mode.ENFORCE and self.settings.reconcile is Reconcile.ENFORCE
+
+    def _unchanged(self, known: EndpointRecord) -> list[Finding]:
+        """What was found before, if anything was."""
+        if not known.contradicted_at:
+            return []
+        how = Contradiction(known.contradiction) if known.contradiction else None
+        rings = how is not None and self._rings(known, how)
+        return [Finding(known, how, known.contradicted_at, known.contradiction_told, rings=rings)]
 
     def _finding(self, one: Judgment, known: EndpointRecord, how: Contradiction | None) -> Finding:
         if how is None:
@@ -124,7 +135,7 @@ class Contradictions:
         decision = one.decision
         row = decision.row or next((miss.key for miss in decision.near_misses), None)
         if how is None:
-            cause, step = _over(one), ""
+            cause, step = _over(one, known), ""
         elif how is Contradiction.LIVE_NOT_ALLOWED:
             cause, step = self._live(known, decision.reason), self._to_cut(known, decision.reason)
         else:
@@ -203,7 +214,20 @@ def _out(known: EndpointRecord) -> str:
     return f"it had been rejected before the row let it in, and {again}."
 
 
-def _over(one: Judgment) -> str:
+def _under_way(one: Judgment, known: EndpointRecord) -> bool:
+    """Whether Linkgate is about to record it or to ask EC2, and nobody knows yet how that ends."""
+    if one.connection.state.live:
+        return one.decision.reason.ends and not known.status.live
+    return one.decision.acts and one.decision.outcome is Outcome.ACCEPT
+
+
+def _over(one: Judgment, known: EndpointRecord) -> str:
     if one.connection.state.live:
         return "it is live, and allowed."
-    return "it is live no more." if one.decision.reason.ends else "its account has a newer endpoint, which is live."
+    if known.contradiction == Contradiction.LIVE_NOT_ALLOWED:
+        return "it is live no more."
+    if one.decision.outcome is not Outcome.ACCEPT:
+        return f"the allow-list lets it in no more ({one.decision.reason})."
+    if one.decision.mode is Mode.OBSERVE and contradiction(one) is None:
+        return "Linkgate only observes its service now, and lets nobody in."
+    return "its account has a newer endpoint, which is live."
