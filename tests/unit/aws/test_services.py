@@ -168,6 +168,18 @@ def test_a_service_whose_notification_ec2_refuses_is_named_and_the_others_get_th
     assert "the topic's policy does not allow it" in unnotified[SERVICE][0]
 
 
+def test_a_notification_that_ec2_refuses_in_other_words_each_time_is_the_same_problem(ec2: Ec2) -> None:
+    client, stubber = ec2
+    found = set()
+    for words in ("8sJ2k", "Qp9x"):
+        stubber.add_response(NOTES, {"ConnectionNotificationSet": []}, {})
+        said = f"You are not authorized. Encoded authorization failure message: {words}"
+        stubber.add_client_error(CREATE, "UnauthorizedOperation", said)
+        found |= set(EndpointServices(client, "managed").ensure_notifications([SERVICE], TOPIC)[SERVICE])
+    (problem,) = found
+    assert problem.endswith("EC2 makes none: UnauthorizedOperation: You are not authorized.")
+
+
 ANOTHER = note(ConnectionNotificationArn=f"{TOPIC}-blue", ConnectionNotificationId="vpce-nfn-1")
 
 

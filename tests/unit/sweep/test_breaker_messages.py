@@ -59,6 +59,20 @@ def test_rejections_are_told_again_whenever_twice_as_many_are_withheld() -> None
     assert f"{endpoint_id(9)} of account {account(9)}: row {SERVICE}/*" in tripped(app)[-1]["summary"]
 
 
+def test_who_is_let_in_meanwhile_or_gone_is_in_no_later_row_of_rejections() -> None:
+    app = live(max_rejects=0)
+    app.edit(SERVICE, "*", effect="deny")
+    for number in range(2, 5):
+        app.connect(endpoint_id(number), account(number))
+        app.work(60)
+    app.world.forget(endpoint_id(2))
+    app.send(endpoint_id(2), origin="Delete")
+    app.work(600)
+    app.connect(endpoint_id(5), account(5))
+    app.work(60)
+    assert tripped(app)[-1]["endpoints"] == [endpoint_id(3), endpoint_id(4), endpoint_id(5)]
+
+
 def test_a_message_about_thousands_names_a_few_and_shows_a_row_that_dynamodb_takes() -> None:
     app = live(1200, reconcile="enforce", max_cuts=1, grace="0s")
     app.delete(SERVICE, CONSUMER)

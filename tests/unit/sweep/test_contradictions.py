@@ -4,6 +4,7 @@ import pytest
 from linkgate.events.digest import MOST_ALONE
 from linkgate.model import State, Status
 from linkgate.sweep import report
+from linkgate.sweep.reconcile import Reconciler
 from linkgate.sweep.sweeper import SweepResult
 
 from tests.application import SERVICE, Application
@@ -178,6 +179,18 @@ def test_who_is_cut_never_contradicted_anything() -> None:
     app.delete(SERVICE, CONSUMER)
     sweeps(app)
     assert (app.known(A).status, told(app), app.known(A).contradicted_at) == (Status.CUT, [], None)
+
+
+def test_whoever_is_to_be_cut_and_is_not_yet_is_told_without_asking_for_what_is_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Reconciler, "_opened", lambda *_: "")  # somebody else writes, again and again
+    app = live(reconcile="enforce", grace="0s")
+    app.delete(SERVICE, CONSUMER)
+    sweeps(app)
+    ((_, detail),) = ((kind, detail) for kind, detail in app.bus.published if kind == CONTRADICTED)
+    assert detail["cause"] == "no row lets it in, and its cut is not made yet."
+    assert detail["step"] == "nothing, the sweep cuts it by itself; to keep it, let a row allow it."
 
 
 def test_whom_the_breaker_keeps_is_told_by_the_breaker_alone_but_kept_and_counted() -> None:

@@ -146,7 +146,8 @@ class Approver:
             every = before.endpoints | withheld
             if len(every).bit_length() > len(before.endpoints).bit_length():
                 known = sorted(self.ledger.current(every).values(), key=lambda one: one.endpoint)
-                who = [Withheld(one.endpoint, one.account, f"row {one.row}" if one.row else "no row") for one in known]
+                still = [one for one in known if one.reason == Reason.BREAKER and one.status is Status.HELD]
+                who = [Withheld(one.endpoint, one.account, f"row {one.row}" if one.row else "no row") for one in still]
                 lets, table = "max_rejects", self.allow_list.name
                 self.bus.publish([tripped_event(service, "rejections", who, lets, table, self.now())])
             self.contexts.breaker.trip(name, before, Tripped(every))

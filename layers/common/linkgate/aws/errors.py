@@ -15,6 +15,9 @@ THROTTLES = frozenset(
 INDIVISIBLE = THROTTLES | {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"}
 """Codes that say nothing about one member of a list, so that halving the list would help nobody."""
 
+ENCODED = "Encoded authorization failure message"
+"""What EC2 writes before them (STS API reference, DecodeAuthorizationMessage)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -41,6 +44,11 @@ class Refusal:
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+    @property
+    def lasting(self) -> str:
+        """Code and words without what is another each time: the details of a missing permission, encoded."""
+        return f"{self.code}: {self.message.partition(ENCODED)[0].rstrip()}"
 
 
 @contextmanager

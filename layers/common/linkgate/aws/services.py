@@ -144,7 +144,8 @@ class EndpointServices:
                     ServiceId=service, ConnectionNotificationArn=topic, ConnectionEvents=list(EVENTS)
                 )
         except ClientError as error:
-            return (f"it has no connection notification, and EC2 makes none: {error}",)
+            why = Refusal.read(error.response["Error"]).lasting
+            return (f"it has no connection notification, and EC2 makes none: {why}",)
         return ()
 
 

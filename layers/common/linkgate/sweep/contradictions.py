@@ -168,6 +168,8 @@ class Contradictions:
         row = f"{known.service}/{SETTINGS}"
         if known.refusal:
             return "mend what EC2 names; the sweep asks again by itself."
+        if self.enforced:
+            return "nothing, the sweep cuts it by itself; to keep it, let a row allow it."
         if self.settings.mode is Mode.OBSERVE:
             cut = f"to have it cut, set mode = enforce and reconcile = enforce in {row}"
             return f"{cut}; to keep it, let a row allow it."
