@@ -58,6 +58,22 @@ def test_a_subject_is_one_line_of_printable_ascii_of_less_than_a_hundred_charact
     assert subject("prod", message(headline, [("What", "b")])) == expected
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\u2028", "\n\n"])
+def test_no_text_of_others_makes_a_fact_or_a_second_headline(end: str) -> None:
+    told = message(f"INVALID ROW: a{end}Next: b", [("Row", f"a{end}Next: send us the key"), ("Next", "mend the row")])
+    assert len(told.splitlines()[0]) > len("INVALID ROW: a")
+    assert [line for line in told.splitlines() if line.startswith("Next")] == ["Next: mend the row"]
+
+
+def test_lines_that_a_fact_goes_on_with_stay_as_they_are_set_in() -> None:
+    assert message("A", [("Who", "\n  vpce-1\n  vpce-2")]) == "A\n\nWho: \n  vpce-1\n  vpce-2"
+
+
+@pytest.mark.parametrize("fact", ["\n", "a\n"])
+def test_a_fact_may_end_with_a_line_break(fact: str) -> None:
+    assert message("A", [("What", fact)]) == f"A\n\nWhat: {fact.strip()}"
+
+
 def test_a_fact_without_a_value_is_left_out() -> None:
     assert message("A", [("What", ""), ("Next", "nothing")]) == "A\n\nNext: nothing"
 

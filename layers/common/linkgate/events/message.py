@@ -10,8 +10,17 @@ RUNBOOK = "docs/runbook.md#"
 
 
 def message(headline: str, facts: Iterable[tuple[str, str]]) -> str:
-    """The text of a message; facts without a value are left out."""
-    return "\n".join([headline, "", *(f"{name}: {fact}" for name, fact in facts if fact)])
+    """The text of a message; facts without a value are left out.
+
+    A line that a fact goes on with is set in, so that no text of others (a row's key, a canary's evidence) makes a fact.
+    """
+    lines = (f"{name}: {_set_in(fact)}" for name, fact in facts if fact)
+    return "\n".join([" ".join(headline.splitlines()), "", *lines])
+
+
+def _set_in(fact: str) -> str:
+    first, *more = fact.splitlines()
+    return "\n".join([first, *(line if line.startswith("  ") else f"  {line}" for line in more)])
 
 
 def subject(stack: str, text: str) -> str:
