@@ -1,5 +1,7 @@
 """What contradicts the allow-list is told once, counted where it should ring, and told again when it is over."""
 
+from datetime import datetime
+
 import pytest
 from linkgate.events.digest import MOST_ALONE
 from linkgate.model import State, Status
@@ -103,6 +105,18 @@ def test_under_observe_nobody_claims_that_a_refused_request_was_let_in() -> None
     sweeps(app)
     assert told(app)[1:] == [(endpoint_id(2), "")]
     assert why_over(app) == "Linkgate only observes its service now, and lets nobody in."
+
+
+def test_who_was_out_and_is_in_is_told_as_in_since_then_after_the_grace() -> None:
+    app = rejected()
+    app.allow_list.put(SERVICE, CONSUMER, effect="deny")
+    app.world.turn(A, State.AVAILABLE)
+    app.send(A, origin=f"CloudTrail AcceptVpcEndpointConnections {ALICE}")
+    app.work(10)
+    turned = app.world.now
+    sweeps(app)
+    assert told(app) == [(A, "allowed_not_live"), (A, "live_not_allowed")]
+    assert datetime.fromisoformat(app.bus.published[-1][1]["since"]) == turned
 
 
 def test_while_ec2_is_asked_once_more_nothing_is_over() -> None:

@@ -110,7 +110,8 @@ class Contradictions:
             over = contradicted_event(known, None, self._story(one, known, None)) if known.contradiction_told else None
             return Finding(known, None, None, event=over)
         live = how is Contradiction.LIVE_NOT_ALLOWED
-        since = known.contradicted_at or (self.now if live else known.by_hand_at or self.now)
+        before = known.contradicted_at if known.contradiction in ("", how) else None
+        since = before or (self.now if live else known.by_hand_at or self.now)
         patience = A_SWEEP if known.refusal or (live and self.enforced) else timedelta(0)
         patience += self.settings.grace if live else timedelta(0)
         if known.endpoint not in self.withheld and self.now - since < patience:

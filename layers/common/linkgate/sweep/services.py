@@ -83,14 +83,15 @@ class ServiceConfigurator:
         services = {*managed, *missing, *before}
         published, now = self.sets.read(map(problems_name, services)), self.now()
         events, changes = list[Event](), list[tuple[str, frozenset[str], frozenset[str], str]]()
-        for service in sorted(services - found.unknown):
-            name, wrong = problems_name(service), found.misconfigured.get(service, ())
-            last = published.get(name, frozenset())
-            if last != frozenset(wrong):
-                since = self.sets.since([name])
-                began = datetime.fromisoformat(since[name]) if name in since else now
-                events.append(misconfigured_event(service, wrong, last, began, now))
-                changes.append((name, last, frozenset(wrong), began.isoformat()))
+        wrong = {service: found.misconfigured.get(service, ()) for service in sorted(services - found.unknown)}
+        last = {service: published.get(problems_name(service), frozenset()) for service in wrong}
+        changed = [service for service in wrong if last[service] != frozenset(wrong[service])]
+        since = self.sets.since(map(problems_name, changed))
+        for service in changed:
+            name = problems_name(service)
+            began = datetime.fromisoformat(since[name]) if name in since else now
+            events.append(misconfigured_event(service, wrong[service], last[service], began, now))
+            changes.append((name, last[service], frozenset(wrong[service]), began.isoformat()))
         try:
             for some in grouped(events):
                 self.bus.publish(some)
