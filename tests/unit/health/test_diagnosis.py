@@ -172,3 +172,10 @@ def test_who_answered_is_not_blamed(verdicts: list[Verdict], private_dns_state: 
 def test_one_more_verdict_that_is_well_never_makes_it_sicker(verdicts: list[Verdict]) -> None:
     before, after = seen(verdicts), seen([*verdicts, one(Kind.REGIONAL, A)])
     assert after == Diagnosis() or before.cause
+
+
+def test_where_another_port_answers_its_canary_is_in_its_vpc() -> None:
+    silent = spoilt(everything(), "tcp_timeout")
+    assert diagnose(silent, State.AVAILABLE, stranger="canary").cause == "never_verified"
+    some = spoilt(everything(), "tcp_timeout", scheme="https")
+    assert diagnose(some, State.AVAILABLE, stranger="canary").cause == "tcp_timeout"

@@ -214,6 +214,13 @@ def test_what_its_canary_crossed_before_is_in_its_vpc(app: Application) -> None:
     assert (app.known(A).cause, app.known(A).health["by"]) == ("tcp_timeout", OWN_CANARY)
 
 
+def test_another_canary_that_crosses_it_is_kept_in_mind_at_once(app: Application) -> None:
+    walk(app, "11111")
+    app.allow_list.put(SERVICE, f"@canary:{A}", function=FOREIGN)
+    walk(app, "1")
+    assert app.known(A).health["by"] == FOREIGN
+
+
 def test_what_an_older_version_verified_without_saying_by_whom_is_in_its_canarys_vpc(app: Application) -> None:
     walk(app, "11")
     old = {name: value for name, value in app.known(A).health.items() if name != "by"}

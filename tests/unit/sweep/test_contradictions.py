@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import pytest
+from linkgate.aws.errors import Refusal
 from linkgate.events.digest import MOST_ALONE
 from linkgate.model import State, Status
 from linkgate.sweep import report
@@ -201,6 +202,9 @@ def test_whoever_is_to_be_cut_and_is_not_yet_is_told_without_asking_for_what_is_
     monkeypatch.setattr(Reconciler, "_opened", lambda *_: "")  # somebody else writes, again and again
     app = live(reconcile="enforce", grace="0s")
     app.delete(SERVICE, CONSUMER)
+    app.work(60)
+    app.settle()
+    assert told(app) == []  # the next look may cut it
     sweeps(app)
     ((_, detail),) = ((kind, detail) for kind, detail in app.bus.published if kind == CONTRADICTED)
     assert detail["cause"] == "no row lets it in, and its cut is not made yet."
@@ -234,6 +238,31 @@ def test_what_ec2_refuses_for_longer_than_a_sweep_is_told_in_its_words() -> None
     assert told(app) == [(endpoint_id(2), "allowed_not_live")]
     assert "UnauthorizedOperation" in app.bus.published[-1][1]["cause"]
     assert counted(app.settle()) == 0  # the alarm on refusals counts it
+
+
+def test_what_ec2_refuses_is_told_by_no_sweep_that_sees_it_for_the_first_time() -> None:
+    app = live()
+    app.world.forbidden.add(SERVICE)
+    app.connect(endpoint_id(2))
+    app.work(10)
+    app.sweeper.sweep("a sweep")
+    assert (told(app), app.known(endpoint_id(2)).contradicted_at) == ([], app.world.now)
+
+
+def test_a_throttle_contradicts_nothing_however_long_it_lasts() -> None:
+    app = live()
+    app.world.refusals[endpoint_id(2)] = [Refusal("RequestLimitExceeded", "slow down") for _ in range(9999)]
+    app.connect(endpoint_id(2))
+    sweeps(app)
+    assert app.known(endpoint_id(2)).refusal
+    assert told(app) == []
+
+
+def test_under_report_nobody_waits_for_the_next_sweep_to_be_told() -> None:
+    app = live(reconcile="report")
+    app.delete(SERVICE, CONSUMER)
+    app.work(90)
+    assert told(app) == [(A, "live_not_allowed")]
 
 
 def test_many_at_once_are_one_message() -> None:
