@@ -12,7 +12,7 @@ RUNBOOK = "docs/runbook.md#"
 def message(headline: str, facts: Iterable[tuple[str, str]]) -> str:
     """The text of a message; facts without a value are left out.
 
-    A line that a fact goes on with is set in, so that no text of others (a row's key, a canary's evidence) makes a fact.
+    Further lines of a fact are set in, so that no text of others (a row's key, a canary's evidence) makes a fact.
     """
     lines = (f"{name}: {_set_in(fact)}" for name, fact in facts if fact)
     return "\n".join([" ".join(headline.splitlines()), "", *lines])
