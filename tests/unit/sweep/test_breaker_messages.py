@@ -59,6 +59,13 @@ def test_rejections_are_told_again_whenever_twice_as_many_are_withheld() -> None
     assert f"{endpoint_id(9)} of account {account(9)}: row {SERVICE}/*" in tripped(app)[-1]["summary"]
 
 
+def test_a_row_that_has_ended_is_named_with_whose_it_is() -> None:
+    app = live(2, reconcile="enforce", max_cuts=1, grace="0s")
+    app.edit(SERVICE, CONSUMER, effect="allow", expires_at="2020-01-01T00:00:00Z", owner="payments", ticket="OPS-7")
+    sweeps(app)
+    assert f"expired, {SERVICE}/{CONSUMER} (owner payments, ticket OPS-7)" in tripped(app)[-1]["summary"]
+
+
 def test_who_is_let_in_meanwhile_or_gone_is_in_no_later_row_of_rejections() -> None:
     app = live(max_rejects=0)
     app.edit(SERVICE, "*", effect="deny")

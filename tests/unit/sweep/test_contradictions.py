@@ -180,6 +180,17 @@ def test_who_was_left_alone_under_off_is_told_once_somebody_wants_to_know() -> N
     assert (told(app), counted(app.settle())) == ([(A, "live_not_allowed")], 1)
 
 
+def test_the_row_that_has_ended_is_named_with_whose_it_is_and_no_deny_that_is_over() -> None:
+    app = live(reconcile="report")
+    past = "2020-01-01T00:00:00Z"
+    app.allow_list.put(SERVICE, A, effect="deny", expires_at=past, owner="security")
+    app.edit(SERVICE, CONSUMER, effect="allow", expires_at=past, owner="payments", ticket="OPS-7")
+    sweeps(app)
+    ((_, detail),) = ((kind, detail) for kind, detail in app.bus.published if kind == CONTRADICTED)
+    assert (detail["reason"], detail["row"]) == ("expired", f"{SERVICE}/{CONSUMER}")
+    assert (detail["owner"], detail["ticket"]) == ("payments", "OPS-7")
+
+
 def test_a_row_that_is_deleted_and_put_back_within_the_grace_is_not_told() -> None:
     app = live(reconcile="report")
     app.delete(SERVICE, CONSUMER)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time
 
 from linkgate.model import (
-    Budget,
     Connection,
     Decision,
     DecisionContext,
@@ -73,8 +72,7 @@ class Ground:
 
     def rule(self, key: RowKey | None) -> Rule | None:
         """The rule under a key, if it can be read."""
-        row = parse(self.rows[key]) if key and key in self.rows else None
-        return row if isinstance(row, Rule) else None
+        return _rule(key, self.rows)
 
     def row(self, key: RowKey | None = None) -> str:
         """The deciding row, or another, with the people to ask about it."""
@@ -84,14 +82,30 @@ class Ground:
         return f"row {key or self.decision.row}" + (f" ({', '.join(said)})" if said else "")
 
     def nearest(self) -> Rule | None:
-        """The row whose condition decided: the first allow or review that does not hold."""
-        missed = (self.rule(miss.key) for miss in self.decision.near_misses)
-        return next((rule for rule in missed if rule and rule.effect is not Effect.DENY), None)
+        """The row whose condition decided."""
+        return nearest(self.decision, self.rows)
 
     def by_default(self) -> str:
         """That the default rejects it, where it does."""
         rejects = self.decision.outcome is Outcome.REJECT and self.decision.row is None and not self.live
         return f", and default = reject ({self.whence('default')})" if rejects else ""
+
+
+def nearest(decision: Decision, rows: Rows) -> Rule | None:
+    """The row whose condition decided: the first allow or review that does not hold."""
+    missed = (_rule(miss.key, rows) for miss in decision.near_misses)
+    return next((rule for rule in missed if rule and rule.effect is not Effect.DENY), None)
+
+
+def named(decision: Decision, rows: Rows) -> tuple[RowKey | None, Mapping[str, str]]:
+    """The row that decided, or the nearest one where none did, with the people to ask about it."""
+    rule = None if decision.row else nearest(decision, rows)
+    return (rule.key, rule.people) if rule else (decision.row, decision.people)
+
+
+def _rule(key: RowKey | None, rows: Rows) -> Rule | None:
+    row = parse(rows[key]) if key and key in rows else None
+    return row if isinstance(row, Rule) else None
 
 
 def shown(moment: datetime) -> str:
@@ -102,11 +116,6 @@ def shown(moment: datetime) -> str:
 def quoted(text: str) -> str:
     """What somebody else wrote, as far as a sentence has room for it."""
     return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 3]}..."
-
-
-def number(budget: Budget) -> str:
-    """A budget as people write it."""
-    return f"{budget.amount}{'%' * budget.percent}"
 
 
 def _allowed(ground: Ground) -> tuple[str, str]:
@@ -156,7 +165,7 @@ def _breaker(ground: Ground) -> tuple[str, str]:
     service, context = ground.connection.service, replace(ground.context, breaker=False)
     decision = decide(ground.connection, ground.rows, ground.now, context)
     otherwise, _ = replace(ground, decision=decision, context=context).says()
-    most = number(ground.settings.max_rejects)
+    most = ground.settings.max_rejects
     cause = f"{otherwise}; the breaker holds it, since {most} were rejected within the hour (max_rejects)"
     return cause, f"put row {service}/{RELEASE} with endpoints = {ground.connection.endpoint}, or a row that allows it"
 

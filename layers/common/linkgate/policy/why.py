@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from linkgate.model import Connection, Decision, DecisionContext, Outcome, Reconcile, State
 from linkgate.policy.decide import Rows
-from linkgate.policy.grounds import Ground, number, quoted, shown
+from linkgate.policy.grounds import Ground, quoted, shown
 from linkgate.policy.rows import RELEASE, SETTINGS
 
 RECREATE = "the consumer must recreate the endpoint"
@@ -126,7 +126,7 @@ def _live(ground: Ground, answer: Answer) -> str:
         stays = f"reconcile = {settings.reconcile} ({ground.whence('reconcile')})"
         way = f"put reconcile = enforce into row {service}/{SETTINGS}, or reject it by hand, to have it cut"
     elif decision.outcome is Outcome.CUT:
-        stays = f"the breaker keeps it, since more than {number(settings.max_cuts)} cuts within the hour are wanted"
+        stays = f"the breaker keeps it, since more than {settings.max_cuts} cuts within the hour are wanted"
         way = f"put row {service}/{RELEASE} with endpoints = {ground.connection.endpoint} to have it cut"
     else:
         stays, way = "", f"nothing, the sweep cuts it after the grace ({int(settings.grace.total_seconds())} s)"

@@ -14,6 +14,7 @@ from linkgate.events.message import moment
 from linkgate.ledger.items import EndpointRecord, Judgment
 from linkgate.ledger.ledger import Ledger
 from linkgate.model import Contradiction, Mode, Outcome, Reason, Reconcile, ServiceSettings, State
+from linkgate.policy.grounds import named
 from linkgate.policy.rows import SETTINGS
 
 A_SWEEP = timedelta(minutes=4)
@@ -133,15 +134,13 @@ class Contradictions:
     def _story(
         self, one: Judgment, known: EndpointRecord, how: Contradiction | None, since: datetime | None = None
     ) -> Story:
-        decision = one.decision
-        row = decision.row or next((miss.key for miss in decision.near_misses), None)
+        decision, (row, people) = one.decision, named(one.decision, one.rows)
         if how is None:
             cause, step = _over(one, known), ""
         elif how is Contradiction.LIVE_NOT_ALLOWED:
             cause, step = self._live(known, decision.reason), self._to_cut(known, decision.reason)
         else:
             cause, step = _out(known), self._to_accept(known)
-        people = decision.people
         return Story(
             reason=decision.reason,
             row=str(row or ""),

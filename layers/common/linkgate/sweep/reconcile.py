@@ -23,7 +23,8 @@ from linkgate.ledger.breaker import Tripped, cuts_name, spend
 from linkgate.ledger.items import EndpointRecord, Judgment, explained
 from linkgate.ledger.ledger import Ledger
 from linkgate.ledger.table import Write
-from linkgate.model import Budget, Connection, Decision, Mode, Outcome, Reconcile, ServiceSettings, State, Status
+from linkgate.model import Budget, Connection, Mode, Outcome, Reconcile, ServiceSettings, State, Status
+from linkgate.policy.grounds import named
 from linkgate.policy.why import Answer
 from linkgate.retry import SOON, pause
 from linkgate.sweep.cuts import at_once, divided, is_unwanted
@@ -135,7 +136,7 @@ class Reconciler:
         """Keep in mind whose cuts the breaker withholds; publish it, and again when it withholds more."""
         endpoints = frozenset(one.connection.endpoint for one in withheld)
         if endpoints - before.endpoints:
-            who = [Withheld(one.connection.endpoint, one.connection.account, _why(one.decision)) for one in withheld]
+            who = [Withheld(one.connection.endpoint, one.connection.account, _why(one)) for one in withheld]
             lets, table = f"max_cuts = {budget}", self.allow_list.name
             self.bus.publish([tripped_event(service, "cuts", sorted(who), lets, table, self.now())])
         self.contexts.breaker.trip(cuts_name(service), before, Tripped(endpoints, budget))
@@ -199,11 +200,11 @@ class Reconciler:
                 found.look_again(pause(tries))
 
 
-def _why(decision: Decision) -> str:
+def _why(one: Judgment) -> str:
     """Why a connection is to be cut, with the row and whose it is: "denied by vpce-svc-…/333333333333 (owner …)"."""
-    row = decision.row or next((miss.key for miss in decision.near_misses), None)
-    people = (decision.people.get(name, "") for name in ("owner", "ticket"))
-    return f"{decision.reason}, {row_words(str(row), *people) if row else 'no row'}"
+    row, people = named(one.decision, one.rows)
+    whose = (people.get(name, "") for name in ("owner", "ticket"))
+    return f"{one.decision.reason}, {row_words(str(row), *whose) if row else 'no row'}"
 
 
 def _due(one: Judgment, known: EndpointRecord, grace: timedelta, now: datetime) -> bool:
