@@ -18,7 +18,7 @@ from linkgate.model import RowKey, State, Status
 from linkgate.sweep import expiring, lease, services, validator
 
 from tests.application import SERVICE, Application
-from tests.world import CONSUMER, OTHER, endpoint_id
+from tests.world import CONSUMER, OTHER, endpoint_id, service_id
 
 A, B, C = endpoint_id(1), endpoint_id(2), endpoint_id(3)
 GONE = object()
@@ -47,6 +47,7 @@ VALUES: dict[str, list[object]] = {
         {"private_seen_at": Decimal(1)},
         {"cause": Decimal(7)},
         {"failing_since": "once"},
+        {"looked_at": "once"},
     ],
     "decision": [Decimal(7)],
     "account": [None],
@@ -319,3 +320,16 @@ def test_rows_whose_keys_are_damaged_block_by_their_text(app: Application) -> No
         MEMBERS: "damaged",
     }
     assert app.sweeper.comparer.contexts.states([SERVICE])[SERVICE].unmatched == (RowKey("", '"damaged"'),)
+
+
+def test_a_time_that_cannot_be_read_of_one_service_keeps_no_other_from_being_told(app: Application) -> None:
+    app.world.offer(service_id(2))
+    app.world.services[SERVICE].acceptance_required = False
+    app.settle()
+    app.ledger.store.items[ItemKey(services.problems_name(SERVICE))]["since"] = "once"
+    app.world.services[service_id(2)].acceptance_required = False
+    app.world.services[SERVICE].state = "Deleting"
+    app.bus.published.clear()
+    assert app.settle().failed == {}
+    told = [detail["service_id"] for kind, detail in app.bus.published if kind == "Endpoint Service Misconfigured"]
+    assert told == [SERVICE, service_id(2)]

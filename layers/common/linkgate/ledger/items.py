@@ -386,7 +386,7 @@ def _is_health(value: object) -> bool:
     """Of what patrol keeps, that by which it goes in the next round."""
     if not isinstance(value, Mapping):
         return False
-    times = (value.get(name, "") for name in ("checked_at", "private_seen_at", "failing_since"))
+    times = (value.get(name, "") for name in ("checked_at", "looked_at", "private_seen_at", "failing_since"))
     return _is_text(value.get("cause", "")) and all(map(_is_moment, times))
 
 

@@ -5,12 +5,14 @@ A set is an item of its own, so that one conditional update adds a member, also 
 
 import json
 from collections.abc import Iterable, Mapping, Set
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from linkgate.errors import Damaged
 from linkgate.ledger.table import ItemKey, LedgerTable, Write
 from linkgate.model import RowKey
-from linkgate.policy.attributes import shown
+from linkgate.policy.attributes import shown, time
 
 MEMBERS, SINCE = "members", "since"
 
@@ -70,10 +72,14 @@ class NamedSets:
         anew = Write(ItemKey(name), values={MEMBERS: members}) if members else Write(ItemKey(name), forget=[MEMBERS])
         self._store.write(anew)
 
-    def since(self, names: Iterable[str]) -> dict[str, str]:
-        """Since when some sets are not empty, in ISO 8601, of those that `keep` was told it of."""
-        items = self._store.read(ItemKey(name) for name in names)
-        return {item["endpoint_id"]: str(item[SINCE]) for item in items if item.get(SINCE) and members(item)}
+    def since(self, names: Iterable[str]) -> dict[str, datetime]:
+        """Since when some sets are not empty, of those that `keep` was told it of and that say it readably."""
+        found = dict[str, datetime]()
+        for item in self._store.read(ItemKey(name) for name in names):
+            if members(item):
+                with suppress(ValueError, OverflowError):
+                    found[item["endpoint_id"]] = time(str(item.get(SINCE, "")))
+        return found
 
     def keep(self, name: str, before: frozenset[str], members: frozenset[str], since: str = "") -> None:
         """Make a set that was `before` hold these members and no others, and keep `since` when it is not empty."""

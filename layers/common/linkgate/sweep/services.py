@@ -89,7 +89,7 @@ class ServiceConfigurator:
         since = self.sets.since(map(problems_name, changed))
         for service in changed:
             name = problems_name(service)
-            began = datetime.fromisoformat(since[name]) if name in since else now
+            began = since.get(name, now)
             events.append(misconfigured_event(service, wrong[service], last[service], began, now))
             changes.append((name, last[service], frozenset(wrong[service]), began.isoformat()))
         try:
