@@ -1,5 +1,6 @@
 """What contradicts the allow-list is told once, counted where it should ring, and told again when it is over."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -302,3 +303,15 @@ def test_settings_that_cannot_be_read_end_nothing() -> None:
     app.edit(SERVICE, "@settings", mode="enforced")
     sweeps(app)
     assert (told(app), app.known(A).contradiction) == ([(A, "allowed_not_live")], "allowed_not_live")
+
+
+def test_each_services_contradictions_are_a_metric_of_whole_sweeps_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = list[tuple[str, ...]]()
+    monkeypatch.setattr(report.metrics, "emit", lambda stack, counts, service="": written.append((*counts, service)))
+    app = live(reconcile="off")
+    app.edit(SERVICE, CONSUMER, effect="deny")
+    result = sweeps(app).settle()
+    report.emit(replace(result, whole=False), "linkgate")
+    assert ("Contradictions", SERVICE) not in written
+    report.emit(result, "linkgate")
+    assert ("Contradictions", SERVICE) in written
