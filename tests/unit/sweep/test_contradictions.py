@@ -307,7 +307,7 @@ def test_settings_that_cannot_be_read_end_nothing() -> None:
 
 def test_each_services_contradictions_are_a_metric_of_whole_sweeps_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     written = list[tuple[str, ...]]()
-    monkeypatch.setattr(report.metrics, "emit", lambda stack, counts, service="": written.append((*counts, service)))
+    monkeypatch.setattr("linkgate.metrics.emit", lambda stack, counts, service="": written.append((*counts, service)))
     app = live(reconcile="off")
     app.edit(SERVICE, CONSUMER, effect="deny")
     result = sweeps(app).settle()
