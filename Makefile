@@ -14,36 +14,36 @@ help: ## list these targets
 demo: setup ## watch the whole story on this machine (KEEP=1 leaves it up)
 	@$(LAB)/python -m lab demo $(if $(KEEP),--keep)
 
-lab: setup ## a local AWS with both stacks deployed, until Ctrl-C (PORT=4566, SECOND=1)
+lab: setup ## a local AWS with both stacks until Ctrl-C (PORT=4566 SECOND=1)
 	@$(LAB)/python -m lab up $(if $(PORT),--port $(PORT)) $(if $(SECOND),--second)
 
-lab-shell: setup ## a shell inside a VPC of the running lab (VPC=consumer, consumer2 or provider)
+lab-shell: setup ## a shell in a VPC of the lab (VPC=consumer|consumer2|provider)
 	@$(LAB)/python -m lab shell $(or $(VPC),consumer)
 
-lab-fault: setup ## the faults of the running lab; FAULT=name puts one in force, REPAIR=1 ends it
+lab-fault: setup ## list the lab's faults; FAULT=name makes one, REPAIR=1 ends it
 	@$(LAB)/python -m lab fault $(FAULT) $(if $(REPAIR),--repair)
 
 test: setup-dev ## every test: unit, infrastructure, integration in the lab
 	@$(LAB)/python -m pytest
 
-mutants: setup-dev ## break the policy in every way there is: each mutant fails a test, or is listed (half an hour)
+mutants: setup-dev ## break the policy in every way; tests must notice (30 minutes)
 	@$(LAB)/python -m tests.mutants
 
-prove: setup-dev ## what takes minutes: figures of run, sweep, storm, flood, network, probe, plan; pairs of faults; random tables; slow tests
+prove: setup-dev ## what takes minutes: measurements, random tables, slow tests
 	@export PYTHONPATH=.:layers/common:layers/prober:cli; for what in run sweep storm flood network probe command plan; do echo "$$what"; $(LAB)/python -m bench.$$what; done
 	@CANARY_PAIRS=all $(LAB)/python -m pytest -n0 -q -s tests/integration/test_canary.py
 	@HYPOTHESIS_PROFILE=prove $(LAB)/python -m pytest -q -m hypothesis tests/unit
 	@$(LAB)/python -m pytest -q -m slow
 
-verify-aws: setup-dev ## ask a real account what only AWS can tell: docs/verify-on-aws.md (DRY=1, YES=1, ONLY="names", SECOND=profile)
+verify-aws: setup-dev ## ask a real account (DRY=1, YES=1, ONLY=names, SECOND=profile)
 	@PYTHONPATH=.:layers/common $(LAB)/python -m tests.e2e $(if $(DRY),--dry-run) $(if $(YES),--yes) \
 	  $(if $(ONLY),--only $(ONLY)) $(if $(SECOND),--second-profile $(SECOND))
 
-preflight: setup-dev ## what would keep a stack from being deployed, before anything is made (STACK=linkgate, CANARY=1, RUNTIME=python3.13)
+preflight: setup-dev ## what would stop a deployment (STACK, CANARY=1, RUNTIME=name)
 	@PYTHONPATH=.:layers/common $(LAB)/python -m tests.e2e.preflight $(STACK) $(if $(CANARY),--canary) \
 	  $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(ALLOW_LIST),--allow-list $(ALLOW_LIST)) $(if $(LEDGER),--ledger $(LEDGER))
 
-check: setup-dev .venv/check/ready ## ruff, strict mypy, import-linter, bandit; cfn-lint, sam validate, checkov
+check: setup-dev .venv/check/ready ## ruff, mypy, import-linter, bandit, cfn-lint, sam, checkov
 	@$(MAKE) -s --no-print-directory -j2 check-code check-templates
 	@echo ok
 
@@ -61,10 +61,10 @@ check-templates:
 	@$(LAB)/python -m tests.infrastructure.plain template.yaml >.venv/check/template.json
 	@said=$$($(CHECK)/checkov --file .venv/check/template.json stacks/*.yaml 2>&1) || { echo "$$said"; exit 1; }
 
-screens: setup-dev ## the pictures of docs/cli.md, made anew from the lab (a minute)
+screens: setup-dev ## make the pictures of docs/cli.md anew from the lab (a minute)
 	@PYTHONPATH=.:layers/common:layers/prober:cli $(LAB)/python -m bench.screens
 
-lock: ## renew the lock files in requirements/ and layers/common/ (needs uv)
+lock: ## renew the lock files (needs uv)
 	@for name in requirements/check requirements/dev requirements/lab requirements/sam layers/common/requirements; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 	    $$([ $$name != requirements/lab ] || echo --constraints requirements/dev.txt) \
