@@ -24,7 +24,10 @@ CIDRS = {"namespaces": "10.0.0.0/8", "loopback": "127.0.0.0/8"}
 """Where the canary may find endpoints."""
 PRIVATE_NAME = "hello.example.com"
 BUILDS = "LAB_BUILDS"
-"""The variable that names a folder in which labs side by side find what one of them has built, which takes seconds."""
+"""The variable that names a folder in which labs side by side find what one of them has built, which takes seconds.
+
+It is for one run: what lies there is not built again when the code changes.
+"""
 CONSUMERS = ("222222222222", "333333333333")
 """Accounts that may ask for a connection, beside the provider's own."""
 
@@ -162,13 +165,15 @@ def _build(lab: LabProcess, template: Path) -> Path:
     """The template that is to be deployed, with its code built beside it, unless another lab did that."""
     built = _built(lab, template)
     arguments = ("build", "--template-file", str(template), "--build-dir", str(built.parent))
-    if BUILDS not in os.environ:
+    if not os.environ.get(BUILDS):
         _sam(lab, PROVIDER_ACCOUNT, *arguments)
         return built
-    with (built.parent.parent / f"{template.stem}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not built.exists():
+    with (built.parent.parent / f"{template.stem}.built").open("a+") as done:
+        fcntl.flock(done, fcntl.LOCK_EX)
+        done.seek(0)
+        if not done.read():  # written last: the template of a build that was killed may lie there too
             _sam(lab, PROVIDER_ACCOUNT, *arguments)
+            done.write("built\n")
     return built
 
 
