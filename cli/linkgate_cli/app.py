@@ -139,5 +139,6 @@ def main() -> NoReturn:
 
 
 def _end(sentence: str, code: int) -> NoReturn:
-    print(f"linkgate: {sentence}", file=sys.stderr)
+    seen = "".join(one if one.isprintable() else " " for one in sentence)  # it may quote a row, or AWS
+    print(f"linkgate: {seen}", file=sys.stderr)
     sys.exit(code)

@@ -1,7 +1,8 @@
 """What a command shows: text and tables for people, JSON for programs.
 
-Texts of others (reasons, tags, notes, AWS's words) pass through `clean`, so that none of them can move the cursor or
-colour the screen. What is coloured is also said in words; NO_COLOR and pipes are rich's own business.
+Texts of others (reasons, tags, notes, AWS's words) cannot move the cursor or colour the screen: a `Screen` shows
+nothing of them that is not printable. `clean` makes one line of them as well. What is coloured is also said in words;
+NO_COLOR and pipes are rich's own business.
 """
 
 import json
@@ -11,24 +12,38 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 VERSION = 1
 """Of all JSON documents: a new one only where a name goes away or means something else."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+")
+_HIDDEN = re.compile(rf"(?!\n){_CONTROL.pattern.removesuffix('+')}")
 GOOD, BAD, WARN, DIM = "green", "bold red", "yellow", "dim"
 
 
+class Screen(Console):
+    """A console on which nothing in a text is markup, nor a command to the terminal."""
+
+    def __init__(self, stderr: bool = False) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False, stderr=stderr)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of what is shown; those that steer the terminal are rich's own."""
+        for one in super().render(renderable, options):
+            yield one if one.is_control else one._replace(text=visible(one.text))
+
+
 def console() -> Console:
-    """Standard output; nothing in a text is markup."""
-    return Console(markup=False, highlight=False, emoji=False)
+    """Standard output."""
+    return Screen()
 
 
 def notes() -> Console:
     """Standard error: for what accompanies an answer, so that pipes carry the answer alone."""
-    return Console(markup=False, highlight=False, emoji=False, stderr=True)
+    return Screen(stderr=True)
 
 
 def say_json(kind: str, body: Mapping[str, Any]) -> None:
@@ -36,8 +51,13 @@ def say_json(kind: str, body: Mapping[str, Any]) -> None:
     print(json.dumps({"linkgate": kind, "version": VERSION, **body}, indent=2, default=_plain))
 
 
+def visible(text: str) -> str:
+    """A text of others without what is not to be seen, but for the ends of its lines."""
+    return _HIDDEN.sub(" ", text)
+
+
 def clean(text: object) -> str:
-    """A text of others on one line, without what is not to be seen."""
+    """The same on one line."""
     return _CONTROL.sub(" ", str(text)).strip()
 
 

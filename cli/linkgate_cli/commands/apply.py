@@ -4,16 +4,14 @@ from typing import Annotated
 
 import typer
 
-from linkgate_cli.options import Confirm, Yes
+from linkgate_cli.options import Confirm, File, Prune, Yes
 from linkgate_cli.session import Session
 
 
 def command(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="[FILE]", help="A file of rows.", show_default=True)] = "rows.yaml",
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Rows of its services that the file does not have go.")
-    ] = False,
+    file: File = "rows.yaml",
+    prune: Prune = False,
     plan: Annotated[
         str,
         typer.Option(metavar="PLAN.JSON", help="Do what this plan showed (plan --output json), or nothing."),

@@ -5,15 +5,14 @@ from typing import Annotated
 import typer
 
 from linkgate_cli.filing import planned
+from linkgate_cli.options import File, Prune
 from linkgate_cli.session import Session
 
 
 def command(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="[FILE]", help="A file of rows.", show_default=True)] = "rows.yaml",
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Rows of its services that the file does not have go.")
-    ] = False,
+    file: File = "rows.yaml",
+    prune: Prune = False,
     since: Annotated[
         str, typer.Option(metavar="30d", help="Also on the requests of that time, as the ledger has them.")
     ] = "",

@@ -20,7 +20,7 @@ from linkgate_cli.condition import health
 from linkgate_cli.consumer import Case, message
 from linkgate_cli.explanation import Told, tell
 from linkgate_cli.failures import Failure
-from linkgate_cli.output import DIM, age, clean, console, say_json, table
+from linkgate_cli.output import DIM, age, clean, console, say_json, table, visible
 from linkgate_cli.overview import Overview, look
 from linkgate_cli.session import Session
 from linkgate_cli.subjects import ENDPOINT, subject
@@ -63,7 +63,7 @@ def command(
     elif not found:
         _nobody(session, overview, consumer.strip())
     elif for_consumer:
-        print("\n\n".join(message(one.case, overview.now) for one in found))
+        print(visible("\n\n".join(message(one.case, overview.now) for one in found)))
     else:
         screen = console()
         for number, one in enumerate(found):

@@ -11,7 +11,8 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from linkgate_cli.app import COMMANDS
+from linkgate_cli.app import COMMANDS, _end
+from linkgate_cli.failures import ERROR
 
 from tests.command import LINKGATE, ROOT, Command
 
@@ -140,3 +141,9 @@ def test_each_command_says_in_one_sentence_what_it_was_given_wrongly(linkgate: C
     if name != "test":  # which asks nothing of AWS
         assert "The config profile (nobody) could not be found" in linkgate.fails(*call, "--profile", "nobody")
         assert "no AWS credentials are found" in linkgate.fails(*call, "--region", "eu-west-1")
+
+
+def test_the_sentence_of_an_error_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        _end("row \x1b]0;x\x07 is\nnone", ERROR)
+    assert capsys.readouterr().err == "linkgate: row  ]0;x  is none\n"
