@@ -5,6 +5,7 @@ import operator
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
@@ -19,6 +20,32 @@ PAGE_BYTES = 1_000_000
 KEYS = ("endpoint_id", "entry", "service", "consumer")
 """The attributes of the keys of both tables, hash before range."""
 NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
+
+
+Answer = Callable[[Message, bytes], tuple[int, bytes, str]]
+"""From a request's headers and body to status, body and content type."""
+
+
+def served(answer: Answer) -> tuple[str, Callable[[], None]]:
+    """The URL at which such answers are given over HTTP, and how to end that."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            status, said, kind = answer(self.headers, self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}", server.shutdown
 
 
 class Aws:
@@ -47,27 +74,11 @@ class Aws:
 
     def serve(self) -> tuple[str, Callable[[], None]]:
         """The URL to point clients at, and how to end it."""
-        aws = self
+        return served(self._answer)
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                target = self.headers.get("X-Amz-Target", "")
-                answer, kind = aws._json(target, json.loads(body)) if target else aws._xml(parse_qs(body.decode()))
-                self.send_response(200)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{server.server_port}", server.shutdown
+    def _answer(self, headers: Message, body: bytes) -> tuple[int, bytes, str]:
+        target = headers.get("X-Amz-Target", "")
+        return 200, *(self._json(target, json.loads(body)) if target else self._xml(parse_qs(body.decode())))
 
     def _json(self, target: str, asked: Mapping[str, Any]) -> tuple[bytes, str]:
         operation = target.rpartition(".")[2]

@@ -10,12 +10,10 @@ import resource
 import statistics
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +22,13 @@ from linkgate.ledger.items import VERSION, stamp
 from linkgate.model import State, Status
 from linkgate_cli.index import SHOWN as ATTRIBUTES
 
-from bench.aws import pages
+from bench.aws import pages, served
 from lab.harness.deploy import client
 from lab.harness.process import PROVIDER_ACCOUNT, REGION, LabProcess
 from tests.command import Command
 
 STARTS, SHOWN = 9, 5
+JSON = "application/x-amz-json-1.0"
 PAGE_SECONDS = 0.03
 """What DynamoDB takes for a page of 1 MB, with the network: an assumption, in the range of what people report."""
 BALANCER = f"arn:aws:elasticloadbalancing:{REGION}:{PROVIDER_ACCOUNT}:loadbalancer/net/web/0123456789abcdef"
@@ -145,18 +144,19 @@ class Index:
         self.pages = sum(map(len, self._pages.values()))
         self._lab = lab.environment()["AWS_ENDPOINT_URL"]
 
-    def answer(self, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+    def answer(self, headers: Message, body: bytes) -> tuple[int, bytes, str]:
+        """An `Answer` to `served`."""
         asked = json.loads(body)
         condition = asked.get("KeyConditionExpression", "")
         if "IndexName" not in asked or (sign := condition[-len("< :closed")]) not in self._pages:
             passed = {name: value for name, value in headers.items() if name.lower() != "content-length"}
             said = urllib3.request("POST", self._lab, body=body, headers=passed)
-            return said.status, said.data
+            return said.status, said.data, JSON
         time.sleep(PAGE_SECONDS)
         number = int(asked.get("ExclusiveStartKey", {}).get("endpoint_id", {}).get("S", "0"))
         found = self._pages[sign]
         more = {"LastEvaluatedKey": {"endpoint_id": {"S": str(number + 1)}}} if number + 1 < len(found) else {}
-        return 200, json.dumps({"Items": found[number], **more}).encode()
+        return 200, json.dumps({"Items": found[number], **more}).encode(), JSON
 
 
 def _cut(page: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -164,39 +164,14 @@ def _cut(page: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in item.items() if name in kept} for item in page]
 
 
-@contextmanager
-def served(index: Index) -> Iterator[str]:
-    """The URL at which an index answers."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            status, answer = index.answer(self.headers, self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(status)
-            self.send_header("Content-Type", "application/x-amz-json-1.0")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-
-
 def measure(connections: int) -> dict[str, Any]:
     """Figures: medians in seconds."""
     with LabProcess(plane="loopback") as lab, tempfile.TemporaryDirectory() as home:
         index = Index(fill(lab, connections), lab)
         slow = Command(Path(home), lab.environment())
-        with served(index) as url:
-            command = Command(Path(home), {**lab.environment(), "AWS_ENDPOINT_URL_DYNAMODB": url})
+        url, end = served(index.answer)
+        command = Command(Path(home), {**lab.environment(), "AWS_ENDPOINT_URL_DYNAMODB": url})
+        try:
             seen, known = (one.run("--output", "json").json | {"at": ""} for one in (command, slow))
             assert seen == known, "the prepared pages say something else than the lab"
             return {
@@ -207,6 +182,8 @@ def measure(connections: int) -> dict[str, Any]:
                 "pages": index.pages,
                 "status_lab": seconds("status", times=1, command=slow),
             }
+        finally:
+            end()
 
 
 if __name__ == "__main__":

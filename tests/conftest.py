@@ -10,8 +10,10 @@ import pytest
 # ministack makes a key as soon as it is imported, in a folder that nobody removes unless it is told another.
 _state = tempfile.TemporaryDirectory()
 os.environ.setdefault("STATE_DIR", _state.name)
-_builds = tempfile.TemporaryDirectory()
-os.environ.setdefault("LAB_BUILDS", _builds.name)  # lab.harness.deploy.BUILDS: the workers inherit it
+# What labs have built of this code (lab.harness.deploy.BUILDS), in a folder for the workers of this run alone.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _builds = tempfile.TemporaryDirectory()
+    os.environ["LAB_BUILDS"] = _builds.name
 
 LONGEST = (
     "flood",
