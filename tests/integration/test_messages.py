@@ -166,7 +166,7 @@ def test_a_service_that_lets_everybody_in_is_told_with_the_command_that_shuts_it
     assert over.fact("It lasted")
 
 
-def test_text_with_quotes_backslashes_and_newlines_arrives_as_it_is(
+def test_text_with_quotes_and_backslashes_arrives_as_it_is_and_its_further_lines_set_in(
     provider: Provider, deployed: Deployed, mailbox: Mailbox
 ) -> None:
     hard, ends = 'say "no" \\ or\n{"a": <b>}', (datetime.now(UTC) + timedelta(days=3)).isoformat()
@@ -180,5 +180,6 @@ def test_text_with_quotes_backslashes_and_newlines_arrives_as_it_is(
         provider.delete_row(malformed)
         provider.delete_row(expiring)
     assert f"\nWhat: effect is {json.dumps(hard)}: expected allow, deny or review\n" in wrong.text
-    assert f"(allow, owner {hard})\n" in soon.text
+    set_in = hard.replace("\n", "\n  ")  # so that no line of a row reads as a fact of the message
+    assert f"(allow, owner {set_in})\n" in soon.text
     assert wrong.subject == f"[linkgate] INVALID ROW: {deployed.service}/{malformed} cannot be read"
