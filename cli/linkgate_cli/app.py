@@ -122,7 +122,7 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         sys.stderr.close()  # `linkgate | head`: nobody reads on, and Python would say so
-        sys.exit(0)
+        sys.exit(ERROR)  # what was to be done after it was shown is not done
     except (KeyboardInterrupt, typer.Abort):
         _end("interrupted", INTERRUPTED)
     except TyperException as error:  # wrong words on the command line

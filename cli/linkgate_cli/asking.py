@@ -14,9 +14,14 @@ def agree(question: str, already: bool = False) -> bool:
 
 
 def typed(question: str, wanted: str, already: str = "") -> bool:
-    """Whether somebody types an id; `already` (--confirm ID) is what was given. Failure where nobody can be asked."""
+    """Whether somebody types an id; `already` (--confirm ID) is what was given.
+
+    Failure where that is another one, or nobody can be asked.
+    """
+    if already and already != wanted:
+        raise Failure(f"--confirm is {already!r}: expected {wanted!r}; nothing was written")
     if already:
-        return already == wanted
+        return True
     _require_somebody(f"--confirm {wanted}")
     return _asked(f"{question}\nType {wanted} to do it: ") == wanted
 

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from linkgate.aws.connections import Connections
 from linkgate.ledger.ledger import Ledger
-from linkgate.model import Effect, RowKey
+from linkgate.model import Effect, Reason, RowKey, Rule
 from linkgate.policy import attributes
-from linkgate.policy.rows import Item, ReleaseRow, parse
+from linkgate.policy.rows import PEOPLE, Item, ReleaseRow, parse
 
 from linkgate_cli import keys
 from linkgate_cli.failures import Failure
@@ -59,10 +59,19 @@ def given(
     return {name: text for name, text in texts.items() if text} | ({} if limit is None else {"limit": Decimal(limit)})
 
 
-def row(key: RowKey, before: Item | None, effect: Effect, values: Mapping[str, object]) -> Item:
-    """The new row: options over what a row of the same effect says already; one of another effect is replaced."""
+def row(key: RowKey, before: Item | None, effect: Effect, values: Mapping[str, object], now: datetime) -> Item:
+    """The new row: options over what a row of the same effect says already; one of another effect is replaced.
+
+    Of a deny only what is for people stays: a condition that nobody gives now (a date, a Region) would narrow it.
+    Failure where an allow would keep an end that is over, and so let nobody in.
+    """
     kept = dict(before) if before and str(before.get("effect", "")).strip().lower() == effect else {}
+    if effect is Effect.DENY:
+        kept = {name: kept[name] for name in PEOPLE if name in kept}
     made = {**kept, "service": key.service, "consumer": key.consumer, "effect": str(effect), **values}
+    read = parse(made)
+    if isinstance(read, Rule) and read.out_of_date(now) is Reason.EXPIRED and "expires_at" not in values:
+        raise Failure(f"row {key} ended at {made['expires_at']}: give --until or --for, or linkgate remove it first")
     return before if before and same({**before, "effect": str(effect)}, made) else made
 
 

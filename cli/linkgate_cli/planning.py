@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from linkgate.approve.context import ContextReader, age
 from linkgate.ledger.items import recalled
@@ -61,7 +62,7 @@ class PastRequest:
     after: Decision
 
 
-@dataclass(slots=True)
+@dataclass
 class Plan:
     """What an edit does. `digest` is that of the table it was made for: another table needs another plan."""
 
@@ -85,6 +86,11 @@ class Plan:
         """A digest of what is written and deleted: of another edit another one."""
         text = json.dumps([[*row.key, written(row.after)] for row in self.rows])
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def removed(self) -> frozenset[RowKey]:
+        """The rows that go."""
+        return frozenset(row.key for row in self.rows if row.kind == "remove")
 
     @property
     def cuts(self) -> list[Change]:

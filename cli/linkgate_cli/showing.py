@@ -55,8 +55,7 @@ def why(change: Change, plan: Plan) -> str:
     one = outlook.judgment
     said, _ = Ground(one.connection, one.decision, one.rows, plan.now, one.context).says()
     line = f" (line {change.line})" if change.line else ""
-    edited = next((row for row in plan.rows if row.key == change.row), None)
-    cause = f"; row {edited.key} goes" if edited and edited.kind == "remove" else ""
+    cause = f"; row {change.row} goes" if change.row in plan.removed else ""
     return clean(said) + line + cause + _aside(outlook)
 
 
@@ -207,6 +206,9 @@ def markdown(plan: Plan, flows: Flows) -> str:
             cells = (what, f"`{one.connection.endpoint}`", one.connection.account, _cell(why(one, plan)), now)
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
+    if plan.anyway:
+        lines += [f"- without this edit just the same: {_anyway(one, plan)}" for one in _most(plan.anyway)]
+        lines.append("")
     if plan.rows:
         lines += ["<details><summary>rows</summary>", "", "```diff"]
         lines += [f"{SIGNS[row.kind].replace('~', '!')} {_row(row).replace('```', '')}" for row in plan.rows[:MOST]]
@@ -215,11 +217,16 @@ def markdown(plan: Plan, flows: Flows) -> str:
         lines += ["```", "", "</details>", ""]
     if plan.past:
         lines += [*(f"- past: {_cell(sentence)}" for sentence in list(past_groups(plan.past))[:MOST]), ""]
+    lines += [f"- left alone, damaged in the ledger: `{one}`: {_cell(said)}" for one, said in plan.unreadable.items()]
     lines += [f"- in vain: {_cell(note)}" for note in plan.notes[:MOST]]
     lines += [f"- test: {_cell(sentence)}" for sentence in plan.failed_tests]
     if plan.tests:
         lines.append(f"Tests: {plan.tests - len(plan.failed_tests)} of {plan.tests} hold.")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _anyway(one: Change, plan: Plan) -> str:
+    return f"{verb(one.after)} `{one.connection.endpoint}` of {one.connection.account}: {_cell(why(one, plan))}"
 
 
 def _cell(text: str) -> str:

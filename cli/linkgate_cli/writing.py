@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from linkgate.aws.calls import parts
 from linkgate.aws.dynamodb import TRIES, conflicting
 from linkgate.model import Effect, RowKey, Rule
@@ -49,7 +49,9 @@ class Writer:
                 done += len(some)
                 wrote(done)
         except KeyboardInterrupt:
-            raise Failure(f"interrupted: {_left(done, len(ordered))}", INTERRUPTED) from None
+            raise Failure(f"interrupted: {_left(done, len(ordered), under_way=True)}", INTERRUPTED) from None
+        except BotoCoreError as error:  # no answer came, such as to a call that timed out
+            raise Failure(f"{failure_of(error)}; {_left(done, len(ordered), under_way=True)}") from error
         except ClientError as error:
             if not done:
                 raise
@@ -120,7 +122,13 @@ def _culprits(error: ClientError, changes: Sequence[RowChange]) -> str:
     return f"row {change.key}: {why.get('Message') or why.get('Code')}"
 
 
-def _left(done: int, total: int) -> str:
+def _left(done: int, total: int, under_way: bool = False) -> str:
+    """What is written; of a call `under_way` nobody knows whether DynamoDB still makes it."""
+    many = min(PER_CALL, total - done)
+    perhaps = f"; {many} row{'s were' if many > 1 else ' was'} under way" if under_way and many else ""
     if not done:
-        return "nothing was written: plan again"
-    return f"{done} of {total} rows are written, each of them whole; run it again to write the rest"
+        return f"nothing was written{' for certain' if perhaps else ''}{perhaps}: plan again"
+    return (
+        f"{done} of {total} rows are written, each of them whole{perhaps}; run it again to write the rest, "
+        "without --plan, since the table is another one now"
+    )

@@ -52,4 +52,4 @@ def command(
     people = {"reason": reason, "ticket": ticket, "owner": owner}
     values = given(session.now, limit, regions, start, until, span, people)
     key = key_of(session, consumer, service)
-    edit_one(session, key, lambda before: row(key, before, Effect.ALLOW, values), Consent(yes, confirm))
+    edit_one(session, key, lambda before: row(key, before, Effect.ALLOW, values, session.now), Consent(yes, confirm))

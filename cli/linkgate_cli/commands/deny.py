@@ -29,7 +29,8 @@ def command(
 ) -> None:
     """Keep a consumer out: one row, after its effect was shown.
 
-    A deny goes before every allow. Without --now, live connections follow the service's `reconcile`.
+    A deny goes before every allow. Without --now, live connections follow the service's `reconcile`. Of an earlier deny
+    only reason, ticket, owner and note stay.
 
     Example: linkgate deny vpce-0123456789abcdef0 --reason "key leaked" --now
     """
@@ -44,4 +45,4 @@ def command(
     people = {"reason": reason, "ticket": ticket, "owner": owner}
     values = given(session.now, None, regions, start, until, span, people) | ({"cut": "now"} if now else {})
     key = key_of(session, consumer, service)
-    edit_one(session, key, lambda before: row(key, before, Effect.DENY, values), Consent(yes, confirm))
+    edit_one(session, key, lambda before: row(key, before, Effect.DENY, values, session.now), Consent(yes, confirm))

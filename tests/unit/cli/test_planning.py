@@ -163,6 +163,15 @@ def test_texts_of_others_stay_text_in_a_comment(app: Application) -> None:
     assert len(re.findall(r"(?<!\\)\|", row)) == 6
 
 
+def test_a_comment_says_what_happens_anyway_and_who_is_left_alone(app: Application) -> None:
+    app.delete(SERVICE, CONSUMER)
+    made = edited(app, {RowKey(SERVICE, "777777777777"): _row("777777777777")})
+    made.unreadable = {WAITS: "status is 'odd'"}
+    comment = markdown(made, {})
+    assert re.search(f"\n- without this edit just the same: cut `{LIVE}` of {CONSUMER}: .*no row", comment), comment
+    assert f"\n- left alone, damaged in the ledger: `{WAITS}`: status is 'odd'\n" in comment
+
+
 def test_the_same_edit_has_the_same_digest_and_another_one_another(app: Application) -> None:
     one, same, other = edited(app, {KEY: None}), edited(app, {KEY: None}), edited(app, {KEY: _row(CONSUMER)})
     assert (one.digest, one.edit) == (same.digest, same.edit)

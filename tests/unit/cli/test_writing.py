@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from linkgate.aws.allowlist import AllowList
 from linkgate.model import RowKey
 from linkgate.policy.rows import Item
@@ -101,6 +102,36 @@ def test_interrupted_it_says_how_much_is_written_and_run_again_it_writes_the_res
     assert len(left) == 150
     Writer(table, ALLOW_LIST).write(left)
     assert rows(table) == wanted
+
+
+class Broken:
+    """A client whose calls end so, all but the first `good` ones."""
+
+    def __init__(self, table: Any, good: int, error: BaseException) -> None:
+        self.meta, self.client, self.exceptions = self, self, table.meta.client.exceptions
+        self._real, self._good, self._error = table.meta.client, good, error
+
+    def transact_write_items(self, **asked: Any) -> None:
+        self._good -= 1
+        if self._good < 0:
+            raise self._error
+        self._real.transact_write_items(**asked)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ReadTimeoutError(endpoint_url="https://dynamodb")])
+@pytest.mark.parametrize(
+    ("good", "said"),
+    [
+        (0, "nothing was written for certain; 100 rows were under way: plan again"),
+        (1, "100 of 150 rows are written, each of them whole; 50 rows were under way; run it again"),
+    ],
+)
+def test_of_a_call_that_was_under_way_nobody_knows_what_became(
+    table: Any, error: BaseException, good: int, said: str
+) -> None:
+    with pytest.raises(Failure) as failure:
+        Writer(Broken(table, good, error), ALLOW_LIST).write(changes(150))
+    assert said in str(failure.value)
 
 
 def test_denies_come_first_then_rules_settings_releases_and_what_goes(table: Any) -> None:
